@@ -1,0 +1,232 @@
+//! One event owed to one subscription, and what an outcome means for it.
+
+use std::time::Duration;
+
+use super::{
+    attempt::{Answer, Attempt, Outcome},
+    id::{DeliveryId, EventId, SubscriptionId},
+    retry::{Retry, RetryPolicy},
+    time::Timestamp,
+};
+
+/// The longest wait that an endpoint's `Retry-After` may ask for.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// How long an attempt that could not be made for a reason of ours is put off.
+pub const POSTPONEMENT: Duration = Duration::from_secs(1);
+
+/// Where a delivery stands. Everything but [`State::Pending`] is settled, and a settled delivery never moves again, but for
+/// one case: an attempt in flight while its delivery is cancelled may still arrive, and then it was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Owed: not attempted yet, or to be attempted again.
+    Pending,
+    /// The endpoint accepted it.
+    Delivered,
+    /// Given up by policy.
+    Dead,
+    /// Too old to be attempted.
+    Expired,
+    /// Called off, by a person or by the end of its subscription.
+    Cancelled,
+}
+
+impl State {
+    /// Every state, for tables and filters.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Delivered, Self::Dead, Self::Expired, Self::Cancelled];
+
+    /// The name in answers and filters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A delivery as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The row.
+    pub id: DeliveryId,
+    /// What is delivered.
+    pub event: EventId,
+    /// To whom.
+    pub subscription: SubscriptionId,
+    /// Where it stands.
+    pub state: State,
+    /// Attempts recorded so far.
+    pub attempts: u16,
+    /// Not to be attempted before this instant; `None` when nothing holds it back.
+    pub due_at: Option<Timestamp>,
+    /// When its first attempt was recorded.
+    pub first_recorded_at: Option<Timestamp>,
+    /// When its latest attempt was recorded, or it was settled without one.
+    pub recorded_at: Option<Timestamp>,
+}
+
+/// What follows from an outcome for its delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It arrived.
+    Delivered,
+    /// Attempt it again, not before this instant.
+    RetryAt(Timestamp),
+    /// Give it up.
+    Dead,
+    /// It was not attempted after all; try from this instant on. No attempt is counted.
+    Postponed(Timestamp),
+    /// Its subscription ended while the attempt was in flight.
+    Cancelled,
+}
+
+impl Verdict {
+    /// The state that the delivery is in from now on.
+    #[must_use]
+    pub const fn state(self) -> State {
+        match self {
+            Self::Delivered => State::Delivered,
+            Self::RetryAt(_) | Self::Postponed(_) => State::Pending,
+            Self::Dead => State::Dead,
+            Self::Cancelled => State::Cancelled,
+        }
+    }
+
+    /// When the delivery is due again; `None` once it is settled.
+    #[must_use]
+    pub const fn due_at(self) -> Option<Timestamp> {
+        match self {
+            Self::RetryAt(at) | Self::Postponed(at) => Some(at),
+            Self::Delivered | Self::Dead | Self::Cancelled => None,
+        }
+    }
+}
+
+/// Whether the subscription still wants what it is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// It does.
+    Standing,
+    /// It was deactivated or deleted.
+    Ended,
+}
+
+/// What follows from `attempt`, given the first attempt of the same delivery was recorded at `first_recorded_at` (`None`
+/// when this is the first). `draw` is any random number.
+#[must_use]
+pub fn judge(
+    attempt: &Attempt,
+    policy: &RetryPolicy,
+    demand: Demand,
+    first_recorded_at: Option<Timestamp>,
+    draw: u64,
+) -> Verdict {
+    let ended_at = attempt.ended_at();
+    let asked_wait = match &attempt.outcome {
+        outcome if outcome.is_success() => return Verdict::Delivered,
+        Outcome::NotAttempted => return Verdict::Postponed(ended_at.after(POSTPONEMENT)),
+        Outcome::Answered(answer) => wait_asked_for(answer),
+        Outcome::Failed(_) => Duration::ZERO,
+    };
+    if demand == Demand::Ended {
+        return Verdict::Cancelled;
+    }
+    match policy.after_failure(attempt.number, first_recorded_at.unwrap_or(ended_at), ended_at, draw) {
+        Retry::At(due) => Verdict::RetryAt(due.max(ended_at.after(asked_wait))),
+        Retry::Never => Verdict::Dead,
+    }
+}
+
+/// `Retry-After` counts on 429 and 503 only, and only up to [`MAX_RETRY_AFTER`].
+fn wait_asked_for(answer: &Answer) -> Duration {
+    match answer.status {
+        429 | 503 => answer.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Whether the endpoint said that it is gone for good: the subscription is paused then, and nothing is dropped.
+#[must_use]
+pub const fn is_gone(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Answered(answer) => answer.status == 410,
+        Outcome::Failed(_) | Outcome::NotAttempted => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::domain::attempt::FailureClass;
+
+    const POLICY: RetryPolicy = RetryPolicy::Fixed { seconds: 5 };
+
+    fn attempt(number: u16, outcome: Outcome) -> Attempt {
+        Attempt {
+            delivery: DeliveryId::from_raw(1),
+            number,
+            started_at: Timestamp::from_micros(1_000_000),
+            duration: Duration::from_secs(1),
+            outcome,
+        }
+    }
+
+    fn answered(status: u16, retry_after: Option<u64>) -> Outcome {
+        Outcome::Answered(Answer {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            content_type: None,
+            body: Bytes::new(),
+        })
+    }
+
+    fn verdict(number: u16, outcome: Outcome) -> Verdict {
+        judge(&attempt(number, outcome), &POLICY, Demand::Standing, None, 0)
+    }
+
+    fn due_in(seconds: u64) -> Verdict {
+        Verdict::RetryAt(Timestamp::from_micros(2_000_000).after(Duration::from_secs(seconds)))
+    }
+
+    #[test]
+    fn only_2xx_is_delivered() {
+        for status in [200, 201, 204, 299] {
+            assert_eq!(verdict(1, answered(status, None)), Verdict::Delivered);
+        }
+        for status in [100, 199, 300, 301, 304, 399, 400, 410, 429, 500, 600, 999] {
+            assert_eq!(verdict(1, answered(status, None)), due_in(5), "{status}");
+        }
+        assert_eq!(verdict(1, Outcome::failed(FailureClass::Timeout, "late")), due_in(5));
+    }
+
+    #[test]
+    fn the_nineteenth_failure_is_the_last() {
+        assert_eq!(verdict(19, answered(500, None)), Verdict::Dead);
+        assert_eq!(verdict(19, answered(200, None)), Verdict::Delivered);
+    }
+
+    #[test]
+    fn retry_after_delays_and_never_hastens() {
+        assert_eq!(verdict(1, answered(429, Some(60))), due_in(60));
+        assert_eq!(verdict(1, answered(503, Some(1))), due_in(5));
+        assert_eq!(verdict(1, answered(500, Some(60))), due_in(5));
+        assert_eq!(verdict(1, answered(503, Some(u64::MAX))), due_in(MAX_RETRY_AFTER.as_secs()));
+    }
+
+    #[test]
+    fn what_was_not_attempted_is_not_counted_against_the_delivery() {
+        assert_eq!(verdict(19, Outcome::NotAttempted), Verdict::Postponed(Timestamp::from_micros(3_000_000)));
+    }
+
+    #[test]
+    fn an_attempt_in_flight_at_the_end_of_its_subscription_finishes() {
+        let judged = |outcome| judge(&attempt(1, outcome), &POLICY, Demand::Ended, None, 0);
+        assert_eq!(judged(answered(200, None)), Verdict::Delivered);
+        assert_eq!(judged(answered(500, None)), Verdict::Cancelled);
+    }
+}

@@ -1,0 +1,134 @@
+//! The URL that a subscription points to.
+//!
+//! Relies on the WHATWG rules of the `url` crate, which turn every spelling of an address (`0x7f.1`, `2130706433`,
+//! `[::ffff:7f00:1]`) into one: what is checked is what is dialled. Whether an address may be dialled is the business of
+//! `crate::egress::guard`.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// The longest URL as given, in characters (contract, section 3).
+pub const MAX_LENGTH: usize = 255;
+
+/// An absolute `http` or `https` URL with a host.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint(Url);
+
+/// The text is not an absolute `http` or `https` URL with a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an endpoint is an absolute http or https URL with a host")]
+pub struct BadEndpoint;
+
+impl Endpoint {
+    /// Reads a URL as integrators write it: blanks and non-ASCII characters in the path are fine, a fragment is dropped
+    /// (contract, section 9).
+    ///
+    /// # Errors
+    /// [`BadEndpoint`] for another scheme, a missing host, a port that is none, or no URL at all.
+    pub fn parse(text: &str) -> Result<Self, BadEndpoint> {
+        // The URL standard reads `http:host` and `http:///host` as `http://host`; a person who wrote that meant something else.
+        let rest = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| strip_prefix_ignoring_case(text, scheme))
+            .ok_or(BadEndpoint)?;
+        if rest.starts_with(['/', '\\']) || text.chars().any(char::is_control) {
+            return Err(BadEndpoint);
+        }
+        let mut url = Url::parse(text).map_err(|_| BadEndpoint)?;
+        url.set_fragment(None);
+        if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
+            return Err(BadEndpoint);
+        }
+        Ok(Self(url))
+    }
+
+    /// Host as a name or an address.
+    #[must_use]
+    pub fn host(&self) -> Host<&str> {
+        self.0.host().expect("parse refuses URLs without a host")
+    }
+
+    /// Scheme, host and port: what connections are shared by.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// The URL as it is dialled and requested, without user, password and fragment.
+    #[must_use]
+    pub fn request_url(&self) -> String {
+        let mut url = self.0.clone();
+        // Both setters only fail on URLs without a host, which parse refuses.
+        url.set_username("").and_then(|()| url.set_password(None)).expect("http URLs take credentials");
+        url.into()
+    }
+
+    /// User and password of `user:password@` in the URL, percent-decoded; they become basic auth (contract, section 9).
+    #[must_use]
+    pub fn credentials(&self) -> Option<(String, String)> {
+        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (self.0.username(), self.0.password());
+        (!user.is_empty() || password.is_some()).then(|| (decode(user), decode(password.unwrap_or_default())))
+    }
+}
+
+fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+/// Credentials and query strings stay out of logs.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({}{})", self.origin(), self.0.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_absolute_http_url_with_a_host_is_refused() {
+        for text in [
+            "",
+            "foo",
+            "ftp://a.example/",
+            "http://",
+            "http:///path",
+            "http:a.example",
+            "//a.example/",
+            "http://a.example:0/",
+            "http://a.example:99999/",
+            "http://a b.example/",
+            "http://[::1/",
+            "mailto:a@b",
+            "http://a.example/\u{0}",
+        ] {
+            assert_eq!(Endpoint::parse(text), Err(BadEndpoint), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_an_address_becomes_one() {
+        for text in [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://0x7f.1/",
+            "http://2130706433/",
+            "http://0177.0.0.1/",
+            "http://127。0。0。1/",
+        ] {
+            assert_eq!(Endpoint::parse(text).expect(text).request_url(), "http://127.0.0.1/");
+        }
+    }
+
+    #[test]
+    fn the_request_is_encoded_and_carries_no_credentials() {
+        let endpoint = Endpoint::parse("HTTP://ali:gizli%21@Örnek.example/kargo takip/ş?q=1#son").expect("a URL");
+        assert_eq!(endpoint.request_url(), "http://xn--rnek-4qa.example/kargo%20takip/%C5%9F?q=1");
+        assert_eq!(endpoint.credentials(), Some(("ali".to_owned(), "gizli!".to_owned())));
+        assert!(!format!("{endpoint:?}").contains("gizli"));
+    }
+}

@@ -1,0 +1,73 @@
+//! Something that happened in the order management system, as accepted; immutable.
+
+use bytes::Bytes;
+
+use super::{
+    event_type::EventType,
+    id::{DeliveryId, EventId},
+    time::Timestamp,
+};
+
+/// The largest payload, in bytes.
+pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// The longest ordering key or idempotency key, in characters.
+pub const MAX_KEY_LENGTH: usize = 255;
+
+/// What deliveries of an event share. The payload is the publisher's bytes, checked to be JSON and never rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The row.
+    pub id: EventId,
+    /// What happened.
+    pub event_type: EventType,
+    /// To what, in the publisher's own bytes.
+    pub payload: Bytes,
+    /// Events of one key may be asked to arrive in order.
+    pub ordering_key: Option<String>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+}
+
+/// A delivery's uuid as the wire shows it, in `event.uuid` and `webhook-id`: 32 hex digits (contract, section 7).
+#[must_use]
+pub fn wire_uuid(delivery: DeliveryId) -> String {
+    delivery.uuid().as_simple().to_string()
+}
+
+/// The body of a delivery, byte for byte as the contract's section 0 writes it; the same on every attempt.
+#[must_use]
+pub fn envelope(event_type: &EventType, wire_uuid: &str, payload: &[u8]) -> Bytes {
+    // The characters of an event type need no escape in JSON.
+    let head = [r#"{"event": {"type": ""#, event_type.as_str(), r#"", "uuid": ""#, wire_uuid, r#""}, "payload": "#];
+    let length = head.iter().map(|part| part.len()).sum::<usize>() + payload.len() + 1;
+    let mut body = Vec::with_capacity(length);
+    for part in head {
+        body.extend_from_slice(part.as_bytes());
+    }
+    body.extend_from_slice(payload);
+    body.push(b'}');
+    body.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_envelope_keeps_the_payloads_bytes() {
+        let event_type = EventType::parse("package.created").expect("a type");
+        let payload = "{ \"city\" : \"\\u0130stanbul\", \"n\":1e22 }";
+        let body = envelope(&event_type, "da81e85139824c6187dd1e58a7d3f971", payload.as_bytes());
+        let expected = format!(
+            r#"{{"event": {{"type": "package.created", "uuid": "da81e85139824c6187dd1e58a7d3f971"}}, "payload": {payload}}}"#
+        );
+        assert_eq!(body, expected.as_bytes());
+    }
+
+    #[test]
+    fn the_wire_shows_32_hex_digits() {
+        let uuid = wire_uuid(DeliveryId::from_raw(7));
+        assert_eq!(uuid.len(), 32);
+        assert!(uuid.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));
+    }
+}

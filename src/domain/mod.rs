@@ -1,0 +1,21 @@
+//! The pure core: what is owed to whom, when it may start, and what follows from an outcome.
+//!
+//! No I/O, no async, no clock, no randomness, no log: `now` and random draws are parameters. Everything here is tested in
+//! microseconds, and everything that decides is here.
+
+pub mod attempt;
+pub mod delivery;
+pub mod endpoint;
+pub mod event;
+pub mod event_type;
+pub mod headers;
+pub mod hold;
+pub mod id;
+pub mod owner;
+pub mod queue;
+pub mod retry;
+pub mod routing;
+pub mod secret;
+pub mod signature;
+pub mod subscription;
+pub mod time;

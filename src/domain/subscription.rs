@@ -1,0 +1,234 @@
+//! A receiver's standing order: one event type, one endpoint, and how to deliver there.
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{
+    endpoint::{BadEndpoint, Endpoint},
+    event_type::EventType,
+    headers::{AdditionalHeaders, latin_1},
+    hold::Hold,
+    id::{OwnerId, SubscriptionId},
+    retry::RetryPolicy,
+    secret::Secret,
+    time::Timestamp,
+};
+
+/// How many attempts of one subscription run at once, unless it says otherwise.
+pub const DEFAULT_MAX_IN_FLIGHT: u16 = 32;
+/// The most attempts of one subscription that may be asked to run at once.
+pub const MAX_MAX_IN_FLIGHT: u16 = 1_000;
+/// How long one attempt may take in all, unless the subscription says otherwise (contract, section 0).
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What an owner decides about a subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terms {
+    /// Which events.
+    pub event_type: EventType,
+    /// Where to, as given; see [`Terms::endpoint`].
+    pub target_url: String,
+    /// How to sign; `None` for unsigned deliveries. Never empty.
+    pub secret: Option<Secret>,
+    /// When to attempt again.
+    pub retry: RetryPolicy,
+    /// Whether new events are matched; when it ends, what is owed is cancelled.
+    pub is_active: bool,
+    /// Stored and returned for the contract's sake; nothing is run.
+    pub callback: Option<String>,
+    /// Sent with every delivery.
+    pub additional_headers: AdditionalHeaders,
+    /// Basic auth, time-out, and whatever else the owner keeps there.
+    pub config: Config,
+    /// How many attempts may run at once, 1 to [`MAX_MAX_IN_FLIGHT`].
+    pub max_in_flight: u16,
+}
+
+impl Terms {
+    /// The endpoint.
+    ///
+    /// # Errors
+    /// [`BadEndpoint`] when the URL, which is checked when it is written, was changed behind our back.
+    pub fn endpoint(&self) -> Result<Endpoint, BadEndpoint> {
+        Endpoint::parse(&self.target_url)
+    }
+}
+
+/// A subscription as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscription {
+    /// The row.
+    pub id: SubscriptionId,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// Grows with every change: of two values the one with the greater version is the newer.
+    pub version: i64,
+    /// What the owner decided.
+    pub terms: Terms,
+    /// The pause, also one that has run out.
+    pub hold: Option<Hold>,
+    /// When it was written first.
+    pub created_at: Timestamp,
+    /// When it was written last.
+    pub modified_at: Timestamp,
+}
+
+/// The contract's `config`: an object of which we read `auth` and `timeout` and keep the rest.
+#[derive(Clone, Default, PartialEq)]
+pub struct Config {
+    raw: Map<String, Value>,
+    basic_auth: Option<BasicAuth>,
+    timeout: Option<Duration>,
+}
+
+/// User and password of basic auth, both in Latin-1.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BasicAuth {
+    /// The user; without a colon.
+    pub username: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// What is wrong with a `config`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadConfig {
+    /// `auth` is no object.
+    #[error("\"auth\" must be an object with \"auth_type\", \"username\" and \"password\".")]
+    Auth,
+    /// `username` or `password` is no text.
+    #[error("\"auth.{0}\" must be a string.")]
+    Credential(&'static str),
+    /// `username` or `password` has characters that basic auth cannot carry.
+    #[error("\"auth.{0}\" must be Latin-1 without control characters, and a user name has no colon.")]
+    Characters(&'static str),
+    /// `timeout` is not from 1 to 60.
+    #[error("\"timeout\" must be a number of seconds from 1 to 60.")]
+    Timeout,
+}
+
+impl Config {
+    /// Reads `raw`: `auth` as in the contract, section 9 (an `auth_type` other than `basic` is ignored, a missing password
+    /// is the text `None`, as the reference sends it), and `timeout`, 1 to 60 seconds.
+    ///
+    /// # Errors
+    /// The first [`BadConfig`].
+    pub fn new(raw: Map<String, Value>) -> Result<Self, BadConfig> {
+        let basic_auth = match raw.get("auth") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(auth)) => basic_auth(auth)?,
+            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                return Err(BadConfig::Auth);
+            }
+        };
+        let timeout = match raw.get("timeout") {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let seconds =
+                    value.as_f64().filter(|seconds| (1.0..=60.0).contains(seconds)).ok_or(BadConfig::Timeout)?;
+                Some(Duration::from_secs_f64(seconds))
+            }
+        };
+        Ok(Self { raw, basic_auth, timeout })
+    }
+
+    /// The object as given.
+    #[must_use]
+    pub const fn raw(&self) -> &Map<String, Value> {
+        &self.raw
+    }
+
+    /// Credentials for basic auth.
+    #[must_use]
+    pub const fn basic_auth(&self) -> Option<&BasicAuth> {
+        self.basic_auth.as_ref()
+    }
+
+    /// How long one attempt may take in all.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
+    }
+}
+
+fn basic_auth(auth: &Map<String, Value>) -> Result<Option<BasicAuth>, BadConfig> {
+    if auth.get("auth_type").and_then(Value::as_str) != Some("basic") {
+        return Ok(None);
+    }
+    let text = |name| match auth.get(name) {
+        None | Some(Value::Null) => Ok("None"),
+        Some(Value::String(text)) if latin_1(text).is_some() && !text.contains(char::is_control) => Ok(text.as_str()),
+        Some(Value::String(_)) => Err(BadConfig::Characters(name)),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Err(BadConfig::Credential(name))
+        }
+    };
+    let (username, password) = (text("username")?, text("password")?);
+    if username.contains(':') {
+        return Err(BadConfig::Characters("username"));
+    }
+    Ok(Some(BasicAuth { username: username.to_owned(), password: Secret::new(password) }))
+}
+
+/// `raw` may hold a password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("keys", &self.raw.keys()).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for BasicAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BasicAuth(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config(value: Value) -> Result<Config, BadConfig> {
+        Config::new(value.as_object().expect("an object").clone())
+    }
+
+    #[test]
+    fn basic_auth_is_read_as_the_contract_says() {
+        let auth = |value| {
+            config(json!({ "auth": value }))
+                .map(|c| c.basic_auth().map(|a| (a.username.clone(), a.password.reveal().to_owned())))
+        };
+        assert_eq!(
+            auth(json!({"auth_type": "basic", "username": "u", "password": "p:é"})),
+            Ok(Some(("u".into(), "p:é".into())))
+        );
+        assert_eq!(auth(json!({"auth_type": "basic", "username": "u"})), Ok(Some(("u".into(), "None".into()))));
+        assert_eq!(auth(json!({"auth_type": "bearer", "token": "t"})), Ok(None));
+        assert_eq!(auth(Value::Null), Ok(None));
+        assert_eq!(auth(json!("x")), Err(BadConfig::Auth));
+        assert_eq!(auth(json!({"auth_type": "basic", "username": 5})), Err(BadConfig::Credential("username")));
+        assert_eq!(
+            auth(json!({"auth_type": "basic", "username": "u", "password": "ş"})),
+            Err(BadConfig::Characters("password"))
+        );
+        assert_eq!(auth(json!({"auth_type": "basic", "username": "a:b"})), Err(BadConfig::Characters("username")));
+    }
+
+    #[test]
+    fn a_timeout_is_1_to_60_seconds() {
+        assert_eq!(config(json!({})).expect("valid").timeout(), DEFAULT_TIMEOUT);
+        assert_eq!(config(json!({"timeout": 2.5})).expect("valid").timeout(), Duration::from_millis(2_500));
+        for value in [json!(0), json!(61), json!("5"), json!([]), json!(-1)] {
+            assert_eq!(config(json!({ "timeout": value })), Err(BadConfig::Timeout));
+        }
+    }
+
+    #[test]
+    fn debug_hides_passwords() {
+        let config =
+            config(json!({"auth": {"auth_type": "basic", "username": "u", "password": "hunter2"}})).expect("valid");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,3 @@
+//! Postrider.
+
+pub mod domain;

@@ -1,0 +1,118 @@
+//! What the store may hold that the queue does not.
+
+use std::collections::HashSet;
+
+use super::Page;
+use crate::domain::{id::DeliveryId, time::Timestamp};
+
+/// Knowledge about the store, on the cautious side: it may claim more than there is, never less.
+#[derive(Debug)]
+pub(super) struct Behind {
+    /// There may be deliveries never attempted that are not in memory.
+    fresh: bool,
+    /// When the earliest retry may be due; retries are never in memory before.
+    next_due: Option<Timestamp>,
+    /// The greatest id that a page brought. An offer up to it may have been read, attempted and forgotten already.
+    read_up_to: Option<DeliveryId>,
+    /// No read before this instant, after one that failed.
+    not_before: Timestamp,
+    reading: Option<Reading>,
+}
+
+/// What happened since a read began; the page may be older than that.
+#[derive(Debug, Default)]
+struct Reading {
+    forgotten: HashSet<DeliveryId>,
+    missed: bool,
+    next_due: Option<Timestamp>,
+}
+
+impl Behind {
+    /// Nothing is known: there may be anything.
+    pub(super) fn unknown() -> Self {
+        Self {
+            fresh: true,
+            next_due: Some(Timestamp::EPOCH),
+            read_up_to: None,
+            not_before: Timestamp::EPOCH,
+            reading: None,
+        }
+    }
+
+    /// Forgets what was known; a read under way goes on.
+    pub(super) fn distrust(&mut self) {
+        self.missed();
+        self.note_due(Timestamp::EPOCH);
+    }
+
+    /// Whether an offered delivery can be taken: nothing older is left behind, and no page can have brought it.
+    pub(super) fn admits(&self, id: DeliveryId) -> bool {
+        !self.fresh && self.reading.is_none() && self.read_up_to.is_none_or(|read| id > read)
+    }
+
+    /// A delivery was left to the store.
+    pub(super) fn missed(&mut self) {
+        self.fresh = true;
+        if let Some(reading) = &mut self.reading {
+            reading.missed = true;
+        }
+    }
+
+    /// A delivery left memory: settled, or due again.
+    pub(super) fn recorded(&mut self, id: DeliveryId, due_at: Option<Timestamp>) {
+        if let Some(reading) = &mut self.reading {
+            reading.forgotten.insert(id);
+        }
+        if let Some(due_at) = due_at {
+            self.note_due(due_at);
+        }
+    }
+
+    fn note_due(&mut self, due_at: Timestamp) {
+        self.next_due = earliest(self.next_due, Some(due_at));
+        if let Some(reading) = &mut self.reading {
+            reading.next_due = earliest(reading.next_due, Some(due_at));
+        }
+    }
+
+    pub(super) const fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    pub(super) fn begin_read(&mut self) {
+        self.reading = Some(Reading::default());
+    }
+
+    pub(super) fn read_failed(&mut self, retry_at: Timestamp) {
+        self.reading = None;
+        self.not_before = retry_at;
+    }
+
+    /// Takes in what a page says, and gives the deliveries that left memory since the read began: the page may still show
+    /// them as owed.
+    pub(super) fn page_read(&mut self, page: &Page) -> HashSet<DeliveryId> {
+        let reading = self.reading.take().unwrap_or_default();
+        self.fresh = page.more_fresh || reading.missed;
+        self.next_due = earliest(page.next_due, reading.next_due);
+        self.read_up_to = self.read_up_to.max(page.fresh.iter().map(|owed| owed.id).max());
+        reading.forgotten
+    }
+
+    /// Whether a read could bring something at `now`.
+    pub(super) fn wants_read(&self, now: Timestamp) -> bool {
+        self.next_look().is_some_and(|at| at <= now)
+    }
+
+    /// When a read could bring something; `None` when none could, or one is under way.
+    pub(super) fn next_look(&self) -> Option<Timestamp> {
+        if self.is_reading() {
+            return None;
+        }
+        let first = if self.fresh { Some(Timestamp::EPOCH) } else { self.next_due };
+        first.map(|at| at.max(self.not_before))
+    }
+}
+
+fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}

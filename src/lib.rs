@@ -1,3 +1,4 @@
 //! Postrider.
 
 pub mod domain;
+pub mod store;

@@ -190,14 +190,14 @@ mod tests {
 
     use super::*;
 
-    fn config(value: Value) -> Result<Config, BadConfig> {
+    fn config(value: &Value) -> Result<Config, BadConfig> {
         Config::new(value.as_object().expect("an object").clone())
     }
 
     #[test]
     fn basic_auth_is_read_as_the_contract_says() {
         let auth = |value| {
-            config(json!({ "auth": value }))
+            config(&json!({ "auth": value }))
                 .map(|c| c.basic_auth().map(|a| (a.username.clone(), a.password.reveal().to_owned())))
         };
         assert_eq!(
@@ -218,17 +218,17 @@ mod tests {
 
     #[test]
     fn a_timeout_is_1_to_60_seconds() {
-        assert_eq!(config(json!({})).expect("valid").timeout(), DEFAULT_TIMEOUT);
-        assert_eq!(config(json!({"timeout": 2.5})).expect("valid").timeout(), Duration::from_millis(2_500));
+        assert_eq!(config(&json!({})).expect("valid").timeout(), DEFAULT_TIMEOUT);
+        assert_eq!(config(&json!({"timeout": 2.5})).expect("valid").timeout(), Duration::from_millis(2_500));
         for value in [json!(0), json!(61), json!("5"), json!([]), json!(-1)] {
-            assert_eq!(config(json!({ "timeout": value })), Err(BadConfig::Timeout));
+            assert_eq!(config(&json!({ "timeout": value })), Err(BadConfig::Timeout));
         }
     }
 
     #[test]
     fn debug_hides_passwords() {
         let config =
-            config(json!({"auth": {"auth_type": "basic", "username": "u", "password": "hunter2"}})).expect("valid");
+            config(&json!({"auth": {"auth_type": "basic", "username": "u", "password": "hunter2"}})).expect("valid");
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -9,7 +9,7 @@ use super::{tests::owed, *};
 
 const LIMITS: Limits = Limits { slots: 3, window: 8 };
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Happening {
     /// Events are accepted; the offer arrives at once, later, or never.
     Accept {

@@ -213,9 +213,8 @@ impl Queue {
         match self.gate {
             Gate::Held { until: Some(until) } if until <= now => self.gate = Gate::Open,
             Gate::Held { until } if until.is_some() || self.is_busy() => return Step::Wait(until),
-            Gate::Held { .. } => return Step::Idle,
             Gate::Shut if self.is_busy() => return Step::Wait(None),
-            Gate::Shut => return Step::Idle,
+            Gate::Held { .. } | Gate::Shut => return Step::Idle,
             Gate::Open => {}
         }
         if let Some(owed) = self.take() {

@@ -1,0 +1,21 @@
+//! The actors: they translate messages into calls of the pure core and carry out what it says.
+//!
+//! ```text
+//! http ──Accept──▶ Router ──Offer──▶ Subscription ──Attempt──▶ Deliverer
+//!                                        ▲    ▲                    │
+//!                                        │    └─────Attempted──────┘
+//!                                        └─Recorded── Recorder ◀──Record── (Subscription)
+//! ```
+//!
+//! Every actor may lose everything it has: what matters is in the store, and a new actor reads it there. Work is bounded by
+//! windows, slots and budgets, never by mailboxes.
+
+pub mod admission;
+pub mod budget;
+pub mod deliverer;
+pub mod janitor;
+mod mail;
+pub mod recorder;
+mod roster;
+pub mod router;
+pub mod subscription;

@@ -1,0 +1,227 @@
+//! *record* in groups: while a transaction is under way the next one gathers.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+
+use super::{
+    mail::tell,
+    subscription::{Recorded, Settled, SubscriptionActor},
+};
+use crate::{
+    clock::Clock,
+    domain::time::Timestamp,
+    store::{
+        Lane, Store, StoreError,
+        record::{Record, record_attempts},
+    },
+};
+
+/// Attempts in one transaction.
+const BATCH: usize = 1_000;
+/// Attempts that may wait for their record in all, before no further ones are started.
+const MAX_WAITING: usize = 10_000;
+/// The wait after a transaction that failed; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a delivery waits whose attempt the database refuses to store.
+const REFUSED_PAUSE: Duration = Duration::from_mins(1);
+
+/// How many attempts wait for their record; shared with those who start attempts.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// Whether no further attempt should start, because the database does not keep up.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= MAX_WAITING
+    }
+}
+
+/// Writes down what was attempted.
+pub struct Recorder {
+    store: Store,
+    clock: Clock,
+    waiting: Waiting,
+    open: Vec<Entry>,
+    /// A transaction is under way, or its failure waits to be retried.
+    busy: bool,
+    pause: Duration,
+}
+
+/// An attempt to record, from whom.
+struct Entry {
+    record: Record,
+    from: Addr<SubscriptionActor>,
+}
+
+impl Recorder {
+    /// A recorder with nothing to do.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock, waiting: Waiting) -> Self {
+        Self { store, clock, waiting, open: Vec::new(), busy: false, pause: FIRST_PAUSE }
+    }
+
+    /// Starts a transaction with what has gathered, unless one is under way.
+    fn flush(&mut self, ctx: &Context<Self>) {
+        if self.busy || self.open.is_empty() {
+            return;
+        }
+        self.busy = true;
+        let rest = self.open.split_off(self.open.len().min(BATCH));
+        let batch = std::mem::replace(&mut self.open, rest);
+        let (store, now, me) = (self.store.clone(), self.clock.now(), ctx.address());
+        actix::spawn(async move {
+            let (records, senders): (Vec<_>, Vec<_>) = batch.into_iter().map(|entry| (entry.record, entry.from)).unzip();
+            let records: Arc<[Record]> = records.into();
+            let result = record(&store, Arc::clone(&records), now).await;
+            tell(&me, Done { records, senders, result });
+        });
+    }
+
+    /// Tells each subscription what became durable.
+    fn report(&self, records: &[Record], senders: Vec<Addr<SubscriptionActor>>, result: &[Written]) {
+        let mut by_sender: HashMap<Addr<SubscriptionActor>, Vec<Settled>> = HashMap::new();
+        let refused_until = self.clock.now().after(REFUSED_PAUSE);
+        for ((record, sender), written) in records.iter().zip(senders).zip(result) {
+            let due_at = match written {
+                Written::Durable => record.verdict.due_at(),
+                Written::Refused => Some(refused_until),
+            };
+            by_sender.entry(sender).or_default().push(Settled { delivery: record.attempt.delivery, due_at });
+        }
+        for (sender, settled) in by_sender {
+            tell(&sender, Recorded(settled));
+        }
+        self.waiting.0.fetch_sub(records.len(), Ordering::Relaxed);
+    }
+}
+
+/// What became of one attempt's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Durable,
+    /// The database holds it for impossible; told in the log.
+    Refused,
+}
+
+/// Writes all records in one transaction. When the database refuses them, each gets one of its own, so that one bad record
+/// does not hold up the others for ever.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the database is away: nothing was written, or it is not known.
+async fn record(store: &Store, records: Arc<[Record]>, now: Timestamp) -> Result<Vec<Written>, StoreError> {
+    let together = Arc::clone(&records);
+    match store.run(Lane::Write, move |connection| record_attempts(connection, &together, now)).await {
+        Ok(()) => return Ok(vec![Written::Durable; records.len()]),
+        Err(error @ StoreError::Unavailable(_)) => return Err(error),
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => {}
+    }
+    let mut written = Vec::with_capacity(records.len());
+    for record in records.iter() {
+        let alone = record.clone();
+        let work = move |connection: &mut _| record_attempts(connection, std::slice::from_ref(&alone), now);
+        written.push(match store.run(Lane::Write, work).await {
+            Ok(()) => Written::Durable,
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                let delivery = record.attempt.delivery.as_raw();
+                log::error!(delivery, error:% = error; "an attempt could not be recorded");
+                Written::Refused
+            }
+        });
+    }
+    Ok(written)
+}
+
+impl Actor for Recorder {
+    type Context = Context<Self>;
+}
+
+/// Write this attempt down, then tell `from`.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RecordAttempt {
+    /// What to write.
+    pub record: Record,
+    /// Who gets [`Recorded`].
+    pub from: Addr<SubscriptionActor>,
+}
+
+impl Handler<RecordAttempt> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, message: RecordAttempt, ctx: &mut Self::Context) {
+        self.waiting.0.fetch_add(1, Ordering::Relaxed);
+        self.open.push(Entry { record: message.record, from: message.from });
+        // Behind what is in the mailbox already: a burst shares one transaction.
+        if self.open.len() == 1 {
+            ctx.notify(Flush);
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl Handler<Flush> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, Flush: Flush, ctx: &mut Self::Context) {
+        self.flush(ctx);
+    }
+}
+
+/// A transaction ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Done {
+    records: Arc<[Record]>,
+    senders: Vec<Addr<SubscriptionActor>>,
+    result: Result<Vec<Written>, StoreError>,
+}
+
+impl Handler<Done> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, done: Done, ctx: &mut Self::Context) {
+        let Done { records, senders, result } = done;
+        match result {
+            Ok(written) => {
+                self.report(&records, senders, &written);
+                self.pause = FIRST_PAUSE;
+                self.busy = false;
+                self.flush(ctx);
+            }
+            Err(error) => {
+                log::warn!(attempts = records.len(), pause:? = self.pause, error:% = error; "attempts wait to be recorded");
+                let entries = records.iter().cloned().zip(senders).map(|(record, from)| Entry { record, from });
+                self.open.splice(..0, entries);
+                ctx.notify_later(Retry, self.pause);
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Retry;
+
+impl Handler<Retry> for Recorder {
+    type Result = ();
+
+    fn handle(&mut self, Retry: Retry, ctx: &mut Self::Context) {
+        self.busy = false;
+        self.flush(ctx);
+    }
+}

@@ -1,0 +1,207 @@
+//! Pages of what a subscription is owed.
+//!
+//! Ids are read from the index alone; payloads only for the deliveries that the page brings.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use diesel::{
+    ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl,
+    dsl::{exists, min},
+};
+
+use super::{
+    AnyConnection, Queried,
+    schema::{deliveries, events, subscriptions},
+    values::{corrupt, count_from, due_from, state_number},
+};
+use crate::domain::{
+    delivery::State,
+    event::Event,
+    event_type::EventType,
+    id::{DeliveryId, EventId, SubscriptionId},
+    queue::{Owed, Page, ReadOrder},
+    time::Timestamp,
+};
+
+/// Payloads are read so many at a time, so that a page of large ones ends early.
+const PAYLOADS_PER_QUERY: usize = 50;
+
+/// Reads what `order` asks for: what is due at `now` and what was never attempted, until the payloads together reach
+/// `max_bytes` (at least one delivery, so that there is progress).
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn read_page(
+    connection: &mut AnyConnection,
+    subscription: SubscriptionId,
+    order: &ReadOrder,
+    now: Timestamp,
+    max_bytes: usize,
+) -> Queried<Page> {
+    let fresh = fresh_ids(connection, subscription, order)?;
+    let due = due_ids(connection, subscription, order, now)?;
+    let mut next_due = next_due_after(connection, subscription, now)?;
+
+    let wanted: Vec<i64> = fresh.ids.iter().copied().chain(due.ids.iter().map(|(id, _)| *id)).collect();
+    let mut owed = owed_by_id(connection, &wanted, max_bytes)?;
+    let mut page = Page::default();
+    let mut more_fresh = fresh.more;
+    for id in fresh.ids {
+        match owed.remove(&id) {
+            Some(owed) => page.fresh.push(owed),
+            None => more_fresh = true,
+        }
+    }
+    let mut left_out = due.more.then_some(now);
+    for (id, due_at) in due.ids {
+        match owed.remove(&id) {
+            Some(owed) => page.due.push(owed),
+            None => left_out = left_out.or(due_from(due_at)),
+        }
+    }
+    if left_out.is_some() {
+        next_due = left_out;
+    }
+    Ok(Page { more_fresh, next_due, ..page })
+}
+
+/// Ids of a page, and whether there are more behind it.
+struct Ids<T> {
+    ids: Vec<T>,
+    more: bool,
+}
+
+impl<T> Ids<T> {
+    /// Leaves out what is known and what exceeds `limit`.
+    fn choose(found: Vec<T>, limit: usize, is_known: impl Fn(&T) -> bool) -> Self {
+        let mut unknown = found.into_iter().filter(|found| !is_known(found));
+        let ids = unknown.by_ref().take(limit).collect();
+        Self { ids, more: unknown.next().is_some() }
+    }
+}
+
+/// Enough rows to find `limit` unknown ones and one more.
+fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
+    i64::try_from(limit + order.known.len() + 1).unwrap_or(i64::MAX)
+}
+
+fn fresh_ids(connection: &mut AnyConnection, subscription: SubscriptionId, order: &ReadOrder) -> Queried<Ids<i64>> {
+    use deliveries::dsl;
+    let found: Vec<i64> = dsl::deliveries
+        .filter(dsl::subscription_id.eq(subscription.as_raw()))
+        .filter(dsl::state.eq(state_number(State::Pending)))
+        .filter(dsl::due_at.eq(0))
+        .order(dsl::id)
+        .limit(rows_to_find(order.fresh, order))
+        .select(dsl::id)
+        .load(connection)?;
+    Ok(Ids::choose(found, order.fresh, |id| order.known.contains(&DeliveryId::from_raw(*id))))
+}
+
+fn due_ids(
+    connection: &mut AnyConnection,
+    subscription: SubscriptionId,
+    order: &ReadOrder,
+    now: Timestamp,
+) -> Queried<Ids<(i64, i64)>> {
+    use deliveries::dsl;
+    let found: Vec<(i64, i64)> = dsl::deliveries
+        .filter(dsl::subscription_id.eq(subscription.as_raw()))
+        .filter(dsl::state.eq(state_number(State::Pending)))
+        .filter(dsl::due_at.gt(0))
+        .filter(dsl::due_at.le(now.as_micros()))
+        .order((dsl::due_at, dsl::id))
+        .limit(rows_to_find(order.due, order))
+        .select((dsl::id, dsl::due_at))
+        .load(connection)?;
+    Ok(Ids::choose(found, order.due, |(id, _)| order.known.contains(&DeliveryId::from_raw(*id))))
+}
+
+fn next_due_after(
+    connection: &mut AnyConnection,
+    subscription: SubscriptionId,
+    now: Timestamp,
+) -> Queried<Option<Timestamp>> {
+    use deliveries::dsl;
+    let next: Option<i64> = dsl::deliveries
+        .filter(dsl::subscription_id.eq(subscription.as_raw()))
+        .filter(dsl::state.eq(state_number(State::Pending)))
+        .filter(dsl::due_at.gt(now.as_micros()))
+        .select(min(dsl::due_at))
+        .first(connection)?;
+    Ok(next.and_then(due_from))
+}
+
+type OwedRow = (i64, i32, Option<i64>, i64, String, Option<String>, i64, Vec<u8>);
+
+fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> Queried<HashMap<i64, Owed>> {
+    let mut owed = HashMap::with_capacity(ids.len());
+    let mut bytes = 0;
+    for ids in ids.chunks(PAYLOADS_PER_QUERY) {
+        if bytes >= max_bytes && !owed.is_empty() {
+            break;
+        }
+        let rows: Vec<OwedRow> = deliveries::table
+            .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
+            .filter(deliveries::id.eq_any(ids))
+            .filter(deliveries::state.eq(state_number(State::Pending)))
+            .select((
+                deliveries::id,
+                deliveries::attempts,
+                deliveries::first_recorded_at,
+                events::id,
+                events::event_type,
+                events::ordering_key,
+                events::accepted_at,
+                events::payload,
+            ))
+            .load(connection)?;
+        for row in rows {
+            bytes += row.7.len();
+            owed.insert(row.0, owed_from(row)?);
+        }
+    }
+    Ok(owed)
+}
+
+fn owed_from(row: OwedRow) -> Queried<Owed> {
+    let (id, attempts, first_recorded_at, event, event_type, ordering_key, accepted_at, payload) = row;
+    let event = Event {
+        id: EventId::from_raw(event),
+        event_type: EventType::parse(&event_type).map_err(|error| corrupt(error.to_string()))?,
+        payload: Bytes::from(payload),
+        ordering_key,
+        accepted_at: Timestamp::from_micros(accepted_at),
+    };
+    Ok(Owed {
+        id: DeliveryId::from_raw(id),
+        attempts: count_from(attempts),
+        first_recorded_at: first_recorded_at.map(Timestamp::from_micros),
+        event: Arc::new(event),
+    })
+}
+
+/// Subscriptions after `after`, in the order of their ids, that are owed something; at most `limit`. One probe of the index
+/// for each subscription, however many deliveries there are.
+///
+/// # Errors
+/// None of its own.
+pub fn owing_subscriptions(
+    connection: &mut AnyConnection,
+    after: SubscriptionId,
+    limit: i64,
+) -> Queried<Vec<SubscriptionId>> {
+    let owed = deliveries::table
+        .filter(deliveries::subscription_id.eq(subscriptions::id))
+        .filter(deliveries::state.eq(state_number(State::Pending)))
+        .select(deliveries::id);
+    let ids: Vec<i32> = subscriptions::table
+        .filter(subscriptions::id.gt(after.as_raw()))
+        .filter(exists(owed))
+        .order(subscriptions::id)
+        .limit(limit)
+        .select(subscriptions::id)
+        .load(connection)?;
+    Ok(ids.into_iter().map(SubscriptionId::from_raw).collect())
+}

@@ -1,0 +1,202 @@
+//! One connection to either database, set up for durability, and the migrations.
+
+use diesel::{Connection, connection::SimpleConnection, migration::MigrationSource};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::error::StoreError;
+
+#[cfg(feature = "mysql")]
+const MYSQL_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
+#[cfg(feature = "sqlite")]
+const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// WAL lets readers and the writer work at once; FULL makes a commit survive a power cut, which NORMAL does not in WAL.
+/// `busy_timeout` is in milliseconds: another process may hold the write lock. A quarter of a GiB may be mapped.
+#[cfg(feature = "sqlite")]
+const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456;";
+
+/// READ COMMITTED takes no gap locks, which would make the two writers wait for each other. Times are numbers, so the time
+/// zone does not matter. Waiting for a row lock ends after 5 s: a transaction that is run again is better than a queue.
+#[cfg(feature = "mysql")]
+const MYSQL_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+     SET SESSION innodb_lock_wait_timeout = 5; SET NAMES utf8mb4;";
+
+pub use any::AnyConnection;
+
+mod any {
+    #![expect(missing_docs, reason = "the derive writes items without documentation beside the enum")]
+
+    /// A connection to one of the databases that were compiled in.
+    #[derive(diesel::MultiConnection)]
+    pub enum AnyConnection {
+        /// MySQL or MariaDB.
+        #[cfg(feature = "mysql")]
+        Mysql(diesel::MysqlConnection),
+        /// An embedded file.
+        #[cfg(feature = "sqlite")]
+        Sqlite(diesel::SqliteConnection),
+    }
+}
+
+/// Runs a statement on the real connection inside: multi-row inserts do not exist on the derived backend.
+macro_rules! on_each {
+    ($connection:expr, $inner:ident => $statement:expr) => {
+        match $connection {
+            #[cfg(feature = "mysql")]
+            $crate::store::connection::AnyConnection::Mysql($inner) => $statement,
+            #[cfg(feature = "sqlite")]
+            $crate::store::connection::AnyConnection::Sqlite($inner) => $statement,
+        }
+    };
+}
+pub(super) use on_each;
+
+/// Which database, and where.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// `mysql://user:password@host:port/database`.
+    #[cfg(feature = "mysql")]
+    Mysql(String),
+    /// `sqlite:path/of/file.db`.
+    #[cfg(feature = "sqlite")]
+    Sqlite(String),
+}
+
+/// The text names no database that this build can use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}: expected {expected}", expected = expected_urls())]
+pub struct BadDatabaseUrl(String);
+
+fn expected_urls() -> String {
+    let mut forms = Vec::new();
+    if cfg!(feature = "sqlite") {
+        forms.push("sqlite:FILE");
+    }
+    if cfg!(feature = "mysql") {
+        forms.push("mysql://USER:PASSWORD@HOST:PORT/DATABASE");
+    }
+    forms.join(" or ")
+}
+
+impl std::str::FromStr for DatabaseUrl {
+    type Err = BadDatabaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadDatabaseUrl> {
+        #[cfg(feature = "mysql")]
+        if let Some(rest) = text.strip_prefix("mysql://").or_else(|| text.strip_prefix("mariadb://")) {
+            return Ok(Self::Mysql(format!("mysql://{rest}")));
+        }
+        #[cfg(feature = "sqlite")]
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if !path.is_empty() {
+                return Ok(Self::Sqlite(path.to_owned()));
+            }
+        }
+        // The text may hold a password: only its scheme is repeated.
+        Err(BadDatabaseUrl(text.split(':').next().unwrap_or_default().to_owned()))
+    }
+}
+
+/// Never the password.
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => "mysql://…",
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => "sqlite:…",
+        })
+    }
+}
+
+impl DatabaseUrl {
+    /// How many connections may write at once: SQLite has one writer.
+    pub(super) const fn writers(&self) -> usize {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => 4,
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => 1,
+        }
+    }
+
+    /// Opens a connection that commits durably.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is no connection to be had.
+    pub fn connect(&self) -> Result<AnyConnection, StoreError> {
+        match self {
+            #[cfg(feature = "mysql")]
+            Self::Mysql(url) => {
+                let mut connection = diesel::MysqlConnection::establish(url)?;
+                connection.batch_execute(MYSQL_SETUP)?;
+                Ok(AnyConnection::Mysql(connection))
+            }
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => {
+                let mut connection = diesel::SqliteConnection::establish(path)?;
+                connection.batch_execute(SQLITE_SETUP)?;
+                Ok(AnyConnection::Sqlite(connection))
+            }
+        }
+    }
+}
+
+/// Brings the tables up to this version; gives the names of the migrations that were run. Processes that start at the same
+/// time wait for each other.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when a migration fails.
+pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
+    match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(connection) => {
+            connection.batch_execute("DO GET_LOCK('postrider.migrations', 60)")?;
+            let ran = run_pending(connection, MYSQL_MIGRATIONS);
+            connection.batch_execute("DO RELEASE_LOCK('postrider.migrations')")?;
+            ran
+        }
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(connection) => run_pending(connection, SQLITE_MIGRATIONS),
+    }
+}
+
+/// Undoes every migration, the newest first: only for the test that goes up, down and up again.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when a migration cannot be undone.
+pub fn unmigrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    let undone = match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(connection) => connection.revert_all_migrations(MYSQL_MIGRATIONS).map(|names| names.len()),
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(connection) => {
+            connection.revert_all_migrations(SQLITE_MIGRATIONS).map(|names| names.len())
+        }
+    };
+    undone.map(|_| ()).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+fn run_pending<C, DB>(connection: &mut C, migrations: EmbeddedMigrations) -> Result<Vec<String>, StoreError>
+where
+    DB: diesel::backend::Backend,
+    C: MigrationHarness<DB>,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let ran = connection.run_pending_migrations(migrations).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    Ok(ran.iter().map(ToString::to_string).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_names_no_database_is_refused_without_its_password() {
+        let refused = "postgres://u:hunter2@host/db".parse::<DatabaseUrl>().expect_err("no such database");
+        assert!(!refused.to_string().contains("hunter2"));
+        assert!("sqlite:".parse::<DatabaseUrl>().is_err());
+    }
+}

@@ -1,0 +1,25 @@
+//! The truth: what was accepted, what is owed, what was attempted. The only SQL is in here.
+//!
+//! [`Store::run`] is the only door to blocking work: it takes a connection, runs one function on a blocking thread, and
+//! runs it again when the database asks for that. Every function that goes through it is one transaction or one query.
+//!
+//! The store knows rows and domain values; it knows neither actors nor HTTP.
+
+pub mod accept;
+pub mod backlog;
+pub mod connection;
+pub mod deliveries;
+pub mod error;
+pub mod owners;
+mod pool;
+pub mod record;
+mod schema;
+pub mod subscriptions;
+mod values;
+
+pub use connection::{AnyConnection, DatabaseUrl};
+pub use error::StoreError;
+pub use pool::{Lane, Store};
+
+/// What every function of the store gives back; `Store::run` looks at the error before its caller does.
+pub type Queried<T> = Result<T, diesel::result::Error>;

@@ -1,0 +1,175 @@
+//! `Store::run`: the one door to blocking work.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use diesel::result::Error as DieselError;
+use tokio::sync::Semaphore;
+
+use super::{
+    Queried,
+    connection::{self, AnyConnection, DatabaseUrl},
+    error::{StoreError, Trouble, trouble},
+};
+
+/// Connections that only read.
+const READERS: usize = 4;
+/// How often a transaction is run again after a deadlock or the like.
+const RERUNS: u32 = 6;
+/// The wait before the first rerun; it doubles each time.
+const RERUN_PAUSE: Duration = Duration::from_millis(2);
+
+/// What a piece of work does to the database. On SQLite all writers share one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// It changes something.
+    Write,
+    /// It only reads.
+    Read,
+}
+
+/// A handle to the database; cloning it shares the connections.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: DatabaseUrl,
+    writers: Pool,
+    readers: Pool,
+}
+
+/// Connections that are not in use, and as many permits as there may be connections.
+struct Pool {
+    permits: Arc<Semaphore>,
+    idle: Mutex<Vec<AnyConnection>>,
+}
+
+impl Store {
+    /// A store that connects when it is first used.
+    #[must_use]
+    pub fn new(url: DatabaseUrl) -> Self {
+        let (writers, readers) = (Pool::new(url.writers()), Pool::new(READERS));
+        Self { inner: Arc::new(Inner { url, writers, readers }) }
+    }
+
+    /// Brings the tables up to this version; gives the names of the migrations that were run.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] without a connection, [`StoreError::Corrupt`] when a migration fails.
+    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
+        let url = self.inner.url.clone();
+        blocking(move || connection::migrate(&mut url.connect()?)).await
+    }
+
+    /// Runs `work` on a connection of `lane`, on a thread that may block.
+    ///
+    /// `work` is run again when the database asks for it (a deadlock, a lock wait), and once more on a new connection when
+    /// its own was lost: then it may have taken effect already, so work that must not happen twice has to notice.
+    ///
+    /// # Errors
+    /// What `work` met at its last run.
+    pub async fn run<T, F>(&self, lane: Lane, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut AnyConnection) -> Queried<T> + Send + 'static,
+    {
+        let permits = Arc::clone(&self.inner.pool(lane).permits);
+        let permit = permits.acquire_owned().await.expect("the permits are never closed");
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            let _permit = permit;
+            inner.run(lane, work)
+        })
+        .await
+    }
+}
+
+/// Runs `work` on a thread of its own; a panic there becomes an error here.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|panic| Err(StoreError::Corrupt(format!("a query panicked: {panic}"))))
+}
+
+impl Inner {
+    const fn pool(&self, lane: Lane) -> &Pool {
+        match lane {
+            Lane::Write => &self.writers,
+            Lane::Read => &self.readers,
+        }
+    }
+
+    fn run<T>(&self, lane: Lane, mut work: impl FnMut(&mut AnyConnection) -> Queried<T>) -> Result<T, StoreError> {
+        let pool = self.pool(lane);
+        let mut reruns = 0;
+        let mut reconnected = false;
+        loop {
+            let mut connection = match pool.take() {
+                Some(connection) => connection,
+                None => self.url.connect()?,
+            };
+            let error = match work(&mut connection) {
+                Ok(value) => {
+                    pool.give_back(connection);
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            match trouble(&error) {
+                Trouble::Transient if reruns < RERUNS => {
+                    pool.give_back(connection);
+                    pause(RERUN_PAUSE * 2_u32.pow(reruns));
+                    reruns += 1;
+                }
+                Trouble::Lost if !reconnected => {
+                    // The others were most likely lost together with this one.
+                    self.writers.clear();
+                    self.readers.clear();
+                    reconnected = true;
+                }
+                Trouble::Lost => return Err(error.into()),
+                Trouble::Transient | Trouble::Lasting => {
+                    pool.give_back(connection);
+                    return Err(log_if_unexpected(error));
+                }
+            }
+        }
+    }
+}
+
+/// The caller answers with a fixed sentence; the source is told here, once.
+fn log_if_unexpected(error: DieselError) -> StoreError {
+    let error = StoreError::from(error);
+    if let StoreError::Corrupt(text) = &error {
+        log::error!(error = text.as_str(); "the database holds or refuses something unexpected");
+    }
+    error
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is a blocking thread of its own, no arbiter")]
+fn pause(wait: Duration) {
+    std::thread::sleep(wait);
+}
+
+impl Pool {
+    fn new(connections: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(connections)), idle: Mutex::new(Vec::new()) }
+    }
+
+    fn take(&self) -> Option<AnyConnection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn give_back(&self, connection: AnyConnection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+
+    fn clear(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

@@ -1,0 +1,186 @@
+//! *record*: the second of the two writes on an event's way.
+
+use std::collections::HashMap;
+
+use diesel::{
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_or_ignore_into,
+};
+
+use super::{
+    AnyConnection, Queried,
+    connection::on_each,
+    schema::{attempts, deliveries},
+    values::{cut, due_column, failure_number, state_number},
+};
+use crate::domain::{
+    attempt::{Attempt, Outcome},
+    delivery::{State, Verdict},
+    id::{DeliveryId, SubscriptionId},
+    time::Timestamp,
+};
+
+const ROWS_PER_STATEMENT: usize = 500;
+/// The longest message that is kept, in bytes; the column takes 1,000 characters.
+const MESSAGE_BYTES: usize = 1_000;
+/// The longest content type that is kept, in bytes; the column takes 255 characters.
+const CONTENT_TYPE_BYTES: usize = 255;
+
+/// An attempt and what follows from it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What was attempted and what came of it.
+    pub attempt: Attempt,
+    /// What it means for the delivery.
+    pub verdict: Verdict,
+}
+
+/// Stores attempts and moves their deliveries, all or nothing. One transaction.
+///
+/// Running it twice changes nothing: an attempt that is stored already stays as it is. A settled delivery is not moved,
+/// except from cancelled to delivered (see [`State`]).
+///
+/// # Errors
+/// None of its own.
+pub fn record_attempts(connection: &mut AnyConnection, records: &[Record], now: Timestamp) -> Queried<()> {
+    connection.transaction(|connection| {
+        insert_attempts(connection, records)?;
+        for (change, ids) in changes(records) {
+            for ids in ids.chunks(ROWS_PER_STATEMENT) {
+                move_deliveries(connection, change, ids, now)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = attempts, treat_none_as_default_value = false)]
+struct AttemptRow<'a> {
+    delivery_id: i64,
+    number: i32,
+    started_at: i64,
+    duration_us: i64,
+    status: Option<i16>,
+    failure: Option<i16>,
+    message: Option<&'a str>,
+    content_type: Option<&'a str>,
+    body: Option<&'a [u8]>,
+}
+
+impl<'a> AttemptRow<'a> {
+    /// `None` for what was not attempted after all.
+    fn from(attempt: &'a Attempt) -> Option<Self> {
+        let blank = Self {
+            delivery_id: attempt.delivery.as_raw(),
+            number: i32::from(attempt.number),
+            started_at: attempt.started_at.as_micros(),
+            duration_us: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
+            status: None,
+            failure: None,
+            message: None,
+            content_type: None,
+            body: None,
+        };
+        match &attempt.outcome {
+            Outcome::NotAttempted => None,
+            Outcome::Failed(failure) => Some(Self {
+                failure: Some(failure_number(failure.class)),
+                message: Some(cut(&failure.message, MESSAGE_BYTES)),
+                ..blank
+            }),
+            Outcome::Answered(answer) => Some(Self {
+                status: i16::try_from(answer.status).ok(),
+                content_type: answer.content_type.as_deref().map(|text| cut(text, CONTENT_TYPE_BYTES)),
+                body: Some(&answer.body[..]).filter(|body| !body.is_empty()),
+                ..blank
+            }),
+        }
+    }
+}
+
+fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Queried<()> {
+    let rows: Vec<AttemptRow<'_>> = records.iter().filter_map(|record| AttemptRow::from(&record.attempt)).collect();
+    for rows in rows.chunks(ROWS_PER_STATEMENT) {
+        on_each!(connection, c => insert_or_ignore_into(attempts::table).values(rows).execute(c).map(drop))?;
+    }
+    Ok(())
+}
+
+/// What changes in a delivery. Most of a batch changes alike and shares one statement.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Change {
+    state: State,
+    due_at: Option<Timestamp>,
+    /// Attempts in all; `None` when this one does not count.
+    attempts: Option<u16>,
+}
+
+fn changes(records: &[Record]) -> HashMap<Change, Vec<i64>> {
+    let mut changes: HashMap<Change, Vec<i64>> = HashMap::new();
+    for Record { attempt, verdict } in records {
+        let attempts = match verdict {
+            Verdict::Postponed(_) => None,
+            Verdict::Delivered | Verdict::RetryAt(_) | Verdict::Dead | Verdict::Cancelled => Some(attempt.number),
+        };
+        let change = Change { state: verdict.state(), due_at: verdict.due_at(), attempts };
+        changes.entry(change).or_default().push(attempt.delivery.as_raw());
+    }
+    changes
+}
+
+fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<()> {
+    use deliveries::dsl;
+    let pending = state_number(State::Pending);
+    let cancelled = state_number(State::Cancelled);
+    // An attempt in flight may arrive after its delivery was cancelled; a failed one changes nothing but the count.
+    let may_move = match change.state {
+        State::Delivered => vec![pending, cancelled],
+        State::Cancelled => vec![pending, cancelled],
+        State::Pending | State::Dead | State::Expired => vec![pending],
+    };
+    let rows = dsl::deliveries.filter(dsl::id.eq_any(ids).and(dsl::state.eq_any(may_move)));
+    let state = dsl::state.eq(state_number(change.state));
+    let due_at = dsl::due_at.eq(due_column(change.due_at));
+    let recorded_at = dsl::recorded_at.eq(now.as_micros());
+    match change.attempts {
+        None => diesel::update(rows).set(due_at).execute(connection)?,
+        Some(1) => diesel::update(rows)
+            .set((state, due_at, recorded_at, dsl::attempts.eq(1), dsl::first_recorded_at.eq(now.as_micros())))
+            .execute(connection)?,
+        Some(number) => diesel::update(rows)
+            .set((state, due_at, recorded_at, dsl::attempts.eq(i32::from(number))))
+            .execute(connection)?,
+    };
+    Ok(())
+}
+
+/// Cancels what `subscription` is owed, up to and including `last`, at most `limit` deliveries; gives how many. One
+/// statement. Call it until it gives less than `limit`.
+///
+/// # Errors
+/// None of its own.
+pub fn cancel_owed(
+    connection: &mut AnyConnection,
+    subscription: SubscriptionId,
+    last: DeliveryId,
+    limit: i64,
+    now: Timestamp,
+) -> Queried<usize> {
+    use deliveries::dsl;
+    connection.transaction(|connection| {
+        let ids: Vec<i64> = dsl::deliveries
+            .filter(dsl::subscription_id.eq(subscription.as_raw()))
+            .filter(dsl::state.eq(state_number(State::Pending)))
+            .filter(dsl::id.le(last.as_raw()))
+            .select(dsl::id)
+            .limit(limit)
+            .load(connection)?;
+        diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids)))
+            .set((
+                dsl::state.eq(state_number(State::Cancelled)),
+                dsl::due_at.eq(0),
+                dsl::recorded_at.eq(now.as_micros()),
+            ))
+            .execute(connection)
+    })
+}

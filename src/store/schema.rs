@@ -1,0 +1,101 @@
+//! The tables, as both databases have them after the migrations. `tests/store` compares the two.
+
+use diesel::{allow_tables_to_appear_in_same_query, joinable, table};
+
+table! {
+    owners (id) {
+        id -> Integer,
+        name -> Text,
+        role -> SmallInt,
+        is_active -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+table! {
+    tokens (id) {
+        id -> Integer,
+        owner_id -> Integer,
+        digest -> Binary,
+        created_at -> BigInt,
+    }
+}
+
+table! {
+    subscriptions (id) {
+        id -> Integer,
+        owner_id -> Integer,
+        version -> BigInt,
+        event_type -> Text,
+        target_url -> Text,
+        is_active -> Bool,
+        secret_key -> Nullable<Text>,
+        retry_countdown_config -> Text,
+        callback -> Nullable<Text>,
+        additional_headers -> Text,
+        config -> Text,
+        max_in_flight -> Integer,
+        held_since -> Nullable<BigInt>,
+        held_until -> Nullable<BigInt>,
+        held_reason -> Nullable<Text>,
+        held_by -> Nullable<Text>,
+        created_at -> BigInt,
+        modified_at -> BigInt,
+    }
+}
+
+table! {
+    events (id) {
+        id -> BigInt,
+        publisher_id -> Integer,
+        event_type -> Text,
+        ordering_key -> Nullable<Text>,
+        accepted_at -> BigInt,
+        deliveries -> Integer,
+        payload -> Binary,
+    }
+}
+
+table! {
+    deliveries (id) {
+        id -> BigInt,
+        event_id -> BigInt,
+        subscription_id -> Integer,
+        state -> SmallInt,
+        attempts -> Integer,
+        due_at -> BigInt,
+        first_recorded_at -> Nullable<BigInt>,
+        recorded_at -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    attempts (delivery_id, number) {
+        delivery_id -> BigInt,
+        number -> Integer,
+        started_at -> BigInt,
+        duration_us -> BigInt,
+        status -> Nullable<SmallInt>,
+        failure -> Nullable<SmallInt>,
+        message -> Nullable<Text>,
+        content_type -> Nullable<Text>,
+        body -> Nullable<Binary>,
+    }
+}
+
+table! {
+    idempotency_keys (publisher_id, publisher_key) {
+        publisher_id -> Integer,
+        publisher_key -> Text,
+        digest -> Binary,
+        event_id -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+joinable!(tokens -> owners (owner_id));
+joinable!(subscriptions -> owners (owner_id));
+joinable!(deliveries -> events (event_id));
+joinable!(deliveries -> subscriptions (subscription_id));
+joinable!(attempts -> deliveries (delivery_id));
+allow_tables_to_appear_in_same_query!(owners, tokens, subscriptions, events, deliveries, attempts, idempotency_keys);

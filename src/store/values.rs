@@ -1,0 +1,78 @@
+//! Small values as the columns hold them. The numbers are stored: never change one, only add.
+
+use diesel::result::Error as DieselError;
+
+use super::Queried;
+use crate::domain::{attempt::FailureClass, delivery::State, owner::Role, time::Timestamp};
+
+/// A row that this version cannot read.
+pub(super) fn corrupt(what: impl Into<String>) -> DieselError {
+    DieselError::DeserializationError(what.into().into())
+}
+
+pub(super) const fn state_number(state: State) -> i16 {
+    match state {
+        State::Pending => 0,
+        State::Delivered => 1,
+        State::Dead => 2,
+        State::Expired => 3,
+        State::Cancelled => 4,
+    }
+}
+
+pub(super) fn state_from(number: i16) -> Queried<State> {
+    find(State::ALL, number, state_number, "state of a delivery")
+}
+
+pub(super) const fn role_number(role: Role) -> i16 {
+    match role {
+        Role::Subscriber => 0,
+        Role::Publisher => 1,
+        Role::Admin => 2,
+    }
+}
+
+pub(super) fn role_from(number: i16) -> Queried<Role> {
+    find([Role::Subscriber, Role::Publisher, Role::Admin], number, role_number, "role of an owner")
+}
+
+pub(super) const fn failure_number(class: FailureClass) -> i16 {
+    match class {
+        FailureClass::Forbidden => 1,
+        FailureClass::Dns => 2,
+        FailureClass::Connect => 3,
+        FailureClass::Tls => 4,
+        FailureClass::Timeout => 5,
+        FailureClass::Protocol => 6,
+        FailureClass::Request => 7,
+    }
+}
+
+pub(super) fn failure_from(number: i16) -> Queried<FailureClass> {
+    find(FailureClass::ALL, number, failure_number, "failure of an attempt")
+}
+
+fn find<T: Copy, const N: usize>(all: [T; N], number: i16, number_of: fn(T) -> i16, what: &str) -> Queried<T> {
+    all.into_iter()
+        .find(|value| number_of(*value) == number)
+        .ok_or_else(|| corrupt(format!("unknown {what}: {number}")))
+}
+
+/// How `due_at` is stored: 0 while nothing holds the delivery back.
+pub(super) fn due_column(due_at: Option<Timestamp>) -> i64 {
+    due_at.map_or(0, Timestamp::as_micros)
+}
+
+pub(super) fn due_from(column: i64) -> Option<Timestamp> {
+    (column != 0).then_some(Timestamp::from_micros(column))
+}
+
+/// `text`, cut to at most `bytes` bytes at the border of a character.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+/// A count as the columns hold it.
+pub(super) fn count_from(number: i32) -> u16 {
+    u16::try_from(number).unwrap_or(if number < 0 { 0 } else { u16::MAX })
+}

@@ -10,7 +10,10 @@ pub struct Clock(Source);
 enum Source {
     System,
     /// Follows the timers of the runtime: under a paused runtime time passes only as timers are waited for.
-    Runtime { start: tokio::time::Instant, at: Timestamp },
+    Runtime {
+        start: tokio::time::Instant,
+        at: Timestamp,
+    },
 }
 
 impl Clock {

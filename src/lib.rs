@@ -1,4 +1,8 @@
-//! Postrider.
+//! Postrider delivers webhooks for order management systems: signed, retried, in order, and never lost.
+//!
+//! The modules stand in the order in which they may know each other: each one names only those above it.
 
+pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod store;

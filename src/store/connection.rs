@@ -25,7 +25,7 @@ const MYSQL_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTE
 pub use any::AnyConnection;
 
 mod any {
-    #![expect(missing_docs, reason = "the derive writes items without documentation beside the enum")]
+    #![allow(missing_docs, reason = "the derive writes items without documentation beside the enum")]
 
     /// A connection to one of the databases that were compiled in.
     #[derive(diesel::MultiConnection)]

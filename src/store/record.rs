@@ -134,8 +134,7 @@ fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], 
     let cancelled = state_number(State::Cancelled);
     // An attempt in flight may arrive after its delivery was cancelled; a failed one changes nothing but the count.
     let may_move = match change.state {
-        State::Delivered => vec![pending, cancelled],
-        State::Cancelled => vec![pending, cancelled],
+        State::Delivered | State::Cancelled => vec![pending, cancelled],
         State::Pending | State::Dead | State::Expired => vec![pending],
     };
     let rows = dsl::deliveries.filter(dsl::id.eq_any(ids).and(dsl::state.eq_any(may_move)));

@@ -122,6 +122,7 @@ pub struct Queue {
     in_flight: HashMap<DeliveryId, Owed>,
     recording: HashSet<DeliveryId>,
     behind: Behind,
+    payload_bytes: usize,
 }
 
 impl Queue {
@@ -137,6 +138,7 @@ impl Queue {
             in_flight: HashMap::new(),
             recording: HashSet::new(),
             behind: Behind::unknown(),
+            payload_bytes: 0,
         }
     }
 
@@ -159,6 +161,7 @@ impl Queue {
         for owed in offered {
             let fits = self.gate == Gate::Open && self.held_in_memory() < self.limits.window;
             if self.behind.admits(owed.id) && fits {
+                self.payload_bytes += owed.event.payload.len();
                 self.fresh.push_back(owed);
             } else {
                 self.behind.missed();
@@ -174,6 +177,7 @@ impl Queue {
     /// An attempt ended, and its slot is free. Gives back what was attempted; `None` when no such attempt was in flight.
     pub fn finished(&mut self, id: DeliveryId) -> Option<Owed> {
         let owed = self.in_flight.remove(&id)?;
+        self.payload_bytes -= owed.event.payload.len();
         self.recording.insert(id);
         Some(owed)
     }
@@ -191,13 +195,16 @@ impl Queue {
             self.behind = Behind::unknown();
             return;
         }
+        let is_new = |queue: &Self, owed: &Owed| !forgotten.contains(&owed.id) && !queue.knows(owed.id);
         for owed in page.fresh {
-            if !forgotten.contains(&owed.id) && !self.knows(owed.id) {
+            if is_new(self, &owed) {
+                self.payload_bytes += owed.event.payload.len();
                 self.fresh.push_back(owed);
             }
         }
         for owed in page.due {
-            if !forgotten.contains(&owed.id) && !self.knows(owed.id) {
+            if is_new(self, &owed) {
+                self.payload_bytes += owed.event.payload.len();
                 self.due.push_back(owed);
             }
         }
@@ -250,6 +257,12 @@ impl Queue {
         self.fresh.len() + self.due.len()
     }
 
+    /// Bytes of payload in stock and in flight. A payload that other windows share counts here in full.
+    #[must_use]
+    pub const fn payload_bytes(&self) -> usize {
+        self.payload_bytes
+    }
+
     fn held_in_memory(&self) -> usize {
         self.stock() + self.in_flight.len() + self.recording.len()
     }
@@ -293,8 +306,9 @@ impl Queue {
     }
 
     fn drop_stock(&mut self) {
-        self.fresh.clear();
-        self.due.clear();
+        for owed in self.fresh.drain(..).chain(self.due.drain(..)) {
+            self.payload_bytes -= owed.event.payload.len();
+        }
         self.behind.distrust();
     }
 }

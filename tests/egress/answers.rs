@@ -132,7 +132,7 @@ fn compressed(length: usize) -> [(&'static str, Vec<u8>); 3] {
 
 #[actix_rt::test]
 async fn compressed_bodies_are_decoded_and_bombs_do_not_go_off() {
-    for length in [5, 50 * 1024 * 1024] {
+    for length in [5, 4 * 1024 * 1024] {
         for (coding, body) in compressed(length) {
             let mut text =
                 format!("HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n", body.len())

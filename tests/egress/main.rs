@@ -5,5 +5,5 @@ mod connections;
 mod hostile;
 mod server;
 mod subject;
-//A mod tls;
+mod tls;
 mod wire;

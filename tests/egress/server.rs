@@ -8,10 +8,11 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 /// How long a test waits for anything, at most.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,13 +40,14 @@ pub(crate) struct Raw {
 }
 
 /// One accepted connection.
-pub(crate) struct Peer {
-    /// 1 for the first one that the server accepted.
-    pub(crate) number: usize,
-    pub(crate) socket: TcpStream,
-    seen: Rc<Seen>,
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) socket: S,
+    open: Open,
     unread: Vec<u8>,
 }
+
+/// Counts an open connection for as long as it lives.
+struct Open(Rc<Seen>);
 
 impl Server {
     /// Runs `script` for each connection.
@@ -69,8 +71,7 @@ impl Server {
             while let Ok((socket, _)) = listener.accept().await {
                 accepted.connections.set(accepted.connections.get() + 1);
                 accepted.open.set(accepted.open.get() + 1);
-                let number = accepted.connections.get();
-                actix_rt::spawn(script(Peer { number, socket, seen: Rc::clone(&accepted), unread: Vec::new() }));
+                actix_rt::spawn(script(Peer { socket, open: Open(Rc::clone(&accepted)), unread: Vec::new() }));
             }
         });
         Self { address, seen, task }
@@ -129,11 +130,19 @@ impl Drop for Server {
 }
 
 impl Peer {
+    /// The same connection after the TLS handshake; `None` when that fails.
+    pub(crate) async fn secured(self, acceptor: &TlsAcceptor) -> Option<Peer<TlsStream<TcpStream>>> {
+        let socket = acceptor.accept(self.socket).await.ok()?;
+        Some(Peer { socket, open: self.open, unread: self.unread })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// The next request; `None` when the other side closes.
     pub(crate) async fn request(&mut self) -> Option<Raw> {
         loop {
             if let Some(raw) = self.take_request() {
-                self.seen.requests.borrow_mut().push(raw.clone());
+                self.open.0.requests.borrow_mut().push(raw.clone());
                 return Some(raw);
             }
             if self.socket.read_buf(&mut self.unread).await.unwrap_or(0) == 0 {
@@ -164,9 +173,9 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for Open {
     fn drop(&mut self) {
-        self.seen.open.set(self.seen.open.get() - 1);
+        self.0.open.set(self.0.open.get() - 1);
     }
 }
 

@@ -89,14 +89,14 @@ pub(crate) async fn send(client: &Client, terms: &Terms) -> Outcome {
 pub(crate) async fn answer(client: &Client, terms: &Terms) -> Answer {
     match send(client, terms).await {
         Outcome::Answered(answer) => answer,
-        other => panic!("no answer: {other:?}"),
+        other @ (Outcome::Failed(_) | Outcome::NotAttempted) => panic!("no answer: {other:?}"),
     }
 }
 
 pub(crate) async fn failure(client: &Client, terms: &Terms) -> Failure {
     match send(client, terms).await {
         Outcome::Failed(failure) => failure,
-        other => panic!("no failure: {other:?}"),
+        other @ (Outcome::Answered(_) | Outcome::NotAttempted) => panic!("no failure: {other:?}"),
     }
 }
 

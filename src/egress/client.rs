@@ -63,9 +63,9 @@ impl Client {
             }
             return outcome;
         }
-        let origin = self.origin(&request);
         // An HTTP/1 connection is gone with its request. One of HTTP/2 stays, and if nobody is at its other end any more,
         // all requests to come would wait there in vain.
+        let origin = self.origin(&request);
         if origin.speaks() == Protocol::Http2 {
             self.start_anew(&request, &origin, Protocol::Http2);
         }

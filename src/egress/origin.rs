@@ -5,14 +5,14 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use awc::{
-    ClientResponse, FrozenClientRequest,
+    ClientResponse, FrozenClientRequest, SendClientRequest,
     error::{FreezeRequestError, SendRequestError},
     http::{
         Method,
@@ -91,8 +91,7 @@ impl Origin {
     pub(super) async fn send(&self, request: &Request) -> Result<ClientResponse, SendRequestError> {
         self.rounds.set(Rounds { unused: 0, ..self.rounds.get() });
         self.dialler.set_patience(request.timeout() / 4);
-        let head = self.head(&request.template)?;
-        head.extra_headers(request.late_headers()).send_body(request.body.clone()).await
+        self.begin(request)?.await
     }
 
     /// What requests are written for.
@@ -114,15 +113,17 @@ impl Origin {
         unused + 1 >= ROUNDS_UNUSED || in_all + 1 >= ROUNDS_IN_ALL
     }
 
-    fn head(&self, template: &Template) -> Result<FrozenClientRequest, FreezeRequestError> {
-        let key = Arc::as_ptr(&template.0);
-        if let Some(head) = self.heads.borrow().get(&key) {
-            return Ok(head.request.clone());
-        }
-        let request = self.freeze(&template.0)?;
-        let head = Head { template: template.clone(), request: request.clone() };
-        self.heads.borrow_mut().insert(key, head);
-        Ok(request)
+    fn begin(&self, request: &Request) -> Result<SendClientRequest, FreezeRequestError> {
+        let template = &request.template;
+        let mut heads = self.heads.borrow_mut();
+        let head = match heads.entry(Arc::as_ptr(&template.0)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let head = Head { template: template.clone(), request: self.freeze(&template.0)? };
+                entry.insert(head)
+            }
+        };
+        Ok(head.request.extra_headers(request.late_headers()).send_body(request.body.clone()))
     }
 
     fn freeze(&self, shared: &Shared) -> Result<FrozenClientRequest, FreezeRequestError> {

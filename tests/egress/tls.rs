@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::join_all;
 use postrider::{
     domain::{attempt::FailureClass, event::wire_uuid},
     egress::{Client, Reply},
@@ -161,10 +162,22 @@ async fn http2_is_spoken_where_it_is_offered_and_many_requests_share_a_connectio
     let seen = format!("secure.example:{} {}", server.address.port(), wire_uuid(DELIVERY));
     assert_eq!((first.status, String::from_utf8_lossy(&first.body).into_owned()), (200, seen));
     let attempts = (0..10).map(|_| answer(&client, &terms));
-    for answer in futures_util::future::join_all(attempts).await {
+    for answer in join_all(attempts).await {
         assert_eq!(answer.status, 200);
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[actix_rt::test]
+async fn attempts_that_find_http2_at_the_same_time_all_arrive() {
+    let authority = Authority::new();
+    let server = http2_server(authority.acceptor("secure.example", &["h2", "http/1.1"]), None).await;
+    let client = authority.client();
+    let terms = terms(&url(&server, "secure.example"));
+    for answer in join_all((0..20).map(|_| answer(&client, &terms))).await {
+        assert_eq!(answer.status, 200);
+    }
+    assert!(server.connections() <= 20, "no handshake is thrown away");
 }
 
 #[actix_rt::test]

@@ -2,6 +2,8 @@
 //!
 //! The modules stand in the order in which they may know each other: each one names only those above it.
 
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -1,0 +1,6 @@
+//! The store on SQLite and on MariaDB: the same tests, through the functions that the engine calls.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accepting;

@@ -4,3 +4,6 @@
 mod support;
 
 mod accepting;
+mod keys;
+mod scene;
+mod sql;

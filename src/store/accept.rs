@@ -116,7 +116,8 @@ fn known_keys<'a>(connection: &mut AnyConnection, batch: &'a [Acceptance], now: 
     let mut asked: HashMap<OwnerId, HashMap<&str, EventId>> = HashMap::new();
     for item in batch {
         if let Some(key) = &item.key {
-            asked.entry(item.publisher).or_default().insert(&key.key, item.event.id);
+            // The first of a name is the one that is stored.
+            asked.entry(item.publisher).or_default().entry(&key.key).or_insert(item.event.id);
         }
     }
     let mut known = HashMap::new();

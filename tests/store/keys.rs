@@ -102,10 +102,12 @@ async fn the_longest_key_is_told_from_its_neighbour(database: Database) {
 
 async fn a_second_run_is_no_repeat(database: Database) {
     let scene = Scene::of(&database).await;
-    let batch = vec![keyed(scene.acceptance("1", &[]), key("k", 1, at(60))), scene.acceptance("2", &[])];
-    scene.accept(batch.clone()).await;
-    let again = scene.try_accept(batch, Run::Again).await.expect("it is there");
-    assert_eq!(again, [Accepted::Stored, Accepted::Stored]);
+    let first = keyed(scene.acceptance("1", &[]), key("k", 1, at(60)));
+    let repeated = Accepted::Repeated { event: first.event.id, deliveries: 0 };
+    let batch = vec![first, scene.acceptance("2", &[]), keyed(scene.acceptance("1", &[]), key("k", 1, at(60)))];
+    let answers = [Accepted::Stored, Accepted::Stored, repeated];
+    assert_eq!(scene.accept(batch.clone()).await, answers);
+    assert_eq!(scene.try_accept(batch, Run::Again).await.expect("it is there"), answers);
     assert_eq!(scene.count("events").await, 2);
 }
 

@@ -5,5 +5,6 @@ mod support;
 
 mod accepting;
 mod keys;
+mod recording;
 mod scene;
 mod sql;

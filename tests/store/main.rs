@@ -5,6 +5,7 @@ mod support;
 
 mod accepting;
 mod keys;
+mod pages;
 mod recording;
 mod scene;
 mod sql;

@@ -8,4 +8,6 @@ mod keys;
 mod pages;
 mod recording;
 mod scene;
+mod schema;
 mod sql;
+mod trouble;

@@ -1,0 +1,31 @@
+//! Between "attempt this delivery" and "this is what happened".
+//!
+//! ```text
+//! Terms ──▶ Template ──request──▶ Request ──▶ Client ──▶ Outcome
+//!                                               │ one awc client per origin
+//!                                            Dialler: resolve, check, connect, TLS
+//! ```
+//!
+//! Relies on awc for HTTP and on `domain` for what is sent and what an outcome is. Decides nothing about what follows from an
+//! outcome, knows no database and no actor. What awc would do by itself and we do not
+//! want is refused in [`client`], with the reason beside it.
+
+mod body;
+mod classify;
+pub mod client;
+mod dialler;
+mod exhaustion;
+mod framing;
+pub mod guard;
+mod line;
+pub mod names;
+mod origin;
+mod policy;
+mod request;
+mod template;
+
+pub use client::Client;
+pub use guard::{Guard, Refusal};
+pub use names::{Names, Reply};
+pub use request::Request;
+pub use template::Template;

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_or_ignore_into,
-};
+use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_or_ignore_into};
 
 use super::{
     AnyConnection, Queried,
     connection::on_each,
     schema::{attempts, deliveries},
+    transaction::in_transaction,
     values::{cut, due_column, failure_number, state_number},
 };
 use crate::domain::{
@@ -42,7 +41,7 @@ pub struct Record {
 /// # Errors
 /// None of its own.
 pub fn record_attempts(connection: &mut AnyConnection, records: &[Record], now: Timestamp) -> Queried<()> {
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         insert_attempts(connection, records)?;
         for (change, ids) in changes(records) {
             for ids in ids.chunks(ROWS_PER_STATEMENT) {
@@ -206,7 +205,7 @@ pub fn cancel_owed(
     now: Timestamp,
 ) -> Queried<usize> {
     use deliveries::dsl;
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         let ids: Vec<i64> = dsl::deliveries
             .filter(dsl::subscription_id.eq(subscription.as_raw()))
             .filter(dsl::state.eq(state_number(State::Pending)))

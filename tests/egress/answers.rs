@@ -147,8 +147,7 @@ async fn compressed_bodies_are_decoded_and_bombs_do_not_go_off() {
 
 #[actix_rt::test]
 async fn a_body_that_lies_about_its_coding_is_kept_as_it_came() {
-    let server =
-        Server::answering("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain").await;
+    let server = Server::answering("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain").await;
     assert_eq!(answer(&client(), &terms(&server.url("/"))).await.body, "plain");
 }
 

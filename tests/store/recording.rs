@@ -286,11 +286,8 @@ mod with_two_writers {
 
             // A transaction that has recorded a success and is not yet committed...
             let mut recorder = sql::connect(&database.database_url());
-            sql::execute(&mut recorder, "BEGIN").expect("it begins");
-            recorder
-                .begin_test_transaction()
-                .and_then(|()| record_attempts(&mut recorder, &[record(arrived, 1, 200, Verdict::Delivered)], NOW))
-                .expect("it records");
+            recorder.begin_test_transaction().expect("it begins");
+            record_attempts(&mut recorder, &[record(arrived, 1, 200, Verdict::Delivered)], NOW).expect("it records");
             // ... holds a row that the cancelling has already found pending.
             let store = scene.store.clone();
             let cancelling = tokio::spawn(async move {

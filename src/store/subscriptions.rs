@@ -64,7 +64,7 @@ impl Row {
             config: Config::new(config).map_err(|error| unreadable("config", error.to_string()))?,
             max_in_flight: u16::try_from(self.max_in_flight).unwrap_or(1).clamp(1, MAX_MAX_IN_FLIGHT),
             target_url: self.target_url,
-            secret: self.secret_key.filter(|secret| !secret.is_empty()).map(Secret::new),
+            secret: self.secret_key.map(Secret::new),
             is_active: self.is_active,
             callback: self.callback,
         };

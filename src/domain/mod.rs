@@ -19,3 +19,4 @@ pub mod secret;
 pub mod signature;
 pub mod subscription;
 pub mod time;
+pub mod token;

@@ -207,6 +207,17 @@ pub fn page(
     rows.into_iter().map(Row::into_subscription).collect()
 }
 
+/// The subscriptions with these ids, in no particular order. One query.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn of_ids(connection: &mut AnyConnection, ids: &[SubscriptionId]) -> Queried<Vec<Subscription>> {
+    let ids = ids.iter().map(|id| id.as_raw());
+    let rows: Vec<Row> =
+        subscriptions::table.filter(subscriptions::id.eq_any(ids)).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(Row::into_subscription).collect()
+}
+
 /// Changes the terms of a subscription by `edit`, which gets the present ones. One transaction.
 ///
 /// # Errors

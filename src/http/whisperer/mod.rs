@@ -3,10 +3,17 @@
 //! Nothing outside of this module knows them. It translates: hooks are subscriptions, `hook_events` are deliveries with at
 //! least one attempt, `event_queues` are deliveries that wait for their first.
 
+mod answer;
+mod dates;
 mod errors;
 mod fields;
+mod filters;
+mod format;
 mod json;
 mod objects;
+mod query;
 mod retry_config;
+mod route;
 mod rules;
 mod text;
+mod webhook;

@@ -4,9 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::format::date;
-use crate::domain::{
-    headers::AdditionalHeaders, retry::RetryPolicy, secret::Secret, subscription::Subscription,
-};
+use crate::domain::{headers::AdditionalHeaders, retry::RetryPolicy, secret::Secret, subscription::Subscription};
 
 /// The keys of a hook in their order. The secret and the passwords in `config` are shown: only the owner and admins see this.
 #[derive(Serialize)]

@@ -82,7 +82,7 @@ impl Template {
             event_type: (!overrides(terms, &X_WHISPERER_EVENT)).then(|| terms.event_type.clone()),
             id: !overrides(terms, &WEBHOOK_ID),
             timestamp: !overrides(terms, &WEBHOOK_TIMESTAMP),
-            signer: terms.secret.as_ref().map(|secret| Signer::new(secret, &[])),
+            signer: terms.signing_secret().map(|secret| Signer::new(secret, &[])),
             whisperer_signature: !overrides(terms, &X_WHISPERER_SIGNATURE),
             standard_signature: !overrides(terms, &WEBHOOK_SIGNATURE),
         };

@@ -68,8 +68,7 @@ fn entry(waiting: &Waiting) -> String {
         app_label: None,
         model_name: None,
         object_id: None,
-        instance_dict: RawValue::from_string(payload)
-            .expect("payloads are checked to be JSON when they are accepted"),
+        instance_dict: RawValue::from_string(payload).expect("payloads are checked to be JSON when they are accepted"),
     };
     escape_line_ends(serde_json::to_string(&row).expect("an event_queue serialises"))
 }

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{
-    HttpRequest,
-    http::StatusCode,
-    web::Payload,
-};
+use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 
 use super::{
     Asked,
@@ -22,12 +18,7 @@ use super::{
 };
 use crate::{
     actors::router::Changed,
-    domain::{
-        endpoint::Endpoint,
-        event_type::OMS_EVENT_TYPES,
-        id::SubscriptionId,
-        subscription::Subscription,
-    },
+    domain::{endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId, subscription::Subscription},
     store::{
         Lane,
         lists::registered::{Key, Registered},
@@ -119,12 +110,7 @@ async fn find(asked: &Asked<'_>, id: Id) -> Result<Subscription, Answer> {
     found.ok_or_else(Answer::not_found)
 }
 
-async fn read(
-    asked: &Asked<'_>,
-    request: &HttpRequest,
-    payload: Payload,
-    purpose: Purpose,
-) -> Result<Edits, Answer> {
+async fn read(asked: &Asked<'_>, request: &HttpRequest, payload: Payload, purpose: Purpose) -> Result<Edits, Answer> {
     let mut reading = fields::read(&body::read(request, payload).await?, purpose);
     check_address(asked, &mut reading).await;
     reading.edits().map_err(|faults| Answer::faults(&faults))

@@ -128,11 +128,11 @@ impl<L: List> Walk<L> {
     }
 
     async fn read_window(&mut self) -> Result<(), StoreError> {
-        let (list, skip) = (self.list.clone(), self.skip);
-        let ids = self.store.run(Lane::Read, move |connection| list.ids(connection, skip, WINDOW)).await?;
+        let (window, skip) = (self.list.clone(), self.skip);
+        let ids = self.store.run(Lane::Read, move |connection| window.ids(connection, skip, WINDOW)).await?;
         self.is_last = i64::try_from(ids.len()).is_ok_and(|found| found < WINDOW);
         self.skip = match (self.list.by_id(), ids.last(), self.skip) {
-            (Some(_), Some(last), _) => Skip::UpTo(*last),
+            (Some(_), Some(id), _) => Skip::UpTo(*id),
             (None, _, Skip::Rows(rows)) => Skip::Rows(rows + WINDOW),
             (_, _, skip) => skip,
         };

@@ -356,7 +356,7 @@ mod tests {
 
         #[test]
         fn what_others_read_is_read(bytes in prop::collection::vec(any::<u8>(), 0..40), text in ".{0,30}") {
-            drop(super::super::Json::parse(&bytes));
+            drop(Json::parse(&bytes));
             let json = serde_json::to_string(&text).expect("a string");
             prop_assert_eq!(read(&json), Ok(Json::Text(Text { text, surrogate: None })));
         }

@@ -2,6 +2,39 @@
 
 use super::id::OwnerId;
 
+/// The longest name of an owner, in characters (the column that the contract's host has for it).
+pub const MAX_NAME_LENGTH: usize = 150;
+
+/// Why a text is no name of an owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// Nothing in it.
+    #[error("a name cannot be empty")]
+    Empty,
+    /// More than [`MAX_NAME_LENGTH`] characters.
+    #[error("a name has at most {MAX_NAME_LENGTH} characters")]
+    TooLong,
+    /// It could not be told apart from another one in a list, or would break the list.
+    #[error("a name neither begins nor ends with a blank, and has no control characters")]
+    Characters,
+}
+
+/// Checks the name of an owner to be.
+///
+/// # Errors
+/// The first [`BadName`].
+pub fn check_name(text: &str) -> Result<(), BadName> {
+    if text.is_empty() {
+        Err(BadName::Empty)
+    } else if text.trim() != text || text.contains(char::is_control) {
+        Err(BadName::Characters)
+    } else if text.chars().count() > MAX_NAME_LENGTH {
+        Err(BadName::TooLong)
+    } else {
+        Ok(())
+    }
+}
+
 /// What an owner may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -79,5 +112,22 @@ impl Owner {
     #[must_use]
     pub const fn scope(&self) -> Scope {
         if self.role.sees_all() { Scope::All } else { Scope::Of(self.id) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_can_be_written_in_a_list() {
+        for name in ["a", "Ayşe Yılmaz", "ops@example.com", &"ş".repeat(MAX_NAME_LENGTH)] {
+            assert_eq!(check_name(name), Ok(()), "{name:?}");
+        }
+        assert_eq!(check_name(""), Err(BadName::Empty));
+        for name in [" ", " a", "a ", "a\nb", "\u{1b}[31m"] {
+            assert_eq!(check_name(name), Err(BadName::Characters), "{name:?}");
+        }
+        assert_eq!(check_name(&"a".repeat(MAX_NAME_LENGTH + 1)), Err(BadName::TooLong));
     }
 }

@@ -1,0 +1,13 @@
+//! The store on SQLite and on MariaDB: the same tests, through the functions that the engine calls.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accepting;
+mod keys;
+mod pages;
+mod recording;
+mod scene;
+mod schema;
+mod sql;
+mod trouble;

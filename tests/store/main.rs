@@ -6,6 +6,7 @@ mod support;
 mod accepting;
 mod keys;
 mod pages;
+mod plans;
 mod recording;
 mod scene;
 mod schema;

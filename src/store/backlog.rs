@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use diesel::{
-    ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl,
+    ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl,
     dsl::{exists, min},
 };
 
@@ -147,6 +147,22 @@ fn next_due_after(
 
 type OwedRow = (i64, i32, Option<i64>, i64, String, Option<String>, i64, Vec<u8>);
 
+/// The columns of [`OwedRow`], from deliveries joined with their events.
+macro_rules! owed_columns {
+    () => {
+        (
+            deliveries::id,
+            deliveries::attempts,
+            deliveries::first_recorded_at,
+            events::id,
+            events::event_type,
+            events::ordering_key,
+            events::accepted_at,
+            events::payload,
+        )
+    };
+}
+
 /// Those of `ids` that are still pending, in this order until their payloads together reach `max_bytes`.
 fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> Queried<HashMap<i64, Owed>> {
     let mut owed = HashMap::with_capacity(ids.len());
@@ -170,21 +186,32 @@ fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> 
     Ok(owed)
 }
 
+/// One delivery of `subscription`, whatever its state, for an attempt that a person ordered; `None` when there is none. One
+/// query.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn read_one(
+    connection: &mut AnyConnection,
+    subscription: SubscriptionId,
+    delivery: DeliveryId,
+) -> Queried<Option<Owed>> {
+    let row: Option<OwedRow> = deliveries::table
+        .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
+        .filter(deliveries::id.eq(delivery.as_raw()))
+        .filter(deliveries::subscription_id.eq(subscription.as_raw()))
+        .select(owed_columns!())
+        .first(connection)
+        .optional()?;
+    row.map(owed_from).transpose()
+}
+
 fn owed_rows(connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<OwedRow>> {
     deliveries::table
         .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
         .filter(deliveries::id.eq_any(ids))
         .filter(deliveries::state.eq(state_number(State::Pending)))
-        .select((
-            deliveries::id,
-            deliveries::attempts,
-            deliveries::first_recorded_at,
-            events::id,
-            events::event_type,
-            events::ordering_key,
-            events::accepted_at,
-            events::payload,
-        ))
+        .select(owed_columns!())
         .load(connection)
 }
 

@@ -66,7 +66,7 @@ impl Row {
             config: Config::new(config).map_err(|error| unreadable("config", error.to_string()))?,
             max_in_flight: u16::try_from(self.max_in_flight).unwrap_or(1).clamp(1, MAX_MAX_IN_FLIGHT),
             target_url: self.target_url,
-            secret: self.secret_key.filter(|secret| !secret.is_empty()).map(Secret::new),
+            secret: self.secret_key.map(Secret::new),
             is_active: self.is_active,
             callback: self.callback,
         };
@@ -206,6 +206,17 @@ pub fn page(
         query = query.filter(subscriptions::owner_id.eq(owner.as_raw()));
     }
     let rows: Vec<Row> = query.load(connection)?;
+    rows.into_iter().map(Row::into_subscription).collect()
+}
+
+/// The subscriptions with these ids, in no particular order. One query.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn of_ids(connection: &mut AnyConnection, ids: &[SubscriptionId]) -> Queried<Vec<Subscription>> {
+    let ids = ids.iter().map(|id| id.as_raw());
+    let rows: Vec<Row> =
+        subscriptions::table.filter(subscriptions::id.eq_any(ids)).select(Row::as_select()).load(connection)?;
     rows.into_iter().map(Row::into_subscription).collect()
 }
 

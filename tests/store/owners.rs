@@ -86,6 +86,7 @@ async fn owners_are_listed_with_their_tokens(database: Database) {
     scene.write(|c| add_token(c, "second", &[9; 32], NOW)).await;
     scene.write(|c| revoke_all(c, "oms")).await;
     let listed = scene.read(list).await;
-    let seen: Vec<_> = listed.iter().map(|listed| (listed.owner.name.as_str(), listed.tokens, listed.created_at)).collect();
+    let seen: Vec<_> =
+        listed.iter().map(|listed| (listed.owner.name.as_str(), listed.tokens, listed.created_at)).collect();
     assert_eq!(seen, [("oms", 0, NOW), ("second", 2, NOW)]);
 }

@@ -199,10 +199,13 @@ fn overhear(connection: &mut AnyConnection, work: &impl Fn(&mut AnyConnection) -
     Ok(std::mem::take(&mut *heard))
 }
 
-/// `SELECT ? -- binds: [1]` as `SELECT 1`. Diesel writes the parameters as Rust would, which for ours is JSON.
+/// `SELECT ? -- binds: [1]` as `SELECT 1`. Diesel writes the parameters as Rust would, which for ours is JSON but for the
+/// options; their texts have no parentheses.
 fn written_out(query: &str) -> String {
     let (statement, parameters) = query.rsplit_once(" -- binds: ").unwrap_or((query, "[]"));
-    let parameters: Vec<Value> = serde_json::from_str(parameters).unwrap_or_default();
+    let parameters = parameters.replace("Some(", "").replace(')', "").replace("None", "null");
+    let parameters: Vec<Value> =
+        serde_json::from_str(&parameters).unwrap_or_else(|error| panic!("{error} in {parameters}"));
     let mut pieces = statement.split('?');
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for (piece, parameter) in pieces.zip(parameters) {

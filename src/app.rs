@@ -1,17 +1,236 @@
-//! Composition root: who is built with whom.
+//! The composition root: who is built with whom, and in which order everything starts and stops.
+//!
+//! Start: migrate, read the routing table, start the actors, open the door. Stop: close the door and answer who is inside,
+//! let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due in the store.
 
-use crate::config::ServeSettings;
+use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
-/// Why the engine did not start.
+use actix::{Actor, Addr};
+use actix_rt::Arbiter;
+use actix_web::{App, HttpServer, dev::ServerHandle};
+use tokio::{
+    select,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::{
+    actors::{
+        admission::Admission,
+        budget::Budget,
+        colleagues::Shared,
+        janitor::Janitor,
+        roster::Bench,
+        router::{Drain, Router},
+    },
+    clock::Clock,
+    config::ServeSettings,
+    domain::{
+        id::{Minter, SubscriptionId},
+        owner::{Role, Scope, Standing},
+        routing::RoutingTable,
+        secret::Secret,
+        token,
+    },
+    egress::{Guard, Names},
+    http::{self, State, auth::Tokens},
+    store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
+};
+
+/// The owner who is there from the start.
+const ADMIN: &str = "admin";
+/// Subscriptions read at once at start.
+const LOAD_PAGE: i64 = 1_000;
+/// Events that wait may have so many bytes of payload each on average, before the door closes.
+const WAITING_BYTES_PER_EVENT: usize = 8 * 1024;
+/// How often the router is looked for.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the engine did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
-#[error("this build has no engine yet")]
-pub struct StartError;
+pub enum StartError {
+    /// The database is away or refuses.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where the API should be.
+        address: std::net::SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// No signals, no threads.
+    #[error("the system refuses: {0}")]
+    System(#[from] std::io::Error),
+    /// The router died. Everything it had is in the store; a new process goes on.
+    #[error("the router died; start the engine again, nothing is lost")]
+    RouterDied,
+}
 
-/// Runs the engine until SIGTERM or SIGINT, and returns when what was in flight is recorded.
+/// Runs the engine until SIGTERM or SIGINT, then drains. A second signal ends it at once.
 ///
 /// # Errors
-/// [`StartError`] when it could not start.
-#[expect(clippy::unused_async, reason = "a stand-in for the engine")]
-pub async fn serve(_settings: ServeSettings) -> Result<(), StartError> {
-    Err(StartError)
+/// [`StartError`] when it cannot start or its router died.
+pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
+    let mut signals = Signals::new()?;
+    let (clock, store) = (Clock::system(), Store::new(settings.database.database_url.clone()));
+    for migration in store.migrate().await? {
+        log::info!(migration = migration.as_str(); "migration run");
+    }
+    ensure_admin(&store, &clock, settings.admin_token.as_ref()).await?;
+
+    let guard = Guard::new(settings.egress_allow.clone(), Names::system());
+    let (router, arbiters) = start_actors(&settings, &store, &clock, &guard).await?;
+    let state = State {
+        store,
+        clock,
+        router: router.clone(),
+        guard,
+        admission: Admission::new(settings.max_waiting.get(), settings.max_waiting.get() * WAITING_BYTES_PER_EVENT),
+        tokens: Tokens::default(),
+        page_size: settings.page_size,
+    };
+    let server = listen(&settings, state)?;
+    log::info!(address:% = settings.listen, database:? = settings.database.database_url; "ready");
+
+    let ended = select! {
+        () = signals.next() => Ok(()),
+        () = death_of(&router) => Err(StartError::RouterDied),
+    };
+    if ended.is_ok() {
+        log::info!(deadline:? = settings.drain; "stopping: attempts in flight finish; a second signal ends at once");
+        select! {
+            () = drain(&server, &router, settings.drain) => {}
+            () = signals.next() => log::warn!("ended at once; what was in flight is attempted again at the next start"),
+        }
+    }
+    for arbiter in arbiters {
+        arbiter.stop();
+    }
+    ended
+}
+
+/// The signals that ask the process to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Makes sure that somebody can administrate. Without a token, a new database gets a random one, which is shown once.
+async fn ensure_admin(store: &Store, clock: &Clock, given: Option<&Secret>) -> Result<(), StoreError> {
+    let generated = token::from_random(rand::random());
+    let digest = token::digest(given.map_or(&generated, Secret::reveal));
+    let (now, is_given) = (clock.now(), given.is_some());
+    let work = move |connection: &mut _| {
+        if owners::find_by_name(connection, ADMIN)?.is_none() {
+            return owners::add_owner(connection, ADMIN, Role::Admin, Standing::Active, &digest, now).map(Some);
+        }
+        if is_given && owners::find_by_token(connection, &digest)?.is_none() {
+            return owners::add_token(connection, ADMIN, &digest, now).map(Some);
+        }
+        Ok(None)
+    };
+    match store.run(Lane::Write, work).await? {
+        Some(owners::Added::Owner(_)) if !is_given => announce(&generated),
+        Some(owners::Added::Owner(_)) | None => {}
+        Some(owners::Added::NameTaken | owners::Added::TokenTaken) => {
+            log::warn!("the admin token belongs to another owner, who keeps it");
+        }
+    }
+    Ok(())
+}
+
+/// Not through the log, which may be kept and read by others.
+#[expect(clippy::print_stderr, reason = "this is the one moment at which the token is shown")]
+fn announce(token: &str) {
+    eprintln!("\nThe owner \"{ADMIN}\" was added. This token is shown only once:\n\n    {token}\n");
+}
+
+async fn start_actors(
+    settings: &ServeSettings,
+    store: &Store,
+    clock: &Clock,
+    guard: &Guard,
+) -> Result<(Addr<Router>, Vec<Arbiter>), StoreError> {
+    let table = routing_table(store).await?;
+    let last_stored = store.run(Lane::Read, last_minted).await?;
+    let arbiters: Vec<Arbiter> = (0..threads(settings.delivery_threads)).map(|_| Arbiter::new()).collect();
+    let bench = |arbiter: &Arbiter| Bench::new(arbiter.handle(), guard.clone(), clock.clone());
+    let shared = Shared {
+        store: store.clone(),
+        clock: clock.clone(),
+        budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
+        window: settings.window.get(),
+    };
+    let minter = Minter::new(settings.node, last_stored);
+    let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
+    Janitor::new(store.clone(), clock.clone()).start();
+    Ok((router, arbiters))
+}
+
+async fn routing_table(store: &Store) -> Result<RoutingTable, StoreError> {
+    let mut table = RoutingTable::default();
+    let mut after = SubscriptionId::from_raw(0);
+    loop {
+        let work = move |connection: &mut _| subscriptions::page(connection, Scope::All, after, LOAD_PAGE);
+        let page = store.run(Lane::Read, work).await?;
+        let Some(last) = page.last() else { return Ok(table) };
+        after = last.id;
+        for subscription in page {
+            table.put(Arc::new(subscription));
+        }
+    }
+}
+
+fn threads(setting: Option<NonZeroUsize>) -> usize {
+    setting.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+}
+
+fn listen(settings: &ServeSettings, state: State) -> Result<ServerHandle, StartError> {
+    let server = HttpServer::new(move || {
+        let state = state.clone();
+        App::new().configure(move |app| http::configure(app, state))
+    })
+    .workers(threads(settings.http_threads))
+    .keep_alive(http::KEEP_ALIVE)
+    .client_request_timeout(http::HEAD_TIMEOUT)
+    .shutdown_timeout(settings.drain.as_secs())
+    .disable_signals()
+    .bind(settings.listen)
+    .map_err(|source| StartError::Listen { address: settings.listen, source })?
+    .run();
+    let handle = server.handle();
+    actix_rt::spawn(server);
+    Ok(handle)
+}
+
+/// Ends when the router does.
+async fn death_of(router: &Addr<Router>) {
+    while router.connected() {
+        tokio::time::sleep(WATCH_EVERY).await;
+    }
+}
+
+/// Closes the door, then waits until nothing is in flight, all within `deadline`.
+async fn drain(server: &ServerHandle, router: &Addr<Router>, deadline: Duration) {
+    let drained = async {
+        server.stop(true).await;
+        drop(router.send(Drain).await);
+    };
+    if tokio::time::timeout(deadline, drained).await.is_err() {
+        log::warn!("the deadline passed; what is in flight is attempted again at the next start");
+    }
 }

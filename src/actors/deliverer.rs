@@ -10,8 +10,12 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{attempt::Outcome, queue::Owed, subscription::Subscription, time::Timestamp},
-    egress::{Client, Request},
+    domain::{
+        attempt::{Failure, Outcome},
+        queue::Owed,
+        time::Timestamp,
+    },
+    egress::{Client, Template},
 };
 
 /// How often idle connections are looked for.
@@ -39,36 +43,65 @@ impl Actor for Deliverer {
     }
 }
 
-/// Attempt this delivery, then tell `from`.
+/// How the deliveries of one version of a subscription are sent; the failure when its terms cannot be sent at all.
+pub type Sending = Arc<Result<Template, Failure>>;
+
+/// Attempt a delivery, then report.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Attempt {
     /// What to deliver.
     pub owed: Owed,
-    /// To whom, and how.
-    pub subscription: Arc<Subscription>,
-    /// Who gets [`Attempted`].
-    pub from: Addr<SubscriptionActor>,
+    /// Where and how.
+    pub sending: Sending,
+    /// Who wants to know.
+    pub report: Report,
+}
+
+/// Tells the subscription how its attempt ended. Dropped before that, by a deliverer or a task that died, it says that the
+/// attempt was not made: a slot is never lost.
+pub struct Report {
+    to: Addr<SubscriptionActor>,
+    ended: Option<Attempted>,
+}
+
+impl Report {
+    /// A report to `to` on an attempt that `now` is asked for.
+    #[must_use]
+    pub fn new(to: Addr<SubscriptionActor>, owed: &Owed, now: Timestamp) -> Self {
+        let not_attempted =
+            Attempted { delivery: owed.id, started_at: now, duration: Duration::ZERO, outcome: Outcome::NotAttempted };
+        Self { to, ended: Some(not_attempted) }
+    }
+
+    fn end(mut self, started_at: Timestamp, duration: Duration, outcome: Outcome) {
+        if let Some(ended) = &mut self.ended {
+            *ended = Attempted { delivery: ended.delivery, started_at, duration, outcome };
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            tell(&self.to, ended);
+        }
+    }
 }
 
 impl Handler<Attempt> for Deliverer {
     type Result = ();
 
     fn handle(&mut self, attempt: Attempt, _: &mut Self::Context) {
+        let Attempt { owed, sending, report } = attempt;
         let (client, clock) = (Rc::clone(&self.client), self.clock.clone());
         actix::spawn(async move {
             let started_at = clock.now();
-            let outcome = send(&client, &attempt, started_at).await;
-            let duration = clock.now().since(started_at);
-            tell(&attempt.from, Attempted { delivery: attempt.owed.id, started_at, duration, outcome });
+            let outcome = match &*sending {
+                Ok(template) => client.send(template.request(owed.id, &owed.event, started_at)).await,
+                Err(failure) => Outcome::Failed(failure.clone()),
+            };
+            report.end(started_at, clock.now().since(started_at), outcome);
         });
-    }
-}
-
-async fn send(client: &Client, attempt: &Attempt, now: Timestamp) -> Outcome {
-    let Owed { id, event, .. } = &attempt.owed;
-    match Request::build(&attempt.subscription.terms, *id, event, now) {
-        Ok(request) => client.send(request).await,
-        Err(failure) => Outcome::Failed(failure),
     }
 }

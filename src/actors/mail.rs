@@ -10,7 +10,7 @@ use actix::{
 ///
 /// The mailbox takes it however full it is; whoever calls this bounds the work itself.
 #[expect(clippy::disallowed_methods, reason = "the loss is intended and the work is bounded by the caller")]
-pub(super) fn tell<A, M>(addr: &Addr<A>, message: M)
+pub fn tell<A, M>(addr: &Addr<A>, message: M)
 where
     M: Message + Send + 'static,
     M::Result: Send + MessageResponse<A, M>,

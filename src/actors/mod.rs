@@ -12,10 +12,14 @@
 
 pub mod admission;
 pub mod budget;
+pub mod colleagues;
 pub mod deliverer;
+pub mod intake;
 pub mod janitor;
 mod mail;
 pub mod recorder;
-mod roster;
+pub mod roster;
 pub mod router;
 pub mod subscription;
+
+pub use mail::tell;

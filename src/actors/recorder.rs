@@ -80,7 +80,8 @@ impl Recorder {
         let batch = std::mem::replace(&mut self.open, rest);
         let (store, now, me) = (self.store.clone(), self.clock.now(), ctx.address());
         actix::spawn(async move {
-            let (records, senders): (Vec<_>, Vec<_>) = batch.into_iter().map(|entry| (entry.record, entry.from)).unzip();
+            let (records, senders): (Vec<_>, Vec<_>) =
+                batch.into_iter().map(|entry| (entry.record, entry.from)).unzip();
             let records: Arc<[Record]> = records.into();
             let result = record(&store, Arc::clone(&records), now).await;
             tell(&me, Done { records, senders, result });
@@ -88,6 +89,10 @@ impl Recorder {
     }
 
     /// Tells each subscription what became durable.
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "an address is compared by the mailbox it leads to, which never changes"
+    )]
     fn report(&self, records: &[Record], senders: Vec<Addr<SubscriptionActor>>, result: &[Written]) {
         let mut by_sender: HashMap<Addr<SubscriptionActor>, Vec<Settled>> = HashMap::new();
         let refused_until = self.clock.now().after(REFUSED_PAUSE);

@@ -18,6 +18,7 @@ use crate::{
     domain::{
         event_type::{EventType, OMS_EVENT_TYPES},
         secret::Secret,
+        token,
     },
 };
 
@@ -87,7 +88,7 @@ fn parse_event_type(text: &str) -> Result<EventType, String> {
 }
 
 fn parse_token(text: &str) -> Result<Secret, String> {
-    crate::domain::token::check_token(text).map(|()| Secret::new(text)).map_err(|error| error.to_string())
+    token::check(text).map(|()| Secret::new(text)).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(args: SendArgs, terminal: &mut Terminal) -> Result<(), CliError> {

@@ -1,6 +1,10 @@
 //! Something that happened in the order management system, as accepted; immutable.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{
     event_type::EventType,
@@ -12,6 +16,8 @@ use super::{
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 /// The longest ordering key or idempotency key, in characters.
 pub const MAX_KEY_LENGTH: usize = 255;
+/// How long an idempotency key is remembered.
+pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(24);
 
 /// What deliveries of an event share. The payload is the publisher's bytes, checked to be JSON and never rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +38,30 @@ pub struct Event {
 #[must_use]
 pub fn wire_uuid(delivery: DeliveryId) -> String {
     delivery.uuid().as_simple().to_string()
+}
+
+/// The ordering key of an event whose publisher named none: the object and its `id`, `package:73`. `None` when the payload
+/// is no object with an `id` that is a number or a text.
+#[must_use]
+pub fn default_ordering_key(event_type: &EventType, payload: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+
+    // An array would pass for the members of the structure in their order.
+    if !payload.trim_start().starts_with('{') {
+        return None;
+    }
+    let id = serde_json::from_str::<Identified<'_>>(payload).ok()?.id.get();
+    let id = match id.as_bytes().first()? {
+        b'"' => serde_json::from_str::<String>(id).ok()?,
+        b'-' | b'0'..=b'9' => id.to_owned(),
+        _ => return None,
+    };
+    let key = format!("{}:{id}", event_type.object());
+    (key.chars().count() <= MAX_KEY_LENGTH && !id.is_empty()).then_some(key)
 }
 
 /// The body of a delivery, byte for byte as the contract's section 0 writes it; the same on every attempt.
@@ -62,6 +92,17 @@ mod tests {
             r#"{{"event": {{"type": "package.created", "uuid": "da81e85139824c6187dd1e58a7d3f971"}}, "payload": {payload}}}"#
         );
         assert_eq!(body, expected.as_bytes());
+    }
+
+    #[test]
+    fn events_of_one_object_share_a_key() {
+        let key = |payload| default_ordering_key(&EventType::parse("package.status.shipped").expect("a type"), payload);
+        assert_eq!(key(r#"{"lines":[{"id":1}],"id":73}"#).as_deref(), Some("package:73"));
+        assert_eq!(key(r#"{"id":"PK-73"}"#).as_deref(), Some("package:PK-73"));
+        for payload in ["{}", "[1]", r#"{"id":null}"#, r#"{"id":{}}"#, r#"{"id":""}"#, "7"] {
+            assert_eq!(key(payload), None, "{payload}");
+        }
+        assert_eq!(key(&format!(r#"{{"id":"{}"}}"#, "x".repeat(MAX_KEY_LENGTH))), None);
     }
 
     #[test]

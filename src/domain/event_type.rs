@@ -1,6 +1,10 @@
 //! Event types: dotted names of what can happen in an order management system.
 
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashSet,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,10 +58,24 @@ impl EventType {
         }
     }
 
+    /// The registered type of this name, compared exactly; `None` when there is none. Allocates nothing.
+    #[must_use]
+    pub fn registered(name: &str) -> Option<Self> {
+        static REGISTERED: LazyLock<HashSet<EventType>> =
+            LazyLock::new(|| OMS_EVENT_TYPES.iter().filter_map(|name| EventType::parse(name).ok()).collect());
+        REGISTERED.get(name).cloned()
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it happened to: the first word, `package` in `package.created`.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        self.0.split('.').next().unwrap_or_default()
     }
 }
 
@@ -88,8 +106,14 @@ mod tests {
     #[test]
     fn the_oms_types_are_event_types() {
         for name in OMS_EVENT_TYPES {
-            assert_eq!(EventType::parse(name).map(|t| t.to_string()), Ok(name.to_owned()));
+            assert_eq!(EventType::registered(name).map(|t| t.to_string()), Some(name.to_owned()));
         }
+        assert_eq!(EventType::registered("Package.created"), None);
+    }
+
+    #[test]
+    fn the_object_is_the_first_word() {
+        assert_eq!(EventType::parse("stock_location.updated").expect("a type").object(), "stock_location");
     }
 
     #[test]

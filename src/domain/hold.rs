@@ -19,6 +19,12 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// A hold by the engine itself, until a person resumes.
+    #[must_use]
+    pub fn by_engine(since: Timestamp, reason: &str) -> Self {
+        Self { since, until: None, reason: Some(reason.to_owned()), by: "postrider".to_owned() }
+    }
+
     /// Whether it still holds at `now`.
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {

@@ -74,6 +74,14 @@ pub struct Subscription {
     pub modified_at: Timestamp,
 }
 
+impl Subscription {
+    /// Whether nothing happens to what it is owed before a person resumes it.
+    #[must_use]
+    pub fn is_held_for_good(&self) -> bool {
+        self.terms.is_active && self.hold.as_ref().is_some_and(|hold| hold.until.is_none())
+    }
+}
+
 /// The contract's `config`: an object of which we read `auth` and `timeout` and keep the rest.
 #[derive(Clone, Default, PartialEq)]
 pub struct Config {

@@ -1,0 +1,44 @@
+//! What actors are given when they are made.
+
+use actix::{Actor, Addr};
+
+use super::{
+    budget::Budget,
+    recorder::{Recorder, Waiting},
+    router::Router,
+};
+use crate::{clock::Clock, store::Store};
+
+/// What every actor works with.
+#[derive(Clone)]
+pub struct Shared {
+    /// The truth.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Bytes of payload in all windows.
+    pub budget: Budget,
+    /// Deliveries in memory, per subscription.
+    pub window: usize,
+}
+
+/// What every subscription actor works with.
+#[derive(Clone)]
+pub(super) struct Colleagues {
+    pub(super) shared: Shared,
+    /// Writes attempts down.
+    pub(super) recorder: Addr<Recorder>,
+    /// How many wait there.
+    pub(super) waiting: Waiting,
+    /// Decides who runs.
+    pub(super) router: Addr<Router>,
+}
+
+impl Colleagues {
+    /// A new recorder on this thread, and `router`.
+    pub(super) fn new(shared: Shared, router: Addr<Router>) -> Self {
+        let waiting = Waiting::default();
+        let recorder = Recorder::new(shared.store.clone(), shared.clock.clone(), waiting.clone()).start();
+        Self { shared, recorder, waiting, router }
+    }
+}

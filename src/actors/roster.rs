@@ -1,0 +1,163 @@
+//! Which subscription actors run, and where.
+//!
+//! An actor is started when there is something for it, found dead when it is spoken to or at a regular look, and let go
+//! when it has nothing to do and nothing is on the way to it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::{Actor, Addr, ArbiterHandle, dev::Request};
+
+use super::{
+    colleagues::Colleagues,
+    deliverer::Deliverer,
+    mail::tell,
+    subscription::{LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor},
+};
+use crate::{
+    clock::Clock,
+    domain::{
+        id::{DeliveryId, SubscriptionId},
+        queue::Owed,
+        subscription::Subscription,
+    },
+    egress::{Client, Guard},
+};
+
+/// A thread that runs subscription actors, with the deliverer on it.
+pub struct Bench {
+    arbiter: ArbiterHandle,
+    guard: Guard,
+    clock: Clock,
+    deliverer: Addr<Deliverer>,
+}
+
+impl Bench {
+    /// Starts a deliverer on `arbiter`.
+    #[must_use]
+    pub fn new(arbiter: ArbiterHandle, guard: Guard, clock: Clock) -> Self {
+        let deliverer = start_deliverer(&arbiter, &guard, &clock);
+        Self { arbiter, guard, clock, deliverer }
+    }
+
+    /// The deliverer; a new one when it died.
+    fn deliverer(&mut self) -> Addr<Deliverer> {
+        if !self.deliverer.connected() {
+            log::error!("a deliverer died, starting a new one");
+            self.deliverer = start_deliverer(&self.arbiter, &self.guard, &self.clock);
+        }
+        self.deliverer.clone()
+    }
+}
+
+fn start_deliverer(arbiter: &ArbiterHandle, guard: &Guard, clock: &Clock) -> Addr<Deliverer> {
+    let (guard, clock) = (guard.clone(), clock.clone());
+    Deliverer::start_in_arbiter(arbiter, move |_| Deliverer::new(Client::new(guard), clock))
+}
+
+/// A subscription actor that was started.
+struct Running {
+    addr: Addr<SubscriptionActor>,
+    /// How many messages about new deliveries it was sent.
+    offers: u64,
+}
+
+/// See the module.
+pub(super) struct Roster {
+    running: HashMap<SubscriptionId, Running>,
+    benches: Vec<Bench>,
+    /// Nobody is started any more.
+    closed: bool,
+}
+
+impl Roster {
+    /// Nobody runs yet. There is at least one bench.
+    pub(super) fn new(benches: Vec<Bench>) -> Self {
+        assert!(!benches.is_empty(), "subscription actors need a thread to run on");
+        Self { running: HashMap::new(), benches, closed: false }
+    }
+
+    /// Whether the subscription has an actor.
+    pub(super) fn runs(&self, id: SubscriptionId) -> bool {
+        self.running.contains_key(&id)
+    }
+
+    /// Hands newly committed deliveries over.
+    pub(super) fn offer(&mut self, to: &Arc<Subscription>, owed: Vec<Owed>, last: DeliveryId, with: &Colleagues) {
+        if let Some(running) = self.find_or_start(to, last, with) {
+            running.offers += 1;
+            tell(&running.addr, Offer(owed));
+        }
+    }
+
+    /// Makes the actor look into the store.
+    pub(super) fn look_again(&mut self, to: &Arc<Subscription>, last: DeliveryId, with: &Colleagues) {
+        if let Some(running) = self.find_or_start(to, last, with) {
+            running.offers += 1;
+            tell(&running.addr, LookAgain);
+        }
+    }
+
+    /// Gives the actor new terms. Starts one unless there is nothing it could do, so that an ended subscription has someone
+    /// who cancels what it is owed, and a resumed one someone who delivers it.
+    pub(super) fn change(
+        &mut self,
+        to: &Arc<Subscription>,
+        last: DeliveryId,
+        with: &Colleagues,
+    ) -> Option<Request<SubscriptionActor, SetSubscription>> {
+        if !self.runs(to.id) && to.is_held_for_good() {
+            return None;
+        }
+        let running = self.find_or_start(to, last, with)?;
+        Some(running.addr.send(SetSubscription { subscription: Arc::clone(to), last_minted: last }))
+    }
+
+    /// Lets an idle actor go, unless something is on the way to it.
+    pub(super) fn let_go(&mut self, id: SubscriptionId, offers: u64, who: &Addr<SubscriptionActor>) {
+        let idle = |running: &Running| running.addr == *who && running.offers == offers;
+        if self.running.get(&id).is_some_and(idle) {
+            self.running.remove(&id);
+            tell(who, Stop);
+        }
+    }
+
+    /// Subscriptions whose actor died. They are forgotten here; whoever asks starts new ones.
+    pub(super) fn take_dead(&mut self) -> Vec<SubscriptionId> {
+        self.running.extract_if(|_, running| !running.addr.connected()).map(|(id, _)| id).collect()
+    }
+
+    /// Stops every actor, whatever it was doing; gives whose they were.
+    pub(super) fn dismiss(&mut self) -> Vec<SubscriptionId> {
+        let stop = |(id, running): (SubscriptionId, Running)| {
+            tell(&running.addr, Stop);
+            id
+        };
+        self.running.drain().map(stop).collect()
+    }
+
+    /// Asks every actor to finish what is in flight and start nothing more; nobody is started after.
+    pub(super) fn close(&mut self) -> Vec<Request<SubscriptionActor, Quiesce>> {
+        self.closed = true;
+        self.running.values().map(|running| running.addr.send(Quiesce)).collect()
+    }
+
+    /// `None` once the roster is closed and nobody runs for this subscription.
+    fn find_or_start(&mut self, to: &Arc<Subscription>, last: DeliveryId, with: &Colleagues) -> Option<&mut Running> {
+        let id = to.id;
+        if self.running.get(&id).is_some_and(|running| !running.addr.connected()) {
+            log::error!(subscription = id.as_raw(); "a subscription actor died, starting a new one");
+            self.running.remove(&id);
+        }
+        if self.closed {
+            return self.running.get_mut(&id);
+        }
+        let seat = usize::try_from(id.as_raw().unsigned_abs()).unwrap_or_default() % self.benches.len();
+        let bench = &mut self.benches[seat];
+        Some(self.running.entry(id).or_insert_with(|| {
+            let deliverer = bench.deliverer();
+            let (subscription, with) = (Arc::clone(to), with.clone());
+            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, deliverer, with);
+            Running { addr: SubscriptionActor::start_in_arbiter(&bench.arbiter, start), offers: 0 }
+        }))
+    }
+}

@@ -1,0 +1,327 @@
+//! Where events come in and go out by type: the routing table, the open batch, and the roster of running subscriptions.
+//!
+//! Matching happens before the commit, so that what is owed is part of the accepting transaction. After the commit the
+//! deliveries are handed to their subscription actors; whatever gets lost on that way is in the store, and the regular look
+//! ([`LOOK_EVERY`], [`SWEEP_EVERY`]) finds it.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
+
+use super::{
+    admission::Ticket,
+    colleagues::{Colleagues, Shared},
+    intake::{self, Batch, Intake, Receipt, Stored, Submission, Waiting},
+    mail::tell,
+    roster::{Bench, Roster},
+    subscription::SubscriptionActor,
+};
+use crate::{
+    domain::{
+        id::{DeliveryId, Minter, SubscriptionId},
+        routing::{Change, RoutingTable},
+        subscription::Subscription,
+    },
+    store::{Lane, Store, StoreError, backlog::owing_subscriptions},
+};
+
+/// How often dead actors are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the store is asked who is owed something and is not at work: rows that came in behind our back.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// Subscriptions woken at once at start, and the pause between: no thundering herd.
+const SWEEP_PAGE: i64 = 100;
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// The pause after the store could not be asked.
+const SWEEP_RETRY: Duration = Duration::from_secs(1);
+
+/// See the module.
+pub struct Router {
+    table: RoutingTable,
+    minter: Minter,
+    last_minted: DeliveryId,
+    intake: Intake,
+    /// A transaction is under way.
+    busy: bool,
+    roster: Roster,
+    with: Colleagues,
+}
+
+impl Router {
+    /// Starts a router on this thread that knows `table` and mints after `last_stored`, the greatest id in the store. The
+    /// subscription actors run on `benches`, the recorder on this thread.
+    #[must_use]
+    pub fn start(
+        table: RoutingTable,
+        minter: Minter,
+        last_stored: i64,
+        benches: Vec<Bench>,
+        shared: Shared,
+    ) -> Addr<Self> {
+        Self::create(|ctx| Self {
+            table,
+            minter,
+            last_minted: DeliveryId::from_raw(last_stored),
+            intake: Intake::default(),
+            busy: false,
+            roster: Roster::new(benches),
+            with: Colleagues::new(shared, ctx.address()),
+        })
+    }
+
+    /// Looks for actors that died, and has new ones read what they left.
+    fn look_after(&mut self, ctx: &Context<Self>) {
+        if !self.with.recorder.connected() {
+            log::error!("the recorder died, starting a new one; attempts that were not recorded are repeated");
+            self.with = Colleagues::new(self.with.shared.clone(), ctx.address());
+            for id in self.roster.dismiss() {
+                self.wake(id);
+            }
+        }
+        for id in self.roster.take_dead() {
+            self.wake(id);
+        }
+    }
+
+    /// Starts a transaction with what has gathered, unless one is under way.
+    fn flush(&mut self, ctx: &Context<Self>) {
+        if self.busy {
+            return;
+        }
+        let now = self.with.shared.clock.now();
+        let Some(batch) = self.intake.next_batch(&self.table, &mut self.minter, now) else { return };
+        self.busy = true;
+        let newest = batch.acceptances.iter().flat_map(|acceptance| &acceptance.deliveries).next_back();
+        self.last_minted = newest.map_or(self.last_minted, |(id, _)| *id);
+        let (store, me) = (self.with.shared.store.clone(), ctx.address());
+        actix::spawn(async move {
+            let result = intake::store_batch(&store, Arc::clone(&batch.acceptances), now).await;
+            tell(&me, Done { batch, result });
+        });
+    }
+
+    fn hand_over(&mut self, batch: &Batch, stored: &Stored) {
+        for (id, owed) in intake::owed_by_subscription(&batch.acceptances, stored) {
+            if let Some(subscription) = self.table.get(id) {
+                self.roster.offer(subscription, owed, self.last_minted, &self.with);
+            }
+        }
+    }
+
+    /// The batch may have been committed all the same: whoever may be owed something looks into the store.
+    fn look_again(&mut self, batch: &Batch) {
+        let mut touched: Vec<SubscriptionId> =
+            batch.acceptances.iter().flat_map(|acceptance| &acceptance.deliveries).map(|(_, id)| *id).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        for id in touched {
+            self.wake(id);
+        }
+    }
+
+    fn wake(&mut self, id: SubscriptionId) {
+        if let Some(subscription) = self.table.get(id) {
+            self.roster.look_again(subscription, self.last_minted, &self.with);
+        }
+    }
+
+    /// Whether an actor would do anything for what the subscription is owed.
+    fn has_work(&self, id: SubscriptionId) -> bool {
+        self.table.get(id).is_some_and(|subscription| !subscription.is_held_for_good())
+    }
+}
+
+impl Actor for Router {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(LOOK_EVERY, |router, ctx| router.look_after(ctx));
+        ctx.notify(Sweep { after: SubscriptionId::from_raw(0) });
+    }
+}
+
+/// Accept these events; `answer` gets one receipt for each, in their order.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct AcceptEvents {
+    /// What happened, in order.
+    pub events: Vec<Submission>,
+    /// Who waits.
+    pub answer: oneshot::Sender<Vec<Receipt>>,
+    /// Their place.
+    pub ticket: Ticket,
+}
+
+impl Handler<AcceptEvents> for Router {
+    type Result = ();
+
+    fn handle(&mut self, message: AcceptEvents, ctx: &mut Self::Context) {
+        let AcceptEvents { events, answer, ticket } = message;
+        self.intake.push(Waiting { events, answer, ticket });
+        // Behind what is in the mailbox already: a burst shares one transaction.
+        if !self.busy && self.intake.len() == 1 {
+            ctx.notify(Flush);
+        }
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl Handler<Flush> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Flush: Flush, ctx: &mut Self::Context) {
+        self.flush(ctx);
+    }
+}
+
+/// A transaction ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Done {
+    batch: Batch,
+    result: Result<Stored, StoreError>,
+}
+
+impl Handler<Done> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Done { mut batch, result }: Done, ctx: &mut Self::Context) {
+        self.busy = false;
+        self.flush(ctx);
+        let waiting = std::mem::take(&mut batch.waiting);
+        let receipts: Vec<Receipt> = match &result {
+            Ok(stored) => {
+                batch.acceptances.iter().zip(stored).map(|(item, stored)| intake::receipt(item, stored)).collect()
+            }
+            Err(error) => {
+                log::warn!(events = batch.acceptances.len(), error:% = error; "events could not be stored");
+                vec![Receipt::Unavailable; batch.acceptances.len()]
+            }
+        };
+        let mut receipts = receipts.into_iter();
+        for (count, answer, ticket) in waiting {
+            // Whoever has gone away in the meantime asks again under the same key.
+            drop(answer.send(receipts.by_ref().take(count).collect()));
+            drop(ticket);
+        }
+        match &result {
+            Ok(stored) => self.hand_over(&batch, stored),
+            Err(_) => self.look_again(&batch),
+        }
+    }
+}
+
+/// A subscription was written: it is this from now on. Answered when events are matched, and attempts made, by the new
+/// version only.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Changed(pub Arc<Subscription>);
+
+impl Handler<Changed> for Router {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Changed(subscription): Changed, _: &mut Self::Context) -> Self::Result {
+        let is_new = self.table.get(subscription.id).is_none();
+        match self.table.put(Arc::clone(&subscription)) {
+            Change::Taken => {}
+            Change::Stale => return Box::pin(std::future::ready(())),
+        }
+        // Nothing can be owed to a new one yet.
+        let changing = if is_new { None } else { self.roster.change(&subscription, self.last_minted, &self.with) };
+        Box::pin(async move {
+            if let Some(changing) = changing {
+                // An actor that died meanwhile starts no attempts either.
+                changing.await.unwrap_or_default();
+            }
+        })
+    }
+}
+
+/// An actor has had nothing to do for a while.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct MayStop {
+    /// Its subscription.
+    pub id: SubscriptionId,
+    /// How many messages about new deliveries it has received.
+    pub offers: u64,
+    /// The actor.
+    pub who: Addr<SubscriptionActor>,
+}
+
+impl Handler<MayStop> for Router {
+    type Result = ();
+
+    fn handle(&mut self, MayStop { id, offers, who }: MayStop, _: &mut Self::Context) {
+        self.roster.let_go(id, offers, &who);
+    }
+}
+
+/// Ask the store who is owed something.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Sweep {
+    after: SubscriptionId,
+}
+
+impl Handler<Sweep> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Sweep { after }: Sweep, ctx: &mut Self::Context) {
+        let (store, me): (Store, _) = (self.with.shared.store.clone(), ctx.address());
+        actix::spawn(async move {
+            let work = move |connection: &mut _| owing_subscriptions(connection, after, SWEEP_PAGE);
+            let owing = store.run(Lane::Read, work).await;
+            tell(&me, Owing { after, owing });
+        });
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Owing {
+    after: SubscriptionId,
+    owing: Result<Vec<SubscriptionId>, StoreError>,
+}
+
+impl Handler<Owing> for Router {
+    type Result = ();
+
+    fn handle(&mut self, Owing { after, owing }: Owing, ctx: &mut Self::Context) {
+        let owing = match owing {
+            Ok(owing) => owing,
+            Err(error) => {
+                log::warn!(error:% = error; "who is owed something could not be read, trying again");
+                ctx.notify_later(Sweep { after }, SWEEP_RETRY);
+                return;
+            }
+        };
+        let idle: Vec<_> = owing.iter().copied().filter(|id| self.has_work(*id) && !self.roster.runs(*id)).collect();
+        for id in idle {
+            self.wake(id);
+        }
+        match owing.last() {
+            Some(last) => ctx.notify_later(Sweep { after: *last }, SWEEP_PAUSE),
+            None => ctx.notify_later(Sweep { after: SubscriptionId::from_raw(0) }, SWEEP_EVERY),
+        };
+    }
+}
+
+/// Start nothing more. Answered when nothing is in flight any more and everything is recorded.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Drain;
+
+impl Handler<Drain> for Router {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Drain: Drain, _: &mut Self::Context) -> Self::Result {
+        let quiet = join_all(self.roster.close());
+        Box::pin(async move { drop(quiet.await) })
+    }
+}

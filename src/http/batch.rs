@@ -1,0 +1,110 @@
+//! `POST /api/v1/events/batch`: many events at once, each with a result of its own.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    State,
+    auth::Caller,
+    body::Body,
+    events::{AcceptedEvent, hand_in, may_publish, media_type},
+    problem::Problem,
+    submission,
+};
+use crate::actors::intake::{Receipt, Submission};
+
+/// The most events in one request.
+const MAX_EVENTS: usize = 1_000;
+/// The largest body, in bytes.
+pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+const EXPECTED: &str = "application/json (an array of events) or application/x-ndjson (one event a line)";
+
+/// Results in the order of the events.
+#[derive(Serialize)]
+struct Answer {
+    accepted: usize,
+    refused: usize,
+    results: Vec<Value>,
+}
+
+/// One event's result.
+#[derive(Serialize)]
+struct AcceptedItem {
+    status: u16,
+    #[serde(flatten)]
+    event: AcceptedEvent,
+}
+
+/// Accepts what can be accepted, in one transaction: 202 when that was everything, else 207.
+pub(super) async fn accept(
+    request: HttpRequest,
+    state: Data<State>,
+    Caller(publisher): Caller,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    may_publish(&publisher)?;
+    let now = state.clock.now();
+    let items = split(&request, &body)?;
+    let read: Vec<Result<Submission, Problem>> =
+        items.iter().map(|item| submission::read(item, None, publisher.id, now)).collect();
+    let good: Vec<Submission> = read.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
+    let receipts = if good.is_empty() { Vec::new() } else { hand_in(&state, good).await? };
+    // One transaction stores all or nothing, so one without a database means that all are.
+    if receipts.contains(&Receipt::Unavailable) {
+        return Err(Problem::unavailable());
+    }
+    Ok(answer(read, receipts))
+}
+
+fn answer(read: Vec<Result<Submission, Problem>>, receipts: Vec<Receipt>) -> HttpResponse {
+    let mut receipts = receipts.into_iter();
+    let mut accepted = 0;
+    let mut results = Vec::with_capacity(read.len());
+    for item in read {
+        let result = item.and_then(|_| match receipts.next().unwrap_or(Receipt::Unavailable) {
+            Receipt::Accepted { event, deliveries } => Ok(AcceptedEvent::new(event, deliveries)),
+            Receipt::KeyReused => Err(Problem::key_reused()),
+            Receipt::Unavailable => Err(Problem::unavailable()),
+            Receipt::Refused => Err(Problem::internal(&"the database refused an event")),
+        });
+        results.push(match result {
+            Ok(event) => {
+                accepted += 1;
+                let item = AcceptedItem { status: StatusCode::ACCEPTED.as_u16(), event };
+                serde_json::to_value(item).expect("numbers and texts serialise")
+            }
+            Err(problem) => problem.body(),
+        });
+    }
+    let refused = results.len() - accepted;
+    let status = if refused == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
+    HttpResponse::build(status).json(Answer { accepted, refused, results })
+}
+
+/// The events of the body, still unread.
+fn split(request: &HttpRequest, body: &Bytes) -> Result<Vec<Bytes>, Problem> {
+    let items = match media_type(request).as_deref() {
+        None | Some("application/json") => array_items(body)?,
+        Some("application/x-ndjson" | "application/ndjson" | "application/jsonl") => lines(body),
+        Some(_) => return Err(Problem::unsupported_media_type(EXPECTED)),
+    };
+    match items.len() {
+        0 => Err(Problem::invalid("The batch has no events.")),
+        1..=MAX_EVENTS => Ok(items),
+        many => Err(Problem::invalid(format!("A batch has at most {MAX_EVENTS} events, this one has {many}."))),
+    }
+}
+
+fn array_items(body: &Bytes) -> Result<Vec<Bytes>, Problem> {
+    let items: Vec<&RawValue> = serde_json::from_slice(body)
+        .map_err(|error| Problem::malformed(format!("The batch is no JSON array: {error}.")))?;
+    Ok(items.into_iter().map(|item| body.slice_ref(item.get().as_bytes())).collect())
+}
+
+/// Lines that are not blank.
+fn lines(body: &Bytes) -> Vec<Bytes> {
+    let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.filter(|line| !line.is_empty()).map(|line| body.slice_ref(line)).collect()
+}

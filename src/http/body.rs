@@ -1,0 +1,44 @@
+//! Reading what a request brings, with our words when it cannot be read.
+
+use std::{future::Future, pin::Pin};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    error::PayloadError,
+    web::{PathConfig, QueryConfig},
+};
+use bytes::Bytes;
+
+use super::problem::Problem;
+
+/// A whole body, at most as long as the route allows.
+pub(super) struct Body(pub(super) Bytes);
+
+impl FromRequest for Body {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = Bytes::from_request(request, payload);
+        Box::pin(async move { bytes.await.map(Self).map_err(|error| refusal(&error)) })
+    }
+}
+
+fn refusal(error: &actix_web::Error) -> Problem {
+    match error.as_error::<PayloadError>() {
+        Some(PayloadError::Overflow) => Problem::body_too_large(),
+        Some(_) | None => Problem::malformed(format!("The body cannot be read: {error}.")),
+    }
+}
+
+/// How refused query strings are told.
+pub(super) fn query_config() -> QueryConfig {
+    QueryConfig::default()
+        .error_handler(|error, _| Problem::malformed(format!("The query string is not valid: {error}.")).into())
+}
+
+/// A path whose id is none names nothing.
+pub(super) fn path_config() -> PathConfig {
+    PathConfig::default().error_handler(|_, _| Problem::not_found("There is nothing with this id.").into())
+}

@@ -1,0 +1,184 @@
+//! `/api/v1/deliveries`: what became of each event for each subscription.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path, Query},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{State, auth::Caller, problem::Problem, subscriptions::checked_limit, time::rfc3339};
+use crate::{
+    domain::{
+        attempt::{Attempt, Outcome},
+        delivery::State as DeliveryState,
+        event_type::EventType,
+        id::{DeliveryId, EventId, SubscriptionId},
+    },
+    store::{
+        Lane,
+        deliveries::{self, Filter, Listed},
+    },
+};
+
+#[derive(Serialize)]
+struct DeliveryView<'a> {
+    id: DeliveryId,
+    uuid: uuid::Uuid,
+    subscription_id: SubscriptionId,
+    event: EventView<'a>,
+    state: &'static str,
+    attempts: u16,
+    due_at: Option<String>,
+    first_recorded_at: Option<String>,
+    recorded_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct EventView<'a> {
+    id: EventId,
+    uuid: uuid::Uuid,
+    event_type: &'a str,
+    ordering_key: Option<&'a str>,
+    accepted_at: String,
+}
+
+impl<'a> DeliveryView<'a> {
+    fn new(listed: &'a Listed) -> Self {
+        let delivery = &listed.delivery;
+        Self {
+            id: delivery.id,
+            uuid: delivery.id.uuid(),
+            subscription_id: delivery.subscription,
+            event: EventView {
+                id: delivery.event,
+                uuid: delivery.event.uuid(),
+                event_type: listed.event_type.as_str(),
+                ordering_key: listed.ordering_key.as_deref(),
+                accepted_at: rfc3339(listed.accepted_at),
+            },
+            state: delivery.state.as_str(),
+            attempts: delivery.attempts,
+            due_at: delivery.due_at.map(rfc3339),
+            first_recorded_at: delivery.first_recorded_at.map(rfc3339),
+            recorded_at: delivery.recorded_at.map(rfc3339),
+        }
+    }
+}
+
+/// An attempt as the API shows it.
+#[derive(Serialize)]
+pub(super) struct AttemptView {
+    delivery: DeliveryId,
+    number: u16,
+    started_at: String,
+    duration_ms: f64,
+    success: bool,
+    #[serde(flatten)]
+    outcome: OutcomeView,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OutcomeView {
+    Answered { status: u16, content_type: Option<String>, body: String },
+    Failed { error: ErrorView },
+}
+
+#[derive(Serialize)]
+struct ErrorView {
+    class: &'static str,
+    message: String,
+}
+
+impl AttemptView {
+    pub(super) fn new(attempt: &Attempt) -> Self {
+        let outcome = match &attempt.outcome {
+            Outcome::Answered(answer) => OutcomeView::Answered {
+                status: answer.status,
+                content_type: answer.content_type.clone(),
+                body: String::from_utf8_lossy(&answer.body).into_owned(),
+            },
+            Outcome::Failed(failure) => OutcomeView::Failed {
+                error: ErrorView { class: failure.class.as_str(), message: failure.message.clone() },
+            },
+            Outcome::NotAttempted => OutcomeView::Failed {
+                error: ErrorView { class: "not_attempted", message: "the attempt was put off".to_owned() },
+            },
+        };
+        Self {
+            delivery: attempt.delivery,
+            number: attempt.number,
+            started_at: rfc3339(attempt.started_at),
+            duration_ms: attempt.duration.as_secs_f64() * 1_000.0,
+            success: attempt.outcome.is_success(),
+            outcome,
+        }
+    }
+}
+
+/// Which deliveries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilterQuery {
+    subscription: Option<SubscriptionId>,
+    state: Option<String>,
+    event_type: Option<String>,
+    before: Option<DeliveryId>,
+    limit: Option<u16>,
+}
+
+impl FilterQuery {
+    fn state(&self) -> Result<Option<DeliveryState>, Problem> {
+        let Some(name) = &self.state else { return Ok(None) };
+        let found = DeliveryState::ALL.into_iter().find(|state| state.as_str() == name);
+        let allowed = || DeliveryState::ALL.map(DeliveryState::as_str).to_vec();
+        found
+            .map(Some)
+            .ok_or_else(|| Problem::invalid(format!("{name:?} is no state of a delivery.")).with("allowed", allowed()))
+    }
+
+    fn event_type(&self) -> Result<Option<EventType>, Problem> {
+        let Some(name) = &self.event_type else { return Ok(None) };
+        EventType::parse(name).map(Some).map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))
+    }
+}
+
+/// Deliveries, the newest first; `next` is the `before` of the next page.
+pub(super) async fn list(
+    state: Data<State>,
+    Caller(owner): Caller,
+    query: Query<FilterQuery>,
+) -> Result<HttpResponse, Problem> {
+    let limit = checked_limit(query.limit)?;
+    let filter = Filter {
+        scope: owner.scope(),
+        subscription: query.subscription,
+        state: query.state()?,
+        event_type: query.event_type()?,
+        before: query.before,
+        limit: i64::from(limit),
+    };
+    let listed = state.store.run(Lane::Read, move |connection| deliveries::list(connection, &filter)).await?;
+    let next = listed.last().filter(|_| listed.len() == usize::from(limit)).map(|last| last.delivery.id);
+    let items: Vec<_> = listed.iter().map(DeliveryView::new).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+}
+
+/// One delivery with its attempts, the first one first.
+pub(super) async fn show(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<DeliveryId>,
+) -> Result<HttpResponse, Problem> {
+    let (id, scope) = (id.into_inner(), owner.scope());
+    let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
+    let (listed, attempts) =
+        found.ok_or_else(|| Problem::not_found("There is no delivery with this id, or it is not yours."))?;
+    let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
+    let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
+    if let Value::Object(members) = &mut view {
+        members.insert("attempt_log".to_owned(), json!(attempts));
+    }
+    Ok(HttpResponse::Ok().json(view))
+}

@@ -1,0 +1,104 @@
+//! HTTP: what may be asked of the engine, by whom, and in which words it answers.
+//!
+//! Handlers read a request, call the store or an actor, and word the answer. The native API lives under `/api/v1` and
+//! speaks `application/problem+json` when it refuses; the contract of the integrators lives in [`whisperer`], which alone
+//! knows its names and its error bodies.
+
+pub mod auth;
+mod batch;
+mod body;
+mod deliveries;
+mod events;
+mod ops;
+mod problem;
+mod submission;
+mod subscriptions;
+mod time;
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use actix::Addr;
+use actix_web::{
+    HttpResponse, Resource, Route,
+    http::header,
+    web::{self, PayloadConfig, ServiceConfig, get, post},
+};
+
+use self::{auth::Tokens, problem::Problem};
+use crate::{
+    actors::{admission::Admission, router::Router},
+    clock::Clock,
+    egress::Guard,
+    store::Store,
+};
+
+/// How long a client may take to send the head of a request.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// The largest body that is read, in bytes: a batch. Each route has its own, smaller bound.
+const MAX_BODY_BYTES: usize = batch::MAX_BODY_BYTES;
+
+/// What handlers work with; cloning shares it.
+#[derive(Clone)]
+pub struct State {
+    /// The truth.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    /// Where events and changes of subscriptions go.
+    pub router: Addr<Router>,
+    /// Where webhooks may go.
+    pub guard: Guard,
+    /// How much may wait to be accepted.
+    pub admission: Admission,
+    /// Who is who.
+    pub tokens: Tokens,
+    /// Entries on a page of the contract's lists; `None` for plain lists.
+    pub page_size: Option<NonZeroUsize>,
+}
+
+/// Every route. An app that is given this needs nothing else.
+pub fn configure(app: &mut ServiceConfig, state: State) {
+    app.app_data(web::Data::new(state))
+        .app_data(PayloadConfig::new(MAX_BODY_BYTES))
+        .app_data(body::query_config())
+        .app_data(body::path_config())
+        .service(resource("/healthz", "GET, HEAD", [get().to(ops::healthz), head(ops::healthz)]))
+        .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
+        .service(
+            resource("/api/v1/events", "POST", [post().to(events::accept)])
+                .app_data(PayloadConfig::new(events::MAX_BODY_BYTES)),
+        )
+        .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
+        .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
+        .service(resource("/api/v1/subscriptions/{id}", "GET", [get().to(subscriptions::show)]))
+        .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(subscriptions::pause)]))
+        .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(subscriptions::resume)]))
+        .service(resource("/api/v1/deliveries", "GET", [get().to(deliveries::list)]))
+        .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
+        .default_service(web::to(not_found));
+}
+
+fn head<F, Args>(handler: F) -> Route
+where
+    F: actix_web::Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    web::head().to(handler)
+}
+
+/// A path with its routes; other methods are refused, and `allow` says which are not.
+fn resource<const N: usize>(path: &str, allow: &'static str, routes: [Route; N]) -> Resource {
+    let resource = routes.into_iter().fold(web::resource(path), Resource::route);
+    resource.default_service(web::to(move || async move {
+        let mut answer = Problem::method_not_allowed(allow).into_response();
+        answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allow));
+        answer
+    }))
+}
+
+async fn not_found() -> HttpResponse {
+    Problem::not_found("There is nothing at this path.").into_response()
+}

@@ -1,0 +1,214 @@
+//! Refusals in `application/problem+json` (RFC 9457).
+//!
+//! What the client did wrong is told in our words; what went wrong with us is one fixed sentence and an id, and the source
+//! is in the log, once, under the same id.
+
+use std::{fmt, time::Duration};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::auth::Refused;
+use crate::store::StoreError;
+
+/// When a client may try again that was refused because the database is away or the engine is busy.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A refusal. Every kind has an id that never changes, for programs, and a text for people.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    id: &'static str,
+    title: &'static str,
+    detail: String,
+    retry_after: Option<Duration>,
+    more: Map<String, Value>,
+}
+
+/// The body.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten)]
+    more: &'a Map<String, Value>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, id: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, id, title, detail: detail.into(), retry_after: None, more: Map::new() }
+    }
+
+    /// 400: the request cannot be read.
+    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
+    }
+
+    /// 422: the request can be read, and asks for something impossible.
+    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request asks for something impossible", detail)
+    }
+
+    /// 422: no such event type.
+    pub(super) fn unknown_event_type(name: &str, known: &[&str]) -> Self {
+        let detail = format!("{name:?} is not a registered event type.");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-event-type", "The event type is not registered", detail)
+            .with("allowed", known.to_vec())
+    }
+
+    /// 403: not with this role.
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "The owner of this token may not do this", detail)
+    }
+
+    /// 404: no such thing, or not for whoever asks.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
+    }
+
+    /// 405: not with this method.
+    pub(super) fn method_not_allowed(allow: &str) -> Self {
+        let detail = format!("This path takes {allow}.");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here", detail)
+    }
+
+    /// 409: the idempotency key stands for something else.
+    pub(super) fn key_reused() -> Self {
+        let detail = "Another event was published under this idempotency key within the last 24 hours.";
+        Self::new(StatusCode::CONFLICT, "idempotency-key-reused", "The idempotency key is taken", detail)
+    }
+
+    /// 413: larger than `limit` bytes.
+    pub(super) fn too_large(what: &str, limit: usize) -> Self {
+        let detail = format!("{what} may have at most {limit} bytes.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
+            .with("limit_bytes", limit)
+    }
+
+    /// 413: larger than this path takes.
+    pub(super) fn body_too_large() -> Self {
+        let detail = "The body is larger than this path takes.";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
+    }
+
+    /// 415: not JSON.
+    pub(super) fn unsupported_media_type(expected: &str) -> Self {
+        let detail = format!("The body must be {expected}.");
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "The content type is not supported",
+            detail,
+        )
+    }
+
+    /// 503: more is waiting already than the database takes.
+    pub(super) fn busy() -> Self {
+        let detail = "More events are waiting to be stored than can be promised; try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The engine is busy", detail).retry_after(RETRY_AFTER)
+    }
+
+    /// 503: the database is away.
+    pub(super) fn unavailable() -> Self {
+        let detail = "The database is unavailable; try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The database is unavailable", detail)
+            .retry_after(RETRY_AFTER)
+    }
+
+    /// 500: something that a person has to look at, told in the log under the id of the answer.
+    pub(super) fn internal(source: &dyn fmt::Display) -> Self {
+        let incident = format!("{:016x}", rand::random::<u64>());
+        log::error!(incident = incident.as_str(), error:% = source; "a request could not be answered");
+        let detail = "Something went wrong on our side. The log tells more under the incident.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
+            .with("incident", incident)
+    }
+
+    /// Adds a member to the body.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The status.
+    #[cfg(test)]
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body, also as part of a larger answer.
+    pub(super) fn body(&self) -> Value {
+        let r#type = format!("urn:postrider:problem:{}", self.id);
+        let Self { title, detail, more, .. } = self;
+        let body = Body { r#type, title, status: self.status.as_u16(), detail, more };
+        serde_json::to_value(body).expect("texts and numbers serialise")
+    }
+
+    /// The whole answer.
+    pub(super) fn into_response(self) -> HttpResponse {
+        let mut answer = HttpResponse::build(self.status);
+        answer.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        if let Some(wait) = self.retry_after {
+            answer.insert_header((header::RETRY_AFTER, wait.as_secs()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            answer.insert_header((header::WWW_AUTHENTICATE, "Token"));
+        }
+        answer.body(self.body().to_string())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.clone().into_response()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(text) => {
+                log::warn!(error = text.as_str(); "a request met no database");
+                Self::unavailable()
+            }
+            StoreError::NotFound => Self::not_found("There is no such row, or not for you."),
+            StoreError::Conflict(_) | StoreError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let unauthenticated =
+            |detail| Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "The request needs a valid token", detail);
+        match refused {
+            Refused::Missing => unauthenticated("Send the header Authorization: Token <your token>."),
+            Refused::Empty => unauthenticated("The Authorization header has no token."),
+            Refused::Spaces => unauthenticated("The token has spaces."),
+            Refused::Unknown => unauthenticated("The token is not known."),
+            Refused::Inactive => unauthenticated("The owner of this token is inactive."),
+            Refused::Unavailable(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Times as the native API writes them: RFC 3339 in UTC, with microseconds.
+
+use crate::domain::time::Timestamp;
+
+/// `at` as `2026-11-24T14:24:24.123456Z`.
+pub(super) fn rfc3339(at: Timestamp) -> String {
+    format!("{:.6}", jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default())
+}
+
+/// Reads RFC 3339 with `Z` or an offset.
+pub(super) fn parse(text: &str) -> Option<Timestamp> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_micros(at.as_microsecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_survives_its_text() {
+        let at = Timestamp::from_micros(1_800_000_000_123_456);
+        assert_eq!(parse(&rfc3339(at)), Some(at));
+        assert_eq!(parse("2027-01-15T11:00:00.123456+03:00"), Some(at));
+        assert_eq!(parse("tomorrow"), None);
+    }
+}

@@ -29,7 +29,7 @@ use crate::{
         owner::{Role, Scope, Standing},
         routing::RoutingTable,
         secret::Secret,
-        token,
+        token::{token_digest, token_from},
     },
     egress::{Guard, Names},
     http::{self, State, auth::Tokens},
@@ -131,8 +131,8 @@ impl Signals {
 
 /// Makes sure that somebody can administrate. Without a token, a new database gets a random one, which is shown once.
 async fn ensure_admin(store: &Store, clock: &Clock, given: Option<&Secret>) -> Result<(), StoreError> {
-    let generated = token::from_random(rand::random());
-    let digest = token::digest(given.map_or(&generated, Secret::reveal));
+    let generated = token_from(&rand::random());
+    let digest = token_digest(given.unwrap_or(&generated).reveal());
     let (now, is_given) = (clock.now(), given.is_some());
     let work = move |connection: &mut _| {
         if owners::find_by_name(connection, ADMIN)?.is_none() {
@@ -144,7 +144,7 @@ async fn ensure_admin(store: &Store, clock: &Clock, given: Option<&Secret>) -> R
         Ok(None)
     };
     match store.run(Lane::Write, work).await? {
-        Some(owners::Added::Owner(_)) if !is_given => announce(&generated),
+        Some(owners::Added::Owner(_)) if !is_given => announce(generated.reveal()),
         Some(owners::Added::Owner(_)) | None => {}
         Some(owners::Added::NameTaken | owners::Added::TokenTaken) => {
             log::warn!("the admin token belongs to another owner, who keeps it");

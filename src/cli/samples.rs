@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::time::Timestamp;
@@ -43,6 +44,9 @@ const PRODUCTS: [[&str; 4]; 5] = [
 /// Code and name.
 const CARRIERS: [[&str; 2]; 3] =
     [["hizli", "Hızlı Kargo"], ["guvercin", "Güvercin Lojistik"], ["sehir", "Şehir İçi Kurye"]];
+
+/// The id of thing 0.
+const FIRST_ID: u64 = 70_000;
 
 /// From the order to the change that the event tells of.
 const PREPARATION: Duration = Duration::from_mins(95);
@@ -99,6 +103,17 @@ pub(super) fn sample(event_type: &str, number: u32, at: Timestamp) -> Option<Box
     Some(RawValue::from_string(text).expect("the templates are JSON for every number: the tests try them"))
 }
 
+/// The number of the thing that a sample `payload` is about; `None` for a payload that is no sample of ours.
+#[must_use]
+pub(super) fn number_in(payload: &str) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: u64,
+    }
+    let numbered: Numbered = serde_json::from_str(payload).ok()?;
+    u32::try_from(numbered.id.checked_sub(FIRST_ID)?).ok()
+}
+
 /// How a person calls thing `number` that `event_type` is about: `PK-1042`.
 #[must_use]
 pub(super) fn label(event_type: &str, number: u32) -> String {
@@ -115,7 +130,7 @@ fn fill(template: &str, number: u32, at: Timestamp) -> String {
     let [carrier_code, carrier] = choose(&CARRIERS, number);
     let placed_at = Timestamp::from_micros(at.as_micros() - i64::try_from(PREPARATION.as_micros()).unwrap_or(0));
     let blanks = [
-        ("id", (70_000 + u64::from(number)).to_string()),
+        ("id", (FIRST_ID + u64::from(number)).to_string()),
         ("number", number.to_string()),
         ("order", (510_000 + u64::from(number) * 3).to_string()),
         ("customer", (9_000 + u64::from(number) % 800).to_string()),
@@ -191,5 +206,7 @@ mod tests {
         assert!(shipped["shipment"]["tracking_number"].is_string());
         assert_ne!(value("package.created", 1_043)["id"], created["id"]);
         assert_eq!(label("package.status.shipped", 1_042), "PK-1042");
+        assert_eq!(number_in(sample("package.created", 1_042, AT).expect("a sample").get()), Some(1_042));
+        assert_eq!(number_in(r#"{"id": 5}"#), None);
     }
 }

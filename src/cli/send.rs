@@ -18,7 +18,6 @@ use crate::{
     domain::{
         event_type::{EventType, OMS_EVENT_TYPES},
         secret::Secret,
-        token,
     },
 };
 
@@ -88,7 +87,7 @@ fn parse_event_type(text: &str) -> Result<EventType, String> {
 }
 
 fn parse_token(text: &str) -> Result<Secret, String> {
-    token::check(text).map(|()| Secret::new(text)).map_err(|error| error.to_string())
+    crate::domain::token::check_token(text).map(|()| Secret::new(text)).map_err(|error| error.to_string())
 }
 
 pub(super) async fn run(args: SendArgs, terminal: &mut Terminal) -> Result<(), CliError> {

@@ -15,7 +15,7 @@ use crate::{
     config::DatabaseSettings,
     domain::{
         secret::Secret,
-        token::{self, RANDOM_BYTES},
+        token::{RANDOM_BYTES, check_token, token_digest, token_from},
     },
     store::{
         Lane, StoreError,
@@ -134,7 +134,7 @@ fn read_token(text: &str) -> Result<Secret, CliError> {
     } else {
         text.to_owned()
     };
-    token::check(&text).map_err(|error| CliError::refused(error.to_string()))?;
+    check_token(&text).map_err(|error| CliError::refused(error.to_string()))?;
     Ok(Secret::new(text))
 }
 
@@ -144,7 +144,7 @@ pub(super) fn random_token() -> Result<Secret, CliError> {
     SysRng
         .try_fill_bytes(&mut random)
         .map_err(|error| CliError::refused(format!("the operating system gives no random numbers: {error}")))?;
-    Ok(Secret::new(token::from_random(random)))
+    Ok(token_from(&random))
 }
 
 pub(super) async fn run(command: TokenCommand, terminal: &mut Terminal) -> Result<(), CliError> {
@@ -155,9 +155,9 @@ pub(super) async fn run(command: TokenCommand, terminal: &mut Terminal) -> Resul
 }
 
 async fn create(args: CreateArgs, terminal: &mut Terminal) -> Result<(), CliError> {
-    let new = args.token.read()?;
+    let token = args.token.read()?;
     let store = opened(args.database).await?;
-    let (name, digest, now) = (args.name.clone(), token::digest(new.secret.reveal()), Clock::system().now());
+    let (name, digest, now) = (args.name.clone(), token_digest(token.secret.reveal()), Clock::system().now());
     let added = store
         .run(Lane::Write, move |connection| owners::add_token(connection, &name, &digest, now))
         .await
@@ -165,7 +165,7 @@ async fn create(args: CreateArgs, terminal: &mut Terminal) -> Result<(), CliErro
     match added {
         Added::Owner(owner) => {
             terminal.line(format_args!("{} has a further token", owner.name))?;
-            new.show(terminal)
+            token.show(terminal)
         }
         Added::TokenTaken => Err(CliError::refused(TAKEN)),
         Added::NameTaken => Err(CliError::refused(format!("there is a user {:?} already", args.name))),
@@ -182,7 +182,7 @@ async fn revoke(args: RevokeArgs, terminal: &mut Terminal) -> Result<(), CliErro
 }
 
 async fn revoke_one(database: DatabaseSettings, token: &str) -> Result<String, CliError> {
-    let digest = token::digest(read_token(token)?.reveal());
+    let digest = token_digest(read_token(token)?.reveal());
     let store = opened(database).await?;
     if store.run(Lane::Write, move |connection| owners::revoke_token(connection, &digest)).await? {
         Ok("revoked".to_owned())

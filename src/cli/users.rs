@@ -14,7 +14,7 @@ use crate::{
     domain::{
         owner::{Role, Standing, check_name},
         time::Timestamp,
-        token,
+        token::token_digest,
     },
     store::{
         Lane, Store,
@@ -93,11 +93,11 @@ pub(super) async fn run(command: UserCommand, terminal: &mut Terminal) -> Result
 
 async fn add(args: AddArgs, terminal: &mut Terminal) -> Result<(), CliError> {
     check_name(&args.name).map_err(|error| CliError::refused(error.to_string()))?;
-    let new = args.token.read()?;
+    let token = args.token.read()?;
     let (role, standing) = (role_of(&args), standing_of(&args));
     let store = opened(args.database).await?;
 
-    let (name, digest, now) = (args.name.clone(), token::digest(new.secret.reveal()), Clock::system().now());
+    let (name, digest, now) = (args.name.clone(), token_digest(token.secret.reveal()), Clock::system().now());
     let added = store
         .run(Lane::Write, move |connection| owners::add_owner(connection, &name, role, standing, &digest, now))
         .await?;
@@ -105,7 +105,7 @@ async fn add(args: AddArgs, terminal: &mut Terminal) -> Result<(), CliError> {
         Added::Owner(owner) => {
             let inactive = if standing == Standing::Inactive { ", inactive" } else { "" };
             terminal.line(format_args!("added {} ({}{inactive})", owner.name, role.as_str()))?;
-            new.show(terminal)
+            token.show(terminal)
         }
         Added::NameTaken => Err(CliError::refused(format!("there is a user {:?} already", args.name))),
         Added::TokenTaken => Err(CliError::refused(tokens::TAKEN)),

@@ -4,7 +4,7 @@
 //! * Standard Webhooks: `webhook-signature: v1,<base64>` over `id.timestamp.body`, one for each secret that is in force,
 //!   separated by spaces, so that a secret can be rotated without a gap.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,9 +12,56 @@ use sha2::Sha256;
 
 use super::{secret::Secret, time::Timestamp};
 
-/// HMAC-SHA256 of the concatenated `parts`.
-fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+/// Signs bodies. The keys are worked in once, so that each signature costs the hashing of its message only.
+#[derive(Clone)]
+pub struct Signer {
+    whisperer: Hmac<Sha256>,
+    /// One for each secret that is in force.
+    standard: Vec<Hmac<Sha256>>,
+}
+
+impl Signer {
+    /// Signs with `secret`, and for Standard Webhooks with those of `retiring` too, while it is being rotated.
+    #[must_use]
+    pub fn new(secret: &Secret, retiring: &[&Secret]) -> Self {
+        let standard = std::iter::once(&secret).chain(retiring).map(|secret| hmac_sha256(&secret.standard_key()));
+        Self { whisperer: hmac_sha256(secret.whisperer_key()), standard: standard.collect() }
+    }
+
+    /// The value of `X-Whisperer-Signature`.
+    #[must_use]
+    pub fn whisperer(&self, body: &[u8]) -> String {
+        format!("sha256={}", hex(&sign(&self.whisperer, &[body])))
+    }
+
+    /// The value of `webhook-signature`: one signature for each secret, in their order.
+    #[must_use]
+    pub fn standard(&self, webhook_id: &str, timestamp: Timestamp, body: &[u8]) -> String {
+        let seconds = timestamp.as_secs().to_string();
+        let parts: [&[u8]; 5] = [webhook_id.as_bytes(), b".", seconds.as_bytes(), b".", body];
+        let mut value = String::with_capacity(self.standard.len() * 48);
+        for key in &self.standard {
+            value.push_str(if value.is_empty() { "v1," } else { " v1," });
+            STANDARD.encode_string(sign(key, &parts), &mut value);
+        }
+        value
+    }
+}
+
+/// Shows no key.
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({} secrets)", self.standard.len())
+    }
+}
+
+fn hmac_sha256(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+/// The signature of the concatenated `parts`.
+fn sign(key: &Hmac<Sha256>, parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = key.clone();
     for part in parts {
         mac.update(part);
     }
@@ -24,27 +71,8 @@ fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
 /// Lower-case hexadecimal digits of `bytes`.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes any text");
-        text
-    })
-}
-
-/// The value of `X-Whisperer-Signature`.
-#[must_use]
-pub fn whisperer_signature(secret: &Secret, body: &[u8]) -> String {
-    format!("sha256={}", hex(&hmac_sha256(secret.whisperer_key(), &[body])))
-}
-
-/// The value of `webhook-signature`: one signature for each of `secrets`, in their order.
-#[must_use]
-pub fn standard_signature(secrets: &[&Secret], webhook_id: &str, timestamp: Timestamp, body: &[u8]) -> String {
-    let seconds = timestamp.as_secs().to_string();
-    let sign = |secret: &&Secret| {
-        let parts: [&[u8]; 5] = [webhook_id.as_bytes(), b".", seconds.as_bytes(), b".", body];
-        format!("v1,{}", STANDARD.encode(hmac_sha256(&secret.standard_key(), &parts)))
-    };
-    secrets.iter().map(sign).collect::<Vec<_>>().join(" ")
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
 #[cfg(test)]
@@ -54,7 +82,7 @@ mod tests {
     /// RFC 4231, test case 2.
     #[test]
     fn hmac_is_that_of_the_rfc() {
-        let signature = whisperer_signature(&Secret::new("Jefe"), b"what do ya want for nothing?");
+        let signature = Signer::new(&Secret::new("Jefe"), &[]).whisperer(b"what do ya want for nothing?");
         assert_eq!(signature, "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     }
 
@@ -63,7 +91,7 @@ mod tests {
         let secret = Secret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         let body = r#"{"event": {"type": "package.created"}, "payload": {"city": "İstanbul"}}"#;
         let now = Timestamp::from_micros(1_800_000_000_123_456);
-        let signature = standard_signature(&[&secret], "msg_1", now, body.as_bytes());
+        let signature = Signer::new(&secret, &[]).standard("msg_1", now, body.as_bytes());
         let theirs = standardwebhooks::Webhook::new(secret.reveal()).expect("a valid secret").sign(
             "msg_1",
             now.as_secs(),
@@ -75,8 +103,8 @@ mod tests {
     #[test]
     fn while_a_secret_is_rotated_both_sign() {
         let (new, old) = (Secret::new("new"), Secret::new("old"));
-        let both = standard_signature(&[&new, &old], "id", Timestamp::EPOCH, b"{}");
-        let alone = standard_signature(&[&old], "id", Timestamp::EPOCH, b"{}");
+        let both = Signer::new(&new, &[&old]).standard("id", Timestamp::EPOCH, b"{}");
+        let alone = Signer::new(&old, &[]).standard("id", Timestamp::EPOCH, b"{}");
         assert_eq!(both.split(' ').count(), 2);
         assert!(both.ends_with(&alone));
     }

@@ -1,49 +1,31 @@
-//! STUB
-use crate::domain::{
-    attempt::{Failure, Outcome},
-    endpoint::Endpoint,
-    event::Event,
-    id::DeliveryId,
-    subscription::Terms,
-    time::Timestamp,
-};
-use ipnet::IpNet;
-pub struct Template;
-pub struct Request;
-pub struct Client;
-#[derive(Clone)]
-pub struct Guard;
-pub struct Names;
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct Refusal;
-impl Template {
-    pub fn new(_: &Terms) -> Result<Self, Failure> {
-        Ok(Self)
-    }
-    pub fn request(&self, _: DeliveryId, _: &Event, _: Timestamp) -> Request {
-        Request
-    }
-}
-impl Client {
-    pub fn new(_: Guard) -> Self {
-        Self
-    }
-    pub async fn send(&self, _: Request) -> Outcome {
-        Outcome::NotAttempted
-    }
-    pub fn reap(&self) {}
-}
-impl Names {
-    pub fn system() -> Self {
-        Self
-    }
-}
-impl Guard {
-    pub fn new(_: Vec<IpNet>, _: Names) -> Self {
-        Self
-    }
-    pub async fn check(&self, _: &Endpoint) -> Result<(), Refusal> {
-        Ok(())
-    }
-}
+//! Between "attempt this delivery" and "this is what happened".
+//!
+//! ```text
+//! Terms ──▶ Template ──request──▶ Request ──▶ Client ──▶ Outcome
+//!                                               │ one awc client per origin
+//!                                            Dialler: resolve, check, connect, TLS
+//! ```
+//!
+//! Relies on awc for HTTP and on `domain` for what is sent and what an outcome is. Decides nothing about what follows from an
+//! outcome, knows no database and no actor. What awc would do by itself and we do not
+//! want is refused in [`client`], with the reason beside it.
+
+mod body;
+mod classify;
+pub mod client;
+mod dialler;
+mod exhaustion;
+mod framing;
+pub mod guard;
+mod line;
+pub mod names;
+mod origin;
+mod policy;
+mod request;
+mod template;
+
+pub use client::Client;
+pub use guard::{Guard, Refusal};
+pub use names::{Names, Reply};
+pub use request::Request;
+pub use template::Template;

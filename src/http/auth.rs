@@ -18,7 +18,7 @@ use crate::{
     domain::{
         owner::{Owner, Standing},
         time::Timestamp,
-        token,
+        token::{TokenDigest, token_digest},
     },
     store::{Lane, StoreError, owners::find_by_token},
 };
@@ -45,20 +45,20 @@ pub enum Refused {
     Unavailable(StoreError),
 }
 
-type Remembered = HashMap<token::Digest, (Arc<Owner>, Timestamp)>;
+type Remembered = HashMap<TokenDigest, (Arc<Owner>, Timestamp)>;
 
 /// Owners that were looked up lately; cloning shares them.
 #[derive(Clone, Default)]
 pub struct Tokens(Arc<Mutex<Remembered>>);
 
 impl Tokens {
-    fn recall(&self, digest: &token::Digest, now: Timestamp) -> Option<Arc<Owner>> {
+    fn recall(&self, digest: &TokenDigest, now: Timestamp) -> Option<Arc<Owner>> {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (owner, since) = remembered.get(digest)?;
         (now.since(*since) < REMEMBERED).then(|| Arc::clone(owner))
     }
 
-    fn remember(&self, digest: token::Digest, owner: Arc<Owner>, now: Timestamp) {
+    fn remember(&self, digest: TokenDigest, owner: Arc<Owner>, now: Timestamp) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MAX_REMEMBERED {
             remembered.clear();
@@ -72,7 +72,7 @@ impl Tokens {
 /// # Errors
 /// [`Refused`], with the reason.
 pub async fn owner_of(request: &HttpRequest, state: &State) -> Result<Arc<Owner>, Refused> {
-    let digest = token::digest(token_in(request)?);
+    let digest = token_digest(token_in(request)?);
     let now = state.clock.now();
     let owner = if let Some(owner) = state.tokens.recall(&digest, now) {
         owner

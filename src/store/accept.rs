@@ -110,38 +110,45 @@ struct Known {
     digest: Vec<u8>,
 }
 
-type Keys = HashMap<(OwnerId, String), Known>;
+type Keys<'a> = HashMap<(OwnerId, &'a str), Known>;
 
-fn known_keys(connection: &mut AnyConnection, batch: &[Acceptance], now: Timestamp) -> Queried<Keys> {
-    let asked: HashMap<(OwnerId, String), EventId> = batch
-        .iter()
-        .filter_map(|item| item.key.as_ref().map(|key| ((item.publisher, key.key.clone()), item.event.id)))
-        .collect();
-    if asked.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let keys: Vec<&str> = asked.keys().map(|(_, key)| key.as_str()).collect();
-    diesel::delete(idempotency_keys::table)
-        .filter(idempotency_keys::publisher_key.eq_any(&keys))
-        .filter(idempotency_keys::expires_at.le(now.as_micros()))
-        .execute(connection)?;
-    let rows: Vec<(i32, String, Vec<u8>, i64)> = idempotency_keys::table
-        .filter(idempotency_keys::publisher_key.eq_any(&keys))
-        .select((
-            idempotency_keys::publisher_id,
-            idempotency_keys::publisher_key,
-            idempotency_keys::digest,
-            idempotency_keys::event_id,
-        ))
-        .load(connection)?;
-    let mut known = HashMap::new();
-    for (publisher, key, digest, event) in rows {
-        let name = (OwnerId::from_raw(publisher), key);
-        let Some(minted) = asked.get(&name) else { continue };
-        // A run that was committed without our knowing left its own key behind.
-        if minted.as_raw() == event {
-            continue;
+fn known_keys<'a>(connection: &mut AnyConnection, batch: &'a [Acceptance], now: Timestamp) -> Queried<Keys<'a>> {
+    let mut asked: HashMap<OwnerId, HashMap<&str, EventId>> = HashMap::new();
+    for item in batch {
+        if let Some(key) = &item.key {
+            // The first of a name is the one that is stored.
+            asked.entry(item.publisher).or_default().entry(&key.key).or_insert(item.event.id);
         }
+    }
+    let mut known = HashMap::new();
+    for (publisher, names) in asked {
+        for (name, found) in known_keys_of(connection, publisher, &names, now)? {
+            known.insert((publisher, name), found);
+        }
+    }
+    Ok(known)
+}
+
+/// One publisher at a time, because only so does the primary key find the names.
+fn known_keys_of<'a>(
+    connection: &mut AnyConnection,
+    publisher: OwnerId,
+    names: &HashMap<&'a str, EventId>,
+    now: Timestamp,
+) -> Queried<Vec<(&'a str, Known)>> {
+    use idempotency_keys::dsl;
+    let asked: Vec<&[u8]> = names.keys().map(|name| name.as_bytes()).collect();
+    let present = dsl::idempotency_keys
+        .filter(dsl::publisher_id.eq(publisher.as_raw()))
+        .filter(dsl::publisher_key.eq_any(&asked));
+    diesel::delete(present.clone()).filter(dsl::expires_at.le(now.as_micros())).execute(connection)?;
+    let rows: Vec<(Vec<u8>, Vec<u8>, i64)> =
+        present.select((dsl::publisher_key, dsl::digest, dsl::event_id)).load(connection)?;
+    let mut known = Vec::with_capacity(rows.len());
+    for (name, digest, event) in rows {
+        let found = std::str::from_utf8(&name).ok().and_then(|name| names.get_key_value(name));
+        // A run that was committed without our knowing left its own key behind.
+        let Some((name, _)) = found.filter(|(_, minted)| minted.as_raw() != event) else { continue };
         let deliveries = events::table
             .find(event)
             .select(events::deliveries)
@@ -149,21 +156,21 @@ fn known_keys(connection: &mut AnyConnection, batch: &[Acceptance], now: Timesta
             .optional()?
             .unwrap_or_default();
         let deliveries = u32::try_from(deliveries).unwrap_or_default();
-        known.insert(name, Known { event: EventId::from_raw(event), deliveries, digest });
+        known.push((*name, Known { event: EventId::from_raw(event), deliveries, digest }));
     }
     Ok(known)
 }
 
 /// Compares each event with what is remembered, and with those before it in the batch.
-fn decide(batch: &[Acceptance], known: &Keys) -> Vec<Accepted> {
-    let mut in_batch: HashMap<(OwnerId, String), &Acceptance> = HashMap::new();
+fn decide(batch: &[Acceptance], known: &Keys<'_>) -> Vec<Accepted> {
+    let mut in_batch: HashMap<(OwnerId, &str), &Acceptance> = HashMap::new();
     let mut results = Vec::with_capacity(batch.len());
     for item in batch {
         let Some(key) = &item.key else {
             results.push(Accepted::Stored);
             continue;
         };
-        let name = (item.publisher, key.key.clone());
+        let name = (item.publisher, key.key.as_str());
         let same = |digest: &[u8], event, deliveries| {
             if digest == key.digest { Accepted::Repeated { event, deliveries } } else { Accepted::KeyReused }
         };
@@ -264,7 +271,7 @@ fn insert_deliveries(connection: &mut AnyConnection, stored: &[&Acceptance]) -> 
 #[diesel(table_name = idempotency_keys)]
 struct KeyRow<'a> {
     publisher_id: i32,
-    publisher_key: &'a str,
+    publisher_key: &'a [u8],
     digest: &'a [u8],
     event_id: i64,
     expires_at: i64,
@@ -276,7 +283,7 @@ fn insert_keys(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Querie
         .filter_map(|item| item.key.as_ref().map(|key| (item, key)))
         .map(|(item, key)| KeyRow {
             publisher_id: item.publisher.as_raw(),
-            publisher_key: &key.key,
+            publisher_key: key.key.as_bytes(),
             digest: &key.digest,
             event_id: item.event.id.as_raw(),
             expires_at: key.expires_at.as_micros(),
@@ -293,7 +300,7 @@ fn insert_keys(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Querie
 /// # Errors
 /// None of its own.
 pub fn forget_keys(connection: &mut AnyConnection, now: Timestamp, limit: i64) -> Queried<usize> {
-    let expired: Vec<(i32, String)> = idempotency_keys::table
+    let expired: Vec<(i32, Vec<u8>)> = idempotency_keys::table
         .filter(idempotency_keys::expires_at.le(now.as_micros()))
         .select((idempotency_keys::publisher_id, idempotency_keys::publisher_key))
         .limit(limit)

@@ -75,7 +75,6 @@ fn mentions(message: &str, texts: &[&str]) -> bool {
     texts.iter().any(|text| message.contains(text))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "diesel's enum is open: what it may add needs a person")]
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         match (&error, trouble(&error)) {

@@ -14,10 +14,8 @@ use crate::domain::{
     id::OwnerId,
     owner::{Owner, Role, Standing},
     time::Timestamp,
+    token::TokenDigest,
 };
-
-/// SHA-256 of a token.
-pub type TokenDigest = [u8; 32];
 
 /// What became of adding an owner or a token.
 #[derive(Clone, Debug, PartialEq, Eq)]

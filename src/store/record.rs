@@ -36,8 +36,8 @@ pub struct Record {
 
 /// Stores attempts and moves their deliveries, all or nothing. One transaction.
 ///
-/// Running it twice changes nothing: an attempt that is stored already stays as it is. A settled delivery is not moved,
-/// except from cancelled to delivered (see [`State`]).
+/// Running it twice changes nothing: an attempt that is stored already stays as it is, and a delivery only moves by an
+/// attempt that is newer than all it has. A settled delivery is not moved, except from cancelled to delivered (see [`State`]).
 ///
 /// # Errors
 /// None of its own.
@@ -109,22 +109,33 @@ fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Querie
 /// What changes in a delivery. Most of a batch changes alike and shares one statement.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Change {
+    /// Of the attempt.
+    number: u16,
+    counts: Counts,
     state: State,
     due_at: Option<Timestamp>,
-    /// Attempts in all; `None` when this one does not count.
-    attempts: Option<u16>,
 }
 
-fn changes(records: &[Record]) -> HashMap<Change, Vec<i64>> {
+/// Whether the attempt counts; in the order in which two records of the same number are taken.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Counts {
+    Not,
+    AsAttempt,
+}
+
+/// In the order of their attempts: a batch that had to wait may hold several of one delivery.
+fn changes(records: &[Record]) -> Vec<(Change, Vec<i64>)> {
     let mut changes: HashMap<Change, Vec<i64>> = HashMap::new();
     for Record { attempt, verdict } in records {
-        let attempts = match verdict {
-            Verdict::Postponed(_) => None,
-            Verdict::Delivered | Verdict::RetryAt(_) | Verdict::Dead | Verdict::Cancelled => Some(attempt.number),
+        let counts = match verdict {
+            Verdict::Postponed(_) => Counts::Not,
+            Verdict::Delivered | Verdict::RetryAt(_) | Verdict::Dead | Verdict::Cancelled => Counts::AsAttempt,
         };
-        let change = Change { state: verdict.state(), due_at: verdict.due_at(), attempts };
+        let change = Change { number: attempt.number, counts, state: verdict.state(), due_at: verdict.due_at() };
         changes.entry(change).or_default().push(attempt.delivery.as_raw());
     }
+    let mut changes: Vec<_> = changes.into_iter().collect();
+    changes.sort_unstable_by_key(|(change, _)| (change.number, change.counts));
     changes
 }
 
@@ -137,24 +148,26 @@ fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], 
         State::Delivered | State::Cancelled => vec![pending, cancelled],
         State::Pending | State::Dead | State::Expired => vec![pending],
     };
-    let rows = dsl::deliveries.filter(dsl::id.eq_any(ids).and(dsl::state.eq_any(may_move)));
+    let number = i32::from(change.number);
+    let rows = dsl::deliveries
+        .filter(dsl::id.eq_any(ids).and(dsl::state.eq_any(may_move)))
+        // Else the second run of an old batch would turn back what a newer attempt has moved.
+        .filter(dsl::attempts.lt(number));
     let state = dsl::state.eq(state_number(change.state));
     let due_at = dsl::due_at.eq(due_column(change.due_at));
-    let recorded_at = dsl::recorded_at.eq(now.as_micros());
-    match change.attempts {
-        None => diesel::update(rows).set(due_at).execute(connection)?,
-        Some(1) => diesel::update(rows)
-            .set((state, due_at, recorded_at, dsl::attempts.eq(1), dsl::first_recorded_at.eq(now.as_micros())))
-            .execute(connection)?,
-        Some(number) => diesel::update(rows)
-            .set((state, due_at, recorded_at, dsl::attempts.eq(i32::from(number))))
-            .execute(connection)?,
+    let attempted = (state, due_at, dsl::recorded_at.eq(now.as_micros()), dsl::attempts.eq(number));
+    match (change.counts, number) {
+        (Counts::Not, _) => diesel::update(rows).set(due_at).execute(connection)?,
+        (Counts::AsAttempt, 1) => {
+            diesel::update(rows).set((attempted, dsl::first_recorded_at.eq(now.as_micros()))).execute(connection)?
+        }
+        (Counts::AsAttempt, _) => diesel::update(rows).set(attempted).execute(connection)?,
     };
     Ok(())
 }
 
-/// Cancels what `subscription` is owed, up to and including `last`, at most `limit` deliveries; gives how many. One
-/// statement. Call it until it gives less than `limit`.
+/// Cancels what `subscription` is owed, up to and including `last`, at most `limit` deliveries; gives how many it found, of
+/// which some may have been settled in the same moment. One transaction. Call it until it gives less than `limit`.
 ///
 /// # Errors
 /// None of its own.
@@ -174,12 +187,17 @@ pub fn cancel_owed(
             .select(dsl::id)
             .limit(limit)
             .load(connection)?;
-        diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids)))
+        let rows = dsl::deliveries
+            .filter(dsl::id.eq_any(&ids))
+            // One that arrived since it was found stays delivered.
+            .filter(dsl::state.eq(state_number(State::Pending)));
+        diesel::update(rows)
             .set((
                 dsl::state.eq(state_number(State::Cancelled)),
                 dsl::due_at.eq(0),
                 dsl::recorded_at.eq(now.as_micros()),
             ))
-            .execute(connection)
+            .execute(connection)?;
+        Ok(ids.len())
     })
 }

@@ -86,7 +86,7 @@ table! {
 table! {
     idempotency_keys (publisher_id, publisher_key) {
         publisher_id -> Integer,
-        publisher_key -> Text,
+        publisher_key -> Binary,
         digest -> Binary,
         event_id -> BigInt,
         expires_at -> BigInt,

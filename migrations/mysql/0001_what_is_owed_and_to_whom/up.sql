@@ -76,10 +76,11 @@ CREATE TABLE attempts (
     PRIMARY KEY (delivery_id, number)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
--- `key` is a reserved word in MySQL.
+-- `key` is a reserved word in MySQL. Bytes, not characters: for every collation that MySQL and MariaDB share, keys that differ
+-- in trailing blanks only are the same. 1,020 bytes hold 255 characters.
 CREATE TABLE idempotency_keys (
     publisher_id INT NOT NULL,
-    publisher_key VARCHAR(255) NOT NULL,
+    publisher_key VARBINARY(1020) NOT NULL,
     digest VARBINARY(32) NOT NULL,
     event_id BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,

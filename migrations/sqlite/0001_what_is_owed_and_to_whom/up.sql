@@ -77,7 +77,7 @@ CREATE TABLE attempts (
 
 CREATE TABLE idempotency_keys (
     publisher_id INTEGER NOT NULL,
-    publisher_key TEXT NOT NULL,
+    publisher_key BLOB NOT NULL,
     digest BLOB NOT NULL,
     event_id BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq;
 
-use crate::domain::{
-    secret::Secret,
-    signature::{standard_signature, whisperer_signature},
-    time::Timestamp,
-};
+use crate::domain::{secret::Secret, signature::Signer, time::Timestamp};
 
 /// How far `webhook-timestamp` may be from now, in either direction (Standard Webhooks, "Verifying webhook authenticity").
 pub(crate) const TOLERANCE: Duration = Duration::from_mins(5);
@@ -56,7 +52,7 @@ pub(crate) fn check_whisperer(secret: Option<&Secret>, signature: Option<&str>, 
     match (signature, secret) {
         (None, _) => Check::Unsigned,
         (Some(_), None) => Check::Unchecked,
-        (Some(signature), Some(secret)) => matched(same(signature, &whisperer_signature(secret, body))),
+        (Some(signature), Some(secret)) => matched(same(signature, &Signer::new(secret, &[]).whisperer(body))),
     }
 }
 
@@ -86,7 +82,7 @@ pub(crate) fn check_standard(
     if now.since(signed_at) > TOLERANCE || signed_at.since(now) > TOLERANCE {
         return Check::Invalid(Flaw::Time);
     }
-    let expected = standard_signature(&[secret], id, signed_at, body);
+    let expected = Signer::new(secret, &[]).standard(id, signed_at, body);
     matched(signatures.split(' ').any(|signature| same(signature, &expected)))
 }
 
@@ -111,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_contracts_signature_is_over_the_raw_body() {
-        let signature = whisperer_signature(&secret(), BODY);
+        let signature = Signer::new(&secret(), &[]).whisperer(BODY);
         let check = |secret: Option<&Secret>, signature, body| check_whisperer(secret, signature, body);
         assert_eq!(check(Some(&secret()), Some(&signature), BODY), Check::Valid);
         assert_eq!(check(Some(&secret()), Some(&signature), b"{}"), Check::Invalid(Flaw::Mismatch));

@@ -112,7 +112,7 @@ impl Sightings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{event::envelope, event_type::EventType, signature::whisperer_signature};
+    use crate::domain::{event::envelope, event_type::EventType, signature::Signer};
 
     fn received(headers: &[(&str, &'static str)], body: &[u8]) -> Received {
         let header = |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
@@ -124,7 +124,7 @@ mod tests {
         let event_type = EventType::parse("package.created").expect("a type");
         let body = envelope(&event_type, "da81e85139824c6187dd1e58a7d3f971", br#"{ "id": 1.0 }"#);
         let secret = Secret::new("s");
-        let signature = whisperer_signature(&secret, &body);
+        let signature = Signer::new(&secret, &[]).whisperer(&body);
         let header = |name: &str| (name == "x-whisperer-signature").then_some(signature.as_str());
         let received = Received::read(Timestamp::EPOCH, "/", header, body.clone(), Some(&secret));
         assert_eq!(received.event_type.as_deref(), Some("package.created"));

@@ -134,7 +134,7 @@ mod tests {
     use std::{net::Ipv4Addr, time::Duration};
 
     use super::*;
-    use crate::domain::signature::whisperer_signature;
+    use crate::domain::signature::Signer;
 
     const BODY: &str = r#"{"event": {"type": "package.created", "uuid": "u1"}, "payload": {}}"#;
 
@@ -151,7 +151,7 @@ mod tests {
         let rules = Rules { secret: Some(secret.clone()), behaviour: Box::new(behaviour) };
         let (receiver, mut told) =
             Receiver::start((Ipv4Addr::LOCALHOST, 0).into(), rules).expect("a free port on loopback");
-        let signature = whisperer_signature(&secret, BODY.as_bytes());
+        let signature = Signer::new(&secret, &[]).whisperer(BODY.as_bytes());
 
         assert_eq!(post(receiver.address, &signature).await, 503);
         assert_eq!(post(receiver.address, "sha256=00").await, 200);

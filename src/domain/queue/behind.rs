@@ -19,9 +19,22 @@ pub(super) struct Behind {
     reading: Option<Reading>,
 }
 
+/// What to do with an offered delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// Take it: nothing older is left behind.
+    Take,
+    /// Keep it until the page is there, which may show that something older is left behind, or bring it as well.
+    AfterPage,
+    /// Leave it to the store.
+    Leave,
+}
+
 /// What happened since a read began; the page may be older than that.
 #[derive(Debug, Default)]
 struct Reading {
+    /// How many deliveries the page may bring.
+    room: usize,
     forgotten: HashSet<DeliveryId>,
     missed: bool,
     next_due: Option<Timestamp>,
@@ -45,9 +58,16 @@ impl Behind {
         self.note_due(Timestamp::EPOCH);
     }
 
-    /// Whether an offered delivery can be taken: nothing older is left behind, and no page can have brought it.
-    pub(super) fn admits(&self, id: DeliveryId) -> bool {
-        !self.fresh && self.reading.is_none() && self.read_up_to.is_none_or(|read| id > read)
+    /// What to do with an offered delivery.
+    pub(super) fn admission(&self, id: DeliveryId) -> Admission {
+        // A page may have brought it, and it may have been settled and forgotten since.
+        let may_be_known = self.read_up_to.is_some_and(|read| id <= read);
+        match &self.reading {
+            _ if may_be_known => Admission::Leave,
+            Some(reading) if !reading.missed => Admission::AfterPage,
+            None if !self.fresh => Admission::Take,
+            Some(_) | None => Admission::Leave,
+        }
     }
 
     /// A delivery was left to the store.
@@ -75,12 +95,23 @@ impl Behind {
         }
     }
 
+    /// Whether there may be deliveries never attempted that are not in memory.
+    pub(super) const fn misses_fresh(&self) -> bool {
+        self.fresh
+    }
+
     pub(super) const fn is_reading(&self) -> bool {
         self.reading.is_some()
     }
 
-    pub(super) fn begin_read(&mut self) {
-        self.reading = Some(Reading::default());
+    /// A page of at most `room` deliveries is being read.
+    pub(super) fn begin_read(&mut self, room: usize) {
+        self.reading = Some(Reading { room, ..Reading::default() });
+    }
+
+    /// How many deliveries the page under way may bring.
+    pub(super) fn room_for_page(&self) -> usize {
+        self.reading.as_ref().map_or(0, |reading| reading.room)
     }
 
     pub(super) fn read_failed(&mut self, retry_at: Timestamp) {

@@ -14,7 +14,8 @@
 //!   the window, however many deliveries wait and however long.
 //! * A slot is held for the attempt only. What is attempted but not yet durable has its own bound: the window.
 //! * *Behind* says what the store may hold that the queue does not. While it does, offers are dropped: they are read
-//!   later, in order. Whenever the queue cannot be sure, it believes that there is more, and a page is read.
+//!   later, in order. Offers that come while the page is read wait for it: when nothing is left behind it, they follow.
+//!   Without that a subscription that once fell behind would read pages for as long as events keep coming. Whenever the queue cannot be sure, it believes that there is more, and a page is read.
 
 mod behind;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use std::{
     sync::Arc,
 };
 
-use self::behind::Behind;
+use self::behind::{Admission, Behind};
 use super::{event::Event, id::DeliveryId, time::Timestamp};
 
 /// The largest page read at once, in deliveries.
@@ -118,6 +119,8 @@ pub struct Queue {
     gate: Gate,
     fresh: VecDeque<Owed>,
     due: VecDeque<Owed>,
+    /// Offered while a page is read; they follow it when nothing is left behind.
+    late: Vec<Owed>,
     turn: Turn,
     in_flight: HashMap<DeliveryId, Owed>,
     recording: HashSet<DeliveryId>,
@@ -134,6 +137,7 @@ impl Queue {
             gate,
             fresh: VecDeque::new(),
             due: VecDeque::new(),
+            late: Vec::new(),
             turn: Turn::Fresh,
             in_flight: HashMap::new(),
             recording: HashSet::new(),
@@ -159,13 +163,18 @@ impl Queue {
     /// have been read already, is left to the store.
     pub fn offer(&mut self, offered: impl IntoIterator<Item = Owed>) {
         for owed in offered {
-            let fits = self.gate == Gate::Open && self.held_in_memory() < self.limits.window;
-            if self.behind.admits(owed.id) && fits {
-                self.payload_bytes += owed.event.payload.len();
-                self.fresh.push_back(owed);
-            } else {
-                self.behind.missed();
+            let held = self.held_in_memory() + self.behind.room_for_page();
+            let fits = self.gate == Gate::Open && held < self.limits.window;
+            let bytes = owed.event.payload.len();
+            match self.behind.admission(owed.id) {
+                Admission::Take if fits => self.fresh.push_back(owed),
+                Admission::AfterPage if fits => self.late.push(owed),
+                Admission::Take | Admission::AfterPage | Admission::Leave => {
+                    self.behind.missed();
+                    continue;
+                }
             }
+            self.payload_bytes += bytes;
         }
     }
 
@@ -195,23 +204,33 @@ impl Queue {
             self.behind = Behind::unknown();
             return;
         }
-        let is_new = |queue: &Self, owed: &Owed| !forgotten.contains(&owed.id) && !queue.knows(owed.id);
+        let late = self.take_late();
         for owed in page.fresh {
-            if is_new(self, &owed) {
+            if !forgotten.contains(&owed.id) && !self.knows(owed.id) {
                 self.payload_bytes += owed.event.payload.len();
                 self.fresh.push_back(owed);
             }
         }
         for owed in page.due {
-            if is_new(self, &owed) {
+            if !forgotten.contains(&owed.id) && !self.knows(owed.id) {
                 self.payload_bytes += owed.event.payload.len();
                 self.due.push_back(owed);
+            }
+        }
+        if self.behind.misses_fresh() {
+            return;
+        }
+        for owed in late {
+            if !self.knows(owed.id) {
+                self.payload_bytes += owed.event.payload.len();
+                self.fresh.push_back(owed);
             }
         }
     }
 
     /// The page asked for by [`Step::Read`] could not be read; it is asked for again from `retry_at` on.
     pub fn read_failed(&mut self, retry_at: Timestamp) {
+        self.take_late();
         self.behind.read_failed(retry_at);
     }
 
@@ -264,7 +283,7 @@ impl Queue {
     }
 
     fn held_in_memory(&self) -> usize {
-        self.stock() + self.in_flight.len() + self.recording.len()
+        self.stock() + self.late.len() + self.in_flight.len() + self.recording.len()
     }
 
     /// Whether something is going on that will be reported here.
@@ -294,22 +313,31 @@ impl Queue {
 
     /// A page is worth its query when the stock runs low, so that a long backlog is read in full pages.
     fn read_order(&mut self, now: Timestamp) -> Option<ReadOrder> {
-        let room = self.limits.window.saturating_sub(self.held_in_memory()).min(PAGE);
+        // Half of the window at most: the other half is for what is offered while the page is read.
+        let room = self.limits.window.saturating_sub(self.held_in_memory());
+        let room = room.min(PAGE).min(self.limits.window.div_ceil(2));
         let low = self.stock() <= self.limits.slots.min(self.limits.window / 2);
         if room == 0 || !low || !self.behind.wants_read(now) {
             return None;
         }
-        self.behind.begin_read();
+        self.behind.begin_read(room);
         let known = self.fresh.iter().chain(&self.due).map(|owed| owed.id);
         let known = known.chain(self.in_flight.keys().copied()).chain(self.recording.iter().copied()).collect();
         Some(ReadOrder { known, fresh: room.div_ceil(2), due: room / 2 })
     }
 
     fn drop_stock(&mut self) {
+        self.take_late();
         for owed in self.fresh.drain(..).chain(self.due.drain(..)) {
             self.payload_bytes -= owed.event.payload.len();
         }
         self.behind.distrust();
+    }
+
+    fn take_late(&mut self) -> Vec<Owed> {
+        let late = std::mem::take(&mut self.late);
+        self.payload_bytes -= late.iter().map(|owed| owed.event.payload.len()).sum::<usize>();
+        late
     }
 }
 
@@ -435,6 +463,26 @@ mod tests {
         queue.recorded(DeliveryId::from_raw(5), None);
         queue.offer([owed(5)]);
         assert_eq!(started(&mut queue, NOW), Vec::<i64>::new());
+    }
+
+    #[test]
+    fn what_is_offered_while_a_page_is_read_follows_it() {
+        let mut queue = Queue::new(Limits { slots: 4, window: 10 }, Gate::Open);
+        assert!(matches!(queue.next(NOW), Step::Read(_)));
+        queue.offer([owed(2), owed(3)]);
+        assert_eq!(started(&mut queue, NOW), Vec::<i64>::new(), "something older may be on the page");
+        queue.page_read(Page { fresh: vec![owed(1), owed(2)], ..Page::default() });
+        assert_eq!(started(&mut queue, NOW), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_offered_while_a_page_is_read_is_dropped_when_more_is_left_behind() {
+        let mut queue = Queue::new(Limits { slots: 4, window: 10 }, Gate::Open);
+        assert!(matches!(queue.next(NOW), Step::Read(_)));
+        queue.offer([owed(9)]);
+        queue.page_read(Page { fresh: vec![owed(1)], more_fresh: true, ..Page::default() });
+        assert_eq!(started(&mut queue, NOW), [1]);
+        assert!(queue.behind.is_reading(), "the rest is read, and 9 with it");
     }
 
     #[test]

@@ -1,0 +1,22 @@
+# Postrider's commands. They set up what a fresh Debian with Rust needs, and respect CARGO_TARGET_DIR.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: ## See deliveries in a minute: an engine with a sample receiver and sample events
+	@scripts/prepare engine
+	cargo run --locked --quiet -- demo
+
+test: ## Everything: format, lints, docs, both databases, end to end
+	@scripts/prepare engine tests
+	@scripts/test all
+
+lint: ## Format, lints and docs only
+	@scripts/prepare engine
+	@scripts/test lint
+
+format: ## Format the code
+	cargo fmt

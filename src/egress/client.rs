@@ -1,0 +1,114 @@
+//! Carries requests to endpoints: one client on each thread that delivers.
+//!
+//! What awc does by itself and is refused here or in [`super::origin`]: it follows redirects; it bounds all hosts of a client
+//! with one queue; it has three timers of its own, none of which covers the body; it reads bodies to their end or not at all;
+//! it resolves names by blocking a thread; and it never closes idle connections of hosts that are not asked again, which
+//! then wait in CLOSE_WAIT until no file descriptor is left.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+
+use tokio::time::{Instant, timeout};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+
+use super::{
+    body::read_body,
+    classify::{self, Fate, answer},
+    guard::{Checker, Guard},
+    origin::Origin,
+    request::Request,
+};
+use crate::domain::attempt::Outcome;
+
+/// After so many calls of [`Client::reap`] without use an origin is forgotten and its connections are closed.
+const ROUNDS_UNUSED: u32 = 3;
+/// The most connections that one attempt may need: two for finding out which protocol is spoken, and one more because the
+/// first was closed while it was idle.
+const MAX_TRIES: usize = 4;
+
+/// Sends requests and says what came of them. Stays on its thread.
+pub struct Client {
+    checker: Rc<Checker>,
+    tls: Arc<ClientConfig>,
+    origins: RefCell<HashMap<Arc<str>, Rc<Origin>>>,
+}
+
+impl Client {
+    /// A client that goes where `guard` lets it, and trusts the certificate authorities of Mozilla.
+    #[must_use]
+    pub fn new(guard: Guard) -> Self {
+        Self::trusting(guard, RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()))
+    }
+
+    /// A client that trusts `roots` instead.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a client owns its guard, as its callers see it")]
+    pub fn trusting(guard: Guard, roots: RootCertStore) -> Self {
+        // Named, not the default of the process: nobody can forget to set it.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring speaks TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Self { checker: Rc::new(guard.checker()), tls: Arc::new(tls), origins: RefCell::default() }
+    }
+
+    /// Makes one attempt. Ends when the answer is read, or at the deadline of the subscription, whichever comes first;
+    /// the deadline covers everything from the look-up of the name to the last byte. Dropping it closes the connection.
+    pub async fn send(&self, request: Request) -> Outcome {
+        let limit = request.timeout();
+        timeout(limit, self.attempt(&request)).await.unwrap_or_else(|_| classify::late(limit))
+    }
+
+    /// To be called every 10 s: forgets origins that were not used for some 30 s and closes their connections.
+    pub fn reap(&self) {
+        // One that is in use goes on with what it has; only the next request to it finds a new one.
+        self.origins.borrow_mut().retain(|_, origin| origin.rounds_unused() < ROUNDS_UNUSED);
+    }
+
+    async fn attempt(&self, request: &Request) -> Outcome {
+        let started = Instant::now();
+        let mut is_second = false;
+        for _ in 0..MAX_TRIES {
+            let origin = self.origin(request);
+            let error = match origin.send(request).await {
+                Ok(response) => {
+                    let head = answer(&response, || request.now.after(started.elapsed()));
+                    return match read_body(response).await {
+                        Ok(body) => Outcome::Answered(head.with_body(body)),
+                        Err(error) => classify::broken_body(&error),
+                    };
+                }
+                Err(error) => error,
+            };
+            match classify::fate(&error) {
+                Fate::Came(outcome) => return outcome,
+                Fate::Speaks(protocol) => origin.switch_to(protocol),
+                // The endpoint closed it between two attempts, which says nothing about this one. All others that are
+                // idle are as old: a new client leaves them behind.
+                Fate::Stale if !is_second => {
+                    is_second = true;
+                    self.forget(&origin);
+                }
+                Fate::Stale => return classify::unanswered(),
+            }
+        }
+        classify::unanswered()
+    }
+
+    fn origin(&self, request: &Request) -> Rc<Origin> {
+        let shared = &request.template.0;
+        if let Some(origin) = self.origins.borrow().get(&shared.origin) {
+            return Rc::clone(origin);
+        }
+        let origin = Rc::new(Origin::new(&request.template, Rc::clone(&self.checker), Arc::clone(&self.tls)));
+        self.origins.borrow_mut().insert(Arc::clone(&shared.origin), Rc::clone(&origin));
+        origin
+    }
+
+    /// Leaves `origin` to those who still use it.
+    fn forget(&self, origin: &Rc<Origin>) {
+        self.origins.borrow_mut().retain(|_, kept| !Rc::ptr_eq(kept, origin));
+    }
+}

@@ -1,0 +1,272 @@
+//! One connection to an endpoint, plain or TLS, as awc reads and writes it.
+//!
+//! Between awc and the socket it follows which request is under way, so that (1) interim answers are skipped and bodies end
+//! where they end ([`super::framing`]), (2) an answer that breaks off is an error, which awc takes for its end, and (3) an
+//! error can be told from the usual end of a connection that had been idle ([`Broken::Stale`]).
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_rt::net::{ActixStream, Ready};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+
+use super::framing::{End, Seen, inspect};
+
+/// The most bytes of heads, interim ones included, that one answer may have.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// The protocol spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What is read and written.
+pub(super) enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// How a connection failed, beside the errors of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Broken {
+    /// It had served before, and ended before it heard anything of this request: the endpoint closed it while idle.
+    #[error("the connection was closed while it was idle")]
+    Stale,
+    /// The first request on it got no answer.
+    #[error("the connection was closed without an answer")]
+    Unanswered,
+    /// The answer broke off.
+    #[error("the connection broke in the middle of the answer")]
+    Midway,
+    /// The head of the answer does not end.
+    #[error("the head of the answer is larger than 64 KiB")]
+    HeadTooLarge,
+}
+
+/// A connection and what is going on there.
+pub(super) struct Line {
+    socket: Socket,
+    stage: Stage,
+    requests: usize,
+    /// Bytes of heads that came for this request.
+    heard: usize,
+    /// The head, while it comes in pieces or behind interim answers.
+    held: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// HTTP/2 has frames of its own; nothing to follow.
+    Opaque,
+    /// No request is under way.
+    Idle,
+    /// A request is written, and its answer's head is awaited.
+    Asked,
+    /// The head is complete in `held`, and given out from this position on.
+    GivingOut(usize, End),
+    /// The body comes.
+    Body(End),
+}
+
+impl Broken {
+    fn error(self) -> io::Error {
+        io::Error::new(io::ErrorKind::ConnectionAborted, self)
+    }
+
+    /// The one inside `error`, if there is one.
+    pub(super) fn inside(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl Line {
+    pub(super) const fn new(socket: Socket, protocol: Protocol) -> Self {
+        let stage = match protocol {
+            Protocol::Http1 => Stage::Idle,
+            Protocol::Http2 => Stage::Opaque,
+        };
+        Self { socket, stage, requests: 0, heard: 0, held: Vec::new() }
+    }
+
+    /// A request begins with the first byte written after an answer.
+    const fn note_write(&mut self) {
+        match self.stage {
+            Stage::Idle | Stage::Body(_) => {
+                self.stage = Stage::Asked;
+                self.requests += 1;
+                self.heard = 0;
+            }
+            Stage::Opaque | Stage::Asked | Stage::GivingOut(..) => {}
+        }
+    }
+
+    /// `error`, or what it means at this stage.
+    fn told(&self, error: io::Error) -> io::Error {
+        match self.stage {
+            Stage::Asked if self.heard > 0 => Broken::Midway.error(),
+            Stage::Asked if self.requests > 1 => Broken::Stale.error(),
+            Stage::Body(_) => Broken::Midway.error(),
+            Stage::Opaque | Stage::Idle | Stage::Asked | Stage::GivingOut(..) => error,
+        }
+    }
+
+    /// Reads until the head of the answer is complete. The usual head comes in one piece, stays where it was read to, and is
+    /// not copied.
+    fn poll_head(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let start = buf.filled().len();
+        loop {
+            let result = ready!(self.socket.poll_read(cx, buf));
+            result.map_err(|error| self.told(error))?;
+            let piece = &mut buf.filled_mut()[start..];
+            if piece.is_empty() {
+                return Poll::Ready(Err(self.told(Broken::Unanswered.error())));
+            }
+            self.heard += piece.len();
+            if self.heard > MAX_HEAD_BYTES {
+                return Poll::Ready(Err(Broken::HeadTooLarge.error()));
+            }
+            if self.held.is_empty()
+                && let Some(end) = complete(piece)
+            {
+                self.stage = Stage::Body(end);
+                return Poll::Ready(Ok(()));
+            }
+            self.held.extend_from_slice(piece);
+            buf.set_filled(start);
+            while let Seen::Interim(length) = inspect(&self.held) {
+                self.held.drain(..length);
+            }
+            if !self.held.is_empty()
+                && let Some(end) = complete(&mut self.held)
+            {
+                self.give_out(0, end, buf);
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Moves what was held back into `buf`, as much as fits.
+    fn give_out(&mut self, from: usize, end: End, buf: &mut ReadBuf<'_>) {
+        let rest = &self.held[from..];
+        let now = rest.len().min(buf.remaining());
+        buf.put_slice(&rest[..now]);
+        self.stage = if now < rest.len() {
+            Stage::GivingOut(from + now, end)
+        } else {
+            self.held.clear();
+            Stage::Body(end)
+        };
+    }
+}
+
+/// Makes the head ready for awc when it is complete. What is no head at all is left to awc to refuse.
+fn complete(head: &mut [u8]) -> Option<End> {
+    match inspect(head) {
+        Seen::Part | Seen::Interim(_) => None,
+        Seen::Nonsense => Some(End::Declared),
+        Seen::Answer { end, edits } => {
+            for (at, byte) in edits {
+                head[at] = byte;
+            }
+            Some(end)
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let line = self.get_mut();
+        match line.stage {
+            Stage::Opaque | Stage::Idle => line.socket.poll_read(cx, buf),
+            Stage::Asked => line.poll_head(cx, buf),
+            Stage::GivingOut(from, end) => {
+                line.give_out(from, end, buf);
+                Poll::Ready(Ok(()))
+            }
+            Stage::Body(end) => {
+                let start = buf.filled().len();
+                let result = ready!(line.socket.poll_read(cx, buf));
+                let is_end = match &result {
+                    Ok(()) => buf.filled().len() == start,
+                    // TLS without its farewell; so many end that way that it says nothing.
+                    Err(error) => error.kind() == io::ErrorKind::UnexpectedEof,
+                };
+                Poll::Ready(match (is_end, end) {
+                    (true, End::AtClose) => Ok(()),
+                    (true, End::Declared) => Err(Broken::Midway.error()),
+                    (false, _) => result.map_err(|error| line.told(error)),
+                })
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let line = self.get_mut();
+        line.note_write();
+        let written = match &mut line.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
+            Socket::Tls(socket) => Pin::new(socket).poll_write(cx, bytes),
+        };
+        written.map_err(|error| line.told(error))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let line = self.get_mut();
+        let flushed = match &mut line.socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Socket::Tls(socket) => Pin::new(socket).poll_flush(cx),
+        };
+        flushed.map_err(|error| line.told(error))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().socket {
+            Socket::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
+impl Socket {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Self::Tls(socket) => Pin::new(socket).poll_read(cx, buf),
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(socket) => socket.get_ref().0,
+        }
+    }
+}
+
+/// awc asks for this trait; nothing in it calls these two.
+impl ActixStream for Line {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_read_ready(self.socket.tcp(), cx)
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_write_ready(self.socket.tcp(), cx)
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("requests", &self.requests).finish_non_exhaustive()
+    }
+}

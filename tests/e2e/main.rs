@@ -1,0 +1,6 @@
+//! End to end: the promises, through real sockets, a real receiver and the real binary, on both databases.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod sink;

@@ -1,0 +1,10 @@
+//! The store on SQLite and on MariaDB: the same tests, through the functions that the engine calls.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accepting;
+mod keys;
+mod recording;
+mod scene;
+mod sql;

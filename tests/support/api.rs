@@ -1,0 +1,138 @@
+//! The engine's HTTP API as a client sees it.
+//!
+//! Blocking, and with a connection that may break: crash tests kill the engine in mid-answer.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// An answer of the engine.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The body; `null` when it is empty or no JSON.
+    pub body: Value,
+}
+
+impl Reply {
+    /// The body of an answer with this status.
+    ///
+    /// # Panics
+    /// With the whole answer when it has another.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+}
+
+/// No complete answer: the engine is away, or went away.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer: {0}")]
+pub struct NoReply(#[from] ureq::Error);
+
+/// A client with a token; cloning it shares the connections.
+#[derive(Clone, Debug)]
+pub struct Api {
+    agent: ureq::Agent,
+    base: String,
+    token: String,
+}
+
+impl Api {
+    /// A client of the engine at `base`, `http://HOST:PORT`.
+    pub fn new(base: &str, token: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
+            .max_redirects(0)
+            .build();
+        Self { agent: config.into(), base: base.to_owned(), token: token.to_owned() }
+    }
+
+    /// The same engine with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// `GET path`.
+    pub fn get(&self, path: &str) -> Result<Reply, NoReply> {
+        let request = self.agent.get(self.url(path)).header("Authorization", self.authorization());
+        read(request.call()?)
+    }
+
+    /// `DELETE path`.
+    pub fn delete(&self, path: &str) -> Result<Reply, NoReply> {
+        let request = self.agent.delete(self.url(path)).header("Authorization", self.authorization());
+        read(request.call()?)
+    }
+
+    /// `POST path` with `body` as JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Reply, NoReply> {
+        let request = self.agent.post(self.url(path)).header("Authorization", self.authorization());
+        read(request.send_json(body)?)
+    }
+
+    /// `PATCH path` with `body` as JSON.
+    pub fn patch(&self, path: &str, body: &Value) -> Result<Reply, NoReply> {
+        let request = self.agent.patch(self.url(path)).header("Authorization", self.authorization());
+        read(request.send_json(body)?)
+    }
+
+    /// `GET path`, which is there.
+    #[track_caller]
+    pub fn get_json(&self, path: &str) -> Value {
+        self.get(path).expect("the engine answers").expect(200)
+    }
+
+    /// `POST path`, which is answered with `status`.
+    #[track_caller]
+    pub fn post_json(&self, path: &str, body: &Value, status: u16) -> Value {
+        self.post(path, body).expect("the engine answers").expect(status)
+    }
+
+    /// Registers a subscription by the contract's resource; `more` are further fields. Gives its id.
+    #[track_caller]
+    pub fn subscribe(&self, event_type: &str, target_url: &str, more: Value) -> i64 {
+        let mut hook = json!({
+            "event_type": event_type,
+            "target_url": target_url,
+            "is_active": true,
+            "retry_countdown_config": {"choice": "fixed", "kwargs": {"seconds": 1}},
+        });
+        if let (Value::Object(hook), Value::Object(more)) = (&mut hook, more) {
+            hook.extend(more);
+        }
+        let created = self.post_json("/whisperer/hooks/", &hook, 201);
+        created["id"].as_i64().unwrap_or_else(|| panic!("a hook has an id: {created}"))
+    }
+
+    /// Publishes one event; gives the answer to it.
+    #[track_caller]
+    pub fn publish(&self, event_type: &str, payload: &Value) -> Value {
+        self.post_json("/api/v1/events", &json!({"event_type": event_type, "payload": payload}), 202)
+    }
+
+    /// The newest deliveries that `filter` (a query without `?`) leaves.
+    #[track_caller]
+    pub fn deliveries(&self, filter: &str) -> Vec<Value> {
+        let page = self.get_json(&format!("/api/v1/deliveries?{filter}"));
+        let list = page.as_array().or_else(|| page["deliveries"].as_array()).or_else(|| page["results"].as_array());
+        list.unwrap_or_else(|| panic!("no list of deliveries: {page}")).clone()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn authorization(&self) -> String {
+        format!("Token {}", self.token)
+    }
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Reply, NoReply> {
+    let text = response.body_mut().read_to_string()?;
+    Ok(Reply { status: response.status().as_u16(), body: serde_json::from_str(&text).unwrap_or_default() })
+}

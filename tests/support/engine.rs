@@ -1,0 +1,147 @@
+//! The real binary, started, killed and started again as an operator, or a power cut, would.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{api::Api, eventually::eventually, port::free_port, warden};
+
+/// How long a start may take: migrations, and on a busy machine a slow one at that.
+const START_DEADLINE: Duration = Duration::from_secs(30);
+/// The admin's token.
+const TOKEN: &str = "token-of-the-tests";
+
+/// A running, or killed, `postrider serve`.
+pub struct Engine {
+    settings: BTreeMap<String, String>,
+    base: String,
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+impl Engine {
+    /// Starts one on the database at `database_url` with further settings; gives back when it is healthy.
+    pub fn start(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port());
+        let defaults = [
+            ("DATABASE_URL", database_url),
+            ("POSTRIDER_LISTEN", &listen),
+            ("POSTRIDER_ADMIN_TOKEN", TOKEN),
+            ("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8"),
+            ("RUST_LOG", "info"),
+        ];
+        let folder = tempfile::Builder::new().prefix("postrider-engine-").tempdir().expect("there is a temp folder");
+        warden::watch_folder(folder.path());
+        let mut engine = Self {
+            settings: defaults.iter().chain(settings).map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            base: format!("http://{listen}"),
+            folder,
+            process: None,
+        };
+        engine.start_again();
+        engine
+    }
+
+    /// A client with the admin's token.
+    pub fn api(&self) -> Api {
+        Api::new(&self.base, TOKEN)
+    }
+
+    /// `http://HOST:PORT`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The operating system's number of the process, to look at its memory or files.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("the engine runs").id()
+    }
+
+    /// Everything that it has logged so far, over all its starts.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Starts it again with the same settings; gives back when it is healthy.
+    pub fn start_again(&mut self) {
+        self.spawn();
+        self.wait_until_healthy();
+    }
+
+    /// Starts it again without waiting for it: a test may want to kill it while it starts.
+    pub fn spawn(&mut self) {
+        assert!(self.process.is_none(), "the engine runs");
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("the folder is ours");
+        let process = Command::new(env!("CARGO_BIN_EXE_postrider"))
+            .arg("serve")
+            // A developer's own settings must not leak in.
+            .env_clear()
+            .envs(&self.settings)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("cargo has built the binary");
+        warden::watch_program(process.id());
+        self.process = Some(process);
+    }
+
+    /// Waits until `GET /healthz` is answered with 200.
+    pub fn wait_until_healthy(&mut self) {
+        let api = self.api();
+        let process = self.process.as_mut().expect("the engine was started");
+        eventually("the engine to be healthy", START_DEADLINE, || {
+            if let Ok(Some(status)) = process.try_wait() {
+                panic!("the engine ended with {status}");
+            }
+            match api.get("/healthz") {
+                Ok(reply) if reply.status == 200 => Ok(()),
+                Ok(reply) => Err(format!("{reply:?}")),
+                Err(error) => Err(error.to_string()),
+            }
+        });
+    }
+
+    /// `kill -9`; gives back when it is dead.
+    pub fn kill9(&mut self) {
+        let mut process = self.process.take().expect("the engine runs");
+        process.kill().and_then(|()| process.wait()).expect("the process is ours");
+        warden::forget_program(process.id());
+    }
+
+    /// SIGTERM; waits for its end up to `deadline`.
+    pub fn terminate(&mut self, deadline: Duration) -> ExitStatus {
+        let mut process = self.process.take().expect("the engine runs");
+        kill_process(Pid::from_child(&process), Signal::TERM).expect("the process is ours");
+        let status = eventually("the engine to end", deadline, || match process.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            Ok(None) => Err("it runs".to_owned()),
+            Err(error) => Err(error.to_string()),
+        });
+        warden::forget_program(process.id());
+        status
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if self.process.is_some() {
+            self.kill9();
+        }
+        if std::thread::panicking() {
+            eprintln!("the engine's log:\n{}", self.log());
+        }
+    }
+}

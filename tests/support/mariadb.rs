@@ -1,0 +1,227 @@
+//! Private MariaDB servers: in a temporary folder, on a port of their own, never the one that the machine may run.
+//!
+//! [`shared_url`] is for tests that only need a database: one server for all of them, also when each test is a process of
+//! its own (cargo-nextest). Every process that uses it holds a lease, and the server ends when nobody does.
+//! [`PrivateMariaDb`] is for a test that kills its server.
+
+use std::{
+    fs::{self, File},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use diesel::{Connection, MysqlConnection};
+
+use super::{eventually::eventually, port::free_port, warden};
+
+/// Starting takes about a second, and much longer on a machine that is busy compiling.
+const START_DEADLINE: Duration = Duration::from_mins(1);
+const ROOT: &str = "0";
+
+/// Whether a commit waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// As in production.
+    PowerCut,
+    /// A commit survives the death of the server, not that of the machine: quick, and enough for most tests.
+    Kill,
+}
+
+/// A server that only its owner uses; it ends with it.
+#[derive(Debug)]
+pub struct PrivateMariaDb {
+    folder: PathBuf,
+    port: u16,
+    durability: Durability,
+    server: Option<Child>,
+}
+
+impl PrivateMariaDb {
+    /// Starts one with an empty database.
+    pub fn start(durability: Durability) -> Self {
+        let folder = new_folder();
+        warden::watch_folder(&folder);
+        install(&folder);
+        let mut server = Self { folder, port: free_port(), durability, server: None };
+        server.start_again();
+        server
+    }
+
+    /// `mysql://` with host and port, without a database.
+    pub fn url(&self) -> String {
+        url_of(self.port)
+    }
+
+    /// Kills it as a power cut would; gives back when it is dead.
+    pub fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            server.kill().and_then(|()| server.wait()).expect("the server is ours");
+            warden::forget_program(server.id());
+        }
+    }
+
+    /// Starts it on the same port with the same data; gives back when it answers.
+    pub fn start_again(&mut self) {
+        assert!(self.server.is_none(), "the server runs");
+        let server = spawn(&self.folder, self.port, self.durability);
+        warden::watch_program(server.id());
+        let server = self.server.insert(server);
+        wait_until_it_answers(server, &self.folder, self.port);
+    }
+}
+
+impl Drop for PrivateMariaDb {
+    fn drop(&mut self) {
+        self.kill();
+        // What stays behind is removed by the warden.
+        fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+/// The server that all tests share, as `mysql://` with host and port; started by whoever asks first.
+/// `POSTRIDER_TEST_MARIADB` names another one that runs already.
+pub fn shared_url() -> &'static str {
+    static SHARED: OnceLock<(String, Option<File>)> = OnceLock::new();
+    let (url, _lease) = SHARED.get_or_init(|| {
+        if let Ok(url) = std::env::var("POSTRIDER_TEST_MARIADB") {
+            return (url.trim_end_matches('/').to_owned(), None);
+        }
+        let lease = open_lock("mariadb.lease");
+        lease.lock_shared().expect("locks work in the target folder");
+        (shared(), Some(lease))
+    });
+    url
+}
+
+/// Finds the shared server or starts it. The caller holds a lease, so that it does not end under our hands.
+fn shared() -> String {
+    let start = open_lock("mariadb.start");
+    start.lock().expect("locks work in the target folder");
+    let note = shared_path("mariadb.port");
+    let noted = fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(port) = noted.filter(|port| is_answering(*port)) {
+        return url_of(port);
+    }
+    let folder = new_folder();
+    install(&folder);
+    let port = free_port();
+    let mut server = spawn(&folder, port, Durability::Kill);
+    end_when_nobody_holds_the_lease(&server, &folder);
+    wait_until_it_answers(&mut server, &folder, port);
+    fs::write(&note, port.to_string()).expect("the target folder is ours");
+    url_of(port)
+}
+
+/// Leaves a shell behind that looks every second whether anybody still holds the lease.
+#[expect(clippy::zombie_processes, reason = "it outlives this process")]
+fn end_when_nobody_holds_the_lease(server: &Child, folder: &Path) {
+    let script = r#"
+        exec 9<>"$1"
+        while sleep 1; do flock --exclusive --nonblock 9 && break; done
+        rm -f "$2"
+        kill -KILL "$3"
+        sleep 0.2
+        rm -rf "$4"
+    "#;
+    Command::new("sh")
+        .args(["-c", script, "sh"])
+        .args([shared_path("mariadb.lease"), shared_path("mariadb.port")])
+        .arg(server.id().to_string())
+        .arg(folder)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("sh is there");
+}
+
+/// All test processes of one target folder share a server.
+fn shared_path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+fn open_lock(name: &str) -> File {
+    let path = shared_path(name);
+    File::options().create(true).truncate(false).write(true).open(&path).expect("the target folder is ours")
+}
+
+/// A new folder that the server's user may enter. Not in the target folder: that may lie in a home which is closed to it.
+fn new_folder() -> PathBuf {
+    let folder =
+        tempfile::Builder::new().prefix("postrider-mariadb-").tempdir().expect("there is a temp folder").keep();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("the folder is ours");
+    folder
+}
+
+/// MariaDB refuses to run as root.
+fn user_args() -> Vec<String> {
+    if id("-u", None) == ROOT { vec!["--user=mysql".to_owned()] } else { Vec::new() }
+}
+
+fn id(flag: &str, user: Option<&str>) -> String {
+    let output = Command::new("id").arg(flag).args(user).output().expect("id is there");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn install(folder: &Path) {
+    let output = Command::new("mariadb-install-db")
+        .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal", "--skip-name-resolve"])
+        .arg(format!("--datadir={}", folder.join("data").display()))
+        .args(user_args())
+        .output()
+        .expect("mariadb-install-db is there: apt-get install mariadb-server");
+    assert!(output.status.success(), "mariadb-install-db: {}", String::from_utf8_lossy(&output.stderr));
+    // The socket and the process id lie beside the data: the folder has to be the server's, too.
+    let data = fs::metadata(folder.join("data")).expect("it was just made");
+    std::os::unix::fs::chown(folder, Some(data.uid()), Some(data.gid())).expect("both folders are ours");
+}
+
+fn spawn(folder: &Path, port: u16, durability: Durability) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("the folder is ours");
+    let flush = match durability {
+        Durability::PowerCut => 1,
+        Durability::Kill => 2,
+    };
+    Command::new("mariadbd")
+        .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
+        .args(["--max-connections=500", "--innodb-buffer-pool-size=128M", "--performance-schema=OFF"])
+        .arg(format!("--port={port}"))
+        .arg(format!("--datadir={}", folder.join("data").display()))
+        .arg(format!("--socket={}", folder.join("socket").display()))
+        .arg(format!("--pid-file={}", folder.join("pid").display()))
+        .arg(format!("--innodb-flush-log-at-trx-commit={flush}"))
+        .args(user_args())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file can be shared"))
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .expect("mariadbd is there: apt-get install mariadb-server")
+}
+
+fn wait_until_it_answers(server: &mut Child, folder: &Path, port: u16) {
+    eventually("MariaDB to answer", START_DEADLINE, || {
+        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+        if let Ok(Some(status)) = server.try_wait() {
+            panic!("MariaDB ended with {status}:\n{}", log());
+        }
+        if is_answering(port) { Ok(()) } else { Err(log()) }
+    });
+}
+
+fn is_answering(port: u16) -> bool {
+    MysqlConnection::establish(&url_of(port)).is_ok()
+}
+
+fn url_of(port: u16) -> String {
+    format!("mysql://root@127.0.0.1:{port}")
+}

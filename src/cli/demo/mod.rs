@@ -61,8 +61,8 @@ pub(super) struct DemoArgs {
 const EXAMPLES: &str = "\
 Examples:
   postrider demo
-  postrider demo --port 0 --events 12              by itself, for a test
-  RUST_LOG=debug postrider demo                    with more in the engine's log, whose place is shown";
+  postrider demo --port 8090
+  postrider demo --port 0 --events 12 --interval 100    ends by itself, for a test";
 
 /// Everything that runs.
 struct Demo<'a> {
@@ -122,7 +122,7 @@ impl Demo<'_> {
                 }
                 Some(news) = self.news.recv() => is_all_published |= self.hear(news)?,
                 Some(report) = self.told.recv() => {
-                    for line in self.board.arrived(&report) {
+                    if let Some(line) = self.board.arrived(&report) {
                         self.terminal.line(line)?;
                     }
                 }

@@ -123,6 +123,21 @@ pub(super) fn label(event_type: &str, number: u32) -> String {
     }
 }
 
+/// How a person calls what `payload` is about: `PK-1042`, or `id 4711` when it is no sample of ours.
+#[must_use]
+pub(super) fn name_in(event_type: &str, payload: &str) -> String {
+    #[derive(Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    match (number_in(payload), serde_json::from_str::<Identified<'_>>(payload)) {
+        (Some(number), _) => label(event_type, number),
+        (None, Ok(Identified { id })) => format!("id {}", id.get().chars().take(20).collect::<String>()),
+        (None, Err(_)) => "-".to_owned(),
+    }
+}
+
 /// Fills in what does not depend on the type.
 fn fill(template: &str, number: u32, at: Timestamp) -> String {
     let [first_name, last_name, street, township, city, postcode] = choose(&PEOPLE, number);
@@ -208,5 +223,7 @@ mod tests {
         assert_eq!(label("package.status.shipped", 1_042), "PK-1042");
         assert_eq!(number_in(sample("package.created", 1_042, AT).expect("a sample").get()), Some(1_042));
         assert_eq!(number_in(r#"{"id": 5}"#), None);
+        assert_eq!(name_in("package.created", r#"{"id": 5}"#), "id 5");
+        assert_eq!(name_in("package.created", "[]"), "-");
     }
 }

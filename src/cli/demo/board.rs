@@ -99,7 +99,7 @@ impl Board {
             self.totals.badly_signed += 1;
         }
         let arrival = self.judge(report, number.map(|number| (event_type.clone(), number)));
-        Some(lines::arrived(report, &event_type, number, arrival))
+        Some(lines::arrived(report, &event_type, arrival))
     }
 
     fn judge(&mut self, report: &Report, key: Option<Key>) -> Arrival {

@@ -15,7 +15,7 @@ use crate::{
             line::{ordinal, time_of_day},
             receiver::Report,
         },
-        samples::label,
+        samples::{label, name_in},
         terminal::{BAD, GOOD, ODD, QUIET, STRONG, paint},
     },
     domain::time::Timestamp,
@@ -41,9 +41,9 @@ pub(super) fn waiting(at: Timestamp, event_type: &str, number: u32, why: &str) -
 }
 
 /// Something came in.
-pub(super) fn arrived(report: &Report, event_type: &str, number: Option<u32>, arrival: Arrival) -> String {
+pub(super) fn arrived(report: &Report, event_type: &str, arrival: Arrival) -> String {
     let (style, what, remark) = match arrival {
-        Arrival::Delivered(None) => (GOOD, "delivered", String::new()),
+        Arrival::Delivered(None) => (GOOD, "delivered", "published by somebody else".to_owned()),
         Arrival::Delivered(Some(taken)) => (GOOD, "delivered", format!("after {}", duration(taken))),
         Arrival::Refused => (BAD, "failed", format!("again in {} s", wait_after(report.seen).as_secs())),
         Arrival::Repeated => (ODD, "repeated", "the uuid tells that it had arrived".to_owned()),
@@ -53,10 +53,10 @@ pub(super) fn arrived(report: &Report, event_type: &str, number: Option<u32>, ar
         format!("{:<10}", report.received.path),
         format!("{:>4} attempt", ordinal(report.seen)),
         paint(style, format_args!("{:<4}", report.reply.text())),
-        paint(if is_well_signed(report) { GOOD } else { BAD }, format_args!("signed {signatures}")),
+        paint(if is_well_signed(report) { QUIET } else { BAD }, format_args!("signed {signatures}")),
         paint(QUIET, remark),
     ];
-    let of = number.map_or_else(|| "-".to_owned(), |number| label(event_type, number));
+    let of = report.received.payload().map_or_else(|| "-".to_owned(), |payload| name_in(event_type, payload));
     happened(report.received.at, style, what, event_type, &of, &came_of_it.join("  "))
 }
 

@@ -158,20 +158,20 @@ impl Demo<'_> {
         self.recipe.wait_until_ready(&mut self.engine, &self.api).await?;
         let owed = self.owed().await?;
         let ready_at = now();
-        let text = format!(
-            "answers again after {} ms as process {}, and owes {owed} deliveries; kill -9 {}",
-            ready_at.since(gone_at).as_millis(),
-            self.engine.pid,
-            self.engine.pid
-        );
+        let waited = ready_at.since(gone_at).as_millis();
+        let text = format!("answers again after {waited} ms as process {}, and owes {owed}", self.engine.pid);
         Ok(self.terminal.line(lines::engine(ready_at, GOOD, &text))?)
     }
 
     /// How many deliveries the engine says that it owes; it counts no further than a page.
     async fn owed(&self) -> Result<String, CliError> {
         let page: Value = self.api.get("/api/v1/deliveries?state=pending&limit=200").await?;
-        let count = page["items"].as_array().map_or(0, Vec::len);
-        Ok(if page["next"].is_null() { count.to_string() } else { format!("at least {count}") })
+        Ok(match (page["items"].as_array().map_or(0, Vec::len), page["next"].is_null()) {
+            (0, _) => "nothing".to_owned(),
+            (1, true) => "1 delivery".to_owned(),
+            (count, true) => format!("{count} deliveries"),
+            (count, false) => format!("{count} deliveries or more"),
+        })
     }
 
     /// Ends everything, and says what it came to.

@@ -1,6 +1,9 @@
 //! Setting the stage: folder, receiver, engine, subscriptions, and the lines that say where everything is.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+};
 
 use actix_web::http::Uri;
 use serde_json::{Value, json};
@@ -64,8 +67,10 @@ impl Stage {
 
 /// The port, if it is free: the engine's own complaint would be in its log only.
 fn free_port(port: u16) -> Result<u16, CliError> {
-    let taken = |error| CliError::refused(format!("port {port} is taken ({error}): choose another one with --port"));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(taken)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+        let why = if error.kind() == ErrorKind::AddrInUse { "it is taken".to_owned() } else { error.to_string() };
+        CliError::refused(format!("cannot use port {port}: {why}; choose another one with --port"))
+    })?;
     Ok(listener.local_addr()?.port())
 }
 

@@ -29,7 +29,8 @@ pub struct Terms {
     pub event_type: EventType,
     /// Where to, as given; see [`Terms::endpoint`].
     pub target_url: String,
-    /// How to sign; `None` for unsigned deliveries. Never empty.
+    /// The secret as given. That there is none and that it is empty mean the same, but are answered as given; what signs is
+    /// [`Terms::signing_secret`].
     pub secret: Option<Secret>,
     /// When to attempt again.
     pub retry: RetryPolicy,
@@ -52,6 +53,12 @@ impl Terms {
     /// [`BadEndpoint`] when the URL, which is checked when it is written, was changed behind our back.
     pub fn endpoint(&self) -> Result<Endpoint, BadEndpoint> {
         Endpoint::parse(&self.target_url)
+    }
+
+    /// How to sign; `None` for unsigned deliveries. Never empty.
+    #[must_use]
+    pub fn signing_secret(&self) -> Option<&Secret> {
+        self.secret.as_ref().filter(|secret| !secret.reveal().is_empty())
     }
 }
 

@@ -14,6 +14,7 @@ mod problem;
 mod submission;
 mod subscriptions;
 mod time;
+mod whisperer;
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -77,6 +78,7 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(subscriptions::resume)]))
         .service(resource("/api/v1/deliveries", "GET", [get().to(deliveries::list)]))
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
+        .configure(whisperer::configure)
         .default_service(web::to(not_found));
 }
 

@@ -96,7 +96,7 @@ impl<'a> SubscriptionView<'a> {
             endpoint: shown(&terms.target_url),
             state,
             hold: hold.map(HoldView::from),
-            is_signed: terms.secret.is_some(),
+            is_signed: terms.signing_secret().is_some(),
             retry: &terms.retry,
             timeout_seconds: terms.config.timeout().as_secs_f64(),
             max_in_flight: terms.max_in_flight,

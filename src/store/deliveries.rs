@@ -141,7 +141,9 @@ pub fn get(connection: &mut AnyConnection, scope: Scope, id: DeliveryId) -> Quer
     Ok(Some((listed, attempts_of(connection, id)?)))
 }
 
-type AttemptRow = (i64, i32, i64, i64, Option<i16>, Option<i16>, Option<String>, Option<String>, Option<Vec<u8>>);
+/// The columns of an attempt.
+pub(super) type AttemptRow =
+    (i64, i32, i64, i64, Option<i16>, Option<i16>, Option<String>, Option<String>, Option<Vec<u8>>);
 
 fn attempts_of(connection: &mut AnyConnection, id: DeliveryId) -> Queried<Vec<Attempt>> {
     let rows: Vec<AttemptRow> =
@@ -149,7 +151,7 @@ fn attempts_of(connection: &mut AnyConnection, id: DeliveryId) -> Queried<Vec<At
     rows.into_iter().map(attempt_from).collect()
 }
 
-fn attempt_from(row: AttemptRow) -> Queried<Attempt> {
+pub(super) fn attempt_from(row: AttemptRow) -> Queried<Attempt> {
     let (delivery, number, started_at, duration_us, status, failure, message, content_type, body) = row;
     let outcome = match (status, failure) {
         (Some(status), None) => Outcome::Answered(Answer {

@@ -10,11 +10,13 @@ pub mod backlog;
 pub mod connection;
 pub mod deliveries;
 pub mod error;
+pub mod lists;
 pub mod owners;
 mod pool;
 pub mod record;
 mod schema;
 pub mod subscriptions;
+mod transaction;
 mod values;
 
 pub use connection::{AnyConnection, DatabaseUrl};

@@ -1,12 +1,14 @@
 //! Subscriptions: standing orders and their holds.
 
 use diesel::{
-    Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper, insert_into,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    insert_into,
     result::{DatabaseErrorKind, Error as DieselError},
 };
 
-use super::{AnyConnection, Queried, connection::on_each, schema::subscriptions, values::corrupt};
+use super::{
+    AnyConnection, Queried, connection::on_each, schema::subscriptions, transaction::in_transaction, values::corrupt,
+};
 use crate::domain::{
     event_type::EventType,
     hold::Hold,
@@ -64,7 +66,7 @@ impl Row {
             config: Config::new(config).map_err(|error| unreadable("config", error.to_string()))?,
             max_in_flight: u16::try_from(self.max_in_flight).unwrap_or(1).clamp(1, MAX_MAX_IN_FLIGHT),
             target_url: self.target_url,
-            secret: self.secret_key.filter(|secret| !secret.is_empty()).map(Secret::new),
+            secret: self.secret_key.map(Secret::new),
             is_active: self.is_active,
             callback: self.callback,
         };
@@ -142,7 +144,7 @@ pub fn create(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms, now
         created_at: now.as_micros(),
         modified_at: now.as_micros(),
     };
-    let created = connection.transaction(|connection| {
+    let created = in_transaction(connection, |connection| {
         on_each!(connection, c => insert_into(subscriptions::table).values(&row).execute(c).map(drop))?;
         registered(connection, owner, terms)
     });
@@ -207,6 +209,17 @@ pub fn page(
     rows.into_iter().map(Row::into_subscription).collect()
 }
 
+/// The subscriptions with these ids, in no particular order. One query.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn of_ids(connection: &mut AnyConnection, ids: &[SubscriptionId]) -> Queried<Vec<Subscription>> {
+    let ids = ids.iter().map(|id| id.as_raw());
+    let rows: Vec<Row> =
+        subscriptions::table.filter(subscriptions::id.eq_any(ids)).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(Row::into_subscription).collect()
+}
+
 /// Changes the terms of a subscription by `edit`, which gets the present ones. One transaction.
 ///
 /// # Errors
@@ -266,7 +279,7 @@ fn change(
 ) -> Queried<Change> {
     loop {
         let Some(present) = get(connection, scope, id)? else { return Ok(Change::NotFound) };
-        let changed = connection.transaction(|connection| {
+        let changed = in_transaction(connection, |connection| {
             if update(connection, &present)? == 0 {
                 return Ok(None);
             }

@@ -1,0 +1,46 @@
+//! `ordering=a,-b` (contract, section 6).
+
+use super::{query::Query, text::strip};
+use crate::store::lists::Direction;
+
+/// A column that may be named, and what it orders by; `None` for one whose values say nothing about an order (they are
+/// always null, or JSON).
+pub(super) type Column<K> = (&'static str, Option<K>);
+
+/// The order that `query` asks for. Terms that name no column are skipped.
+pub(super) fn read<K: Copy>(query: &Query, columns: &[Column<K>]) -> Vec<(K, Direction)> {
+    let terms = query.get("ordering").unwrap_or_default().split(',').map(strip);
+    let term = |term: &str| {
+        let (name, direction) = match term.strip_prefix('-') {
+            Some(name) => (name, Direction::Descending),
+            None => (term, Direction::Ascending),
+        };
+        let (_, key) = columns.iter().find(|(column, _)| *column == name)?;
+        key.map(|key| (key, direction))
+    };
+    terms.filter_map(term).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_that_name_no_column_are_skipped() {
+        let columns = [("id", Some('i')), ("user", Some('u')), ("config", None)];
+        let order = |text: &str| {
+            read(&Query::parse(text), &columns)
+                .iter()
+                .map(|(key, direction)| match direction {
+                    Direction::Ascending => format!("+{key}"),
+                    Direction::Descending => format!("-{key}"),
+                })
+                .collect::<String>()
+        };
+        assert_eq!(order("ordering=-id"), "-i");
+        assert_eq!(order("ordering=user,-id"), "+u-i");
+        assert_eq!(order("ordering=bogus,+-user+,,--id,user__username,config,-"), "-u");
+        assert_eq!(order("ordering=id&ordering="), "");
+        assert_eq!(order(""), "");
+    }
+}

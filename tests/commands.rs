@@ -3,6 +3,7 @@
 
 use std::{
     io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     process::{Command, Output, Stdio},
 };
 
@@ -170,6 +171,12 @@ fn a_reader_that_leaves_early_is_no_failure() {
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""));
 }
 
+/// An address on loopback at which nobody listens.
+fn nobodys_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("it has an address")
+}
+
 #[test]
 fn events_are_checked_before_they_are_sent() {
     let desk = Desk::new();
@@ -182,7 +189,7 @@ fn events_are_checked_before_they_are_sent() {
     assert!(refused(&["send", "price.changed", "--token", "t"]).contains("there is no sample of price.changed"));
     let broken = desk.run_with_input(&["send", "package.created", "-", "--token", "t"], "{\n  \"id\": }").refused();
     assert!(broken.contains("standard input is not JSON") && broken.contains("line 2"), "{broken}");
-    // Port 1 of loopback is nobody's.
-    let nobody = refused(&["send", "package.created", "--token", "t", "--url", "http://127.0.0.1:1"]);
-    assert!(nobody.contains("no answer from http://127.0.0.1:1") && nobody.contains("postrider serve"), "{nobody}");
+    let url = format!("http://{}", nobodys_address());
+    let nobody = refused(&["send", "package.created", "--token", "t", "--url", &url]);
+    assert!(nobody.contains(&format!("no answer from {url}")) && nobody.contains("postrider serve"), "{nobody}");
 }

@@ -127,7 +127,6 @@ pub(super) async fn run(args: ListenArgs, terminal: &mut Terminal) -> Result<(),
     let hint = if args.secret.is_some() { "" } else { "; with --secret their signatures are checked" };
     terminal
         .line(paint(QUIET, format_args!("webhooks to http://{}/ appear here{hint}; Ctrl-C ends", receiver.address)))?;
-    terminal.line(columns.head())?;
     let mut end = signals::end()?;
     loop {
         tokio::select! {
@@ -141,7 +140,9 @@ pub(super) async fn run(args: ListenArgs, terminal: &mut Terminal) -> Result<(),
 
 fn show(columns: &mut Columns, report: &Report, with_body: bool, terminal: &mut Terminal) -> Result<(), CliError> {
     let Report { received, seen, reply } = report;
-    terminal.line(columns.line(received, *seen, *reply))?;
+    for line in columns.lines(received, *seen, *reply) {
+        terminal.line(line)?;
+    }
     if with_body {
         let text = received.payload().map_or_else(
             || format!("    {}", String::from_utf8_lossy(&received.body).escape_debug()),

@@ -33,7 +33,7 @@ use crate::{
         Lane, StoreError,
         backlog::read_page,
         record::{Record, cancel_owed},
-        subscriptions,
+        subscriptions::{self, holds},
     },
 };
 
@@ -196,7 +196,8 @@ impl SubscriptionActor {
         actix::spawn(async move {
             loop {
                 let hold = hold.clone();
-                let work = move |connection: &mut _| subscriptions::set_hold(connection, Scope::All, id, Some(&hold));
+                let keys = store.keys();
+                let work = move |connection: &mut _| holds::hold(connection, &keys, Scope::All, id, &hold);
                 match store.run(Lane::Write, work).await {
                     Ok(subscriptions::Change::Made(paused)) => return tell(&router, Changed(Arc::new(*paused))),
                     Ok(subscriptions::Change::NotFound | subscriptions::Change::AlreadyRegistered) => return,

@@ -8,10 +8,10 @@ use super::{
     endpoint::{BadEndpoint, Endpoint},
     event_type::EventType,
     headers::{AdditionalHeaders, latin_1},
-    hold::Hold,
+    hold::{Hold, HoldMode, Ramp},
     id::{OwnerId, SubscriptionId},
     retry::RetryPolicy,
-    secret::Secret,
+    secret::{Retiring, Secret, retire},
     time::Timestamp,
 };
 
@@ -32,6 +32,8 @@ pub struct Terms {
     /// The secret as given. That there is none and that it is empty mean the same, but are answered as given; what signs is
     /// [`Terms::signing_secret`].
     pub secret: Option<Secret>,
+    /// Secrets that were replaced and still sign beside the present one, the latest first; also those whose time is over.
+    pub retiring: Vec<Retiring>,
     /// When to attempt again.
     pub retry: RetryPolicy,
     /// Whether new events are matched; when it ends, what is owed is cancelled.
@@ -60,6 +62,25 @@ impl Terms {
     pub fn signing_secret(&self) -> Option<&Secret> {
         self.secret.as_ref().filter(|secret| !secret.reveal().is_empty())
     }
+
+    /// Another secret, or none, at once: whatever signed before does so no more.
+    pub fn set_secret(&mut self, secret: Option<Secret>) {
+        if self.secret != secret {
+            self.retiring.clear();
+        }
+        self.secret = secret;
+    }
+
+    /// These terms with `secret` from `now` on, beside which the present one signs for `overlap` more. To do it twice
+    /// changes nothing.
+    #[must_use]
+    pub fn with_rotated_secret(&self, secret: &Secret, overlap: Duration, now: Timestamp) -> Self {
+        if self.secret.as_ref() == Some(secret) {
+            return self.clone();
+        }
+        let retiring = retire(self.signing_secret(), &self.retiring, secret, now.after(overlap), now);
+        Self { secret: Some(secret.clone()), retiring, ..self.clone() }
+    }
 }
 
 /// A subscription as stored.
@@ -75,6 +96,9 @@ pub struct Subscription {
     pub terms: Terms,
     /// The pause, also one that has run out.
     pub hold: Option<Hold>,
+    /// How it catches up after its last pause; `None` at full speed. Whoever attempts its deliveries keeps to it, and takes
+    /// it away when what was owed then is done.
+    pub ramp: Option<Ramp>,
     /// When it was written first.
     pub created_at: Timestamp,
     /// When it was written last.
@@ -86,6 +110,18 @@ impl Subscription {
     #[must_use]
     pub fn is_held_for_good(&self) -> bool {
         self.terms.is_active && self.hold.as_ref().is_some_and(|hold| hold.until.is_none())
+    }
+
+    /// The pause that is in force at `now`.
+    #[must_use]
+    pub fn hold_at(&self, now: Timestamp) -> Option<&Hold> {
+        self.hold.as_ref().filter(|hold| hold.holds(now))
+    }
+
+    /// Whether an event of its type that is accepted at `now` is owed to it.
+    #[must_use]
+    pub fn is_owed_events(&self, now: Timestamp) -> bool {
+        self.terms.is_active && self.hold_at(now).is_none_or(|hold| hold.mode == HoldMode::Keep)
     }
 }
 

@@ -30,6 +30,7 @@ table! {
         target_url -> Text,
         is_active -> Bool,
         secret_key -> Nullable<Text>,
+        retiring_secrets -> Nullable<Text>,
         retry_countdown_config -> Text,
         callback -> Nullable<Text>,
         additional_headers -> Text,
@@ -39,6 +40,9 @@ table! {
         held_until -> Nullable<BigInt>,
         held_reason -> Nullable<Text>,
         held_by -> Nullable<Text>,
+        held_mode -> Nullable<SmallInt>,
+        resume_per_second -> Nullable<Integer>,
+        resume_up_to -> Nullable<BigInt>,
         created_at -> BigInt,
         modified_at -> BigInt,
     }

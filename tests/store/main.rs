@@ -4,6 +4,7 @@
 mod support;
 
 mod accepting;
+mod holding;
 mod keys;
 mod listing;
 mod owners;
@@ -12,6 +13,7 @@ mod plans;
 mod recording;
 mod scene;
 mod schema;
+mod sealing;
 mod sql;
 mod subscriptions;
 mod trouble;

@@ -20,7 +20,7 @@ use postrider::{
         time::Timestamp,
     },
     store::{
-        AnyConnection, Lane, Queried, Store, StoreError,
+        AnyConnection, Keyring, Lane, Queried, Store, StoreError,
         accept::{Acceptance, Accepted, IdempotencyKey, Run, accept_events},
         backlog,
         deliveries::{self, Listed},
@@ -91,7 +91,7 @@ impl Scene {
     /// A subscription to `package.created` at an endpoint of this name.
     pub(crate) async fn subscription(&self, name: &str) -> SubscriptionId {
         let (owner, terms) = (self.owner, terms(name));
-        match self.write(move |c| subscriptions::create(c, owner, &terms, NOW)).await {
+        match self.write(move |c| subscriptions::create(c, &no_keys(), owner, &terms, NOW)).await {
             subscriptions::Change::Made(subscription) => subscription.id,
             change @ (subscriptions::Change::AlreadyRegistered | subscriptions::Change::NotFound) => {
                 panic!("{change:?}")
@@ -152,6 +152,11 @@ impl Scene {
     }
 }
 
+/// Secrets are in plain text.
+pub(crate) fn no_keys() -> Keyring {
+    Keyring::default()
+}
+
 pub(crate) fn event_type() -> EventType {
     EventType::parse("package.created").expect("one of the built-in types")
 }
@@ -161,6 +166,7 @@ pub(crate) fn terms(name: &str) -> Terms {
         event_type: event_type(),
         target_url: format!("https://{name}.example/"),
         secret: None,
+        retiring: Vec::new(),
         retry: RetryPolicy::Fixed { seconds: 5 },
         is_active: true,
         callback: None,

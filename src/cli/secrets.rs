@@ -39,7 +39,7 @@ pub(super) enum SecretsCommand {
 
 const STATUS_EXAMPLES: &str = "\
 Examples:
-  POSTRIDER_SECRET_KEY=2026:J+XGkEbNc… postrider secrets status";
+  postrider secrets status";
 
 const ROTATE_EXAMPLES: &str = "\
 The first key:

@@ -178,6 +178,22 @@ fn nobodys_address() -> SocketAddr {
 }
 
 #[test]
+fn an_address_that_is_taken_is_told_once() {
+    let desk = Desk::new();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = taken.local_addr().expect("it has an address").to_string();
+    let told = desk.run(&["serve", "--listen", &address, "--admin-token", "t"]).err;
+    let last = told.lines().last().expect("a line");
+    assert!(last.starts_with(&format!("postrider: cannot listen on {address}: ")), "{told}");
+    assert_eq!(last.matches("in use").count(), 1, "{told}");
+    assert!(
+        desk.run(&["listen", "--port", &taken.local_addr().expect("as above").port().to_string()])
+            .refused()
+            .contains("--port")
+    );
+}
+
+#[test]
 fn events_are_checked_before_they_are_sent() {
     let desk = Desk::new();
     let payload = desk.run(&["send", "package.created", "--number", "7", "--dry-run"]).done();

@@ -16,7 +16,7 @@ use crate::domain::{
     headers::AdditionalHeaders,
     retry::RetryPolicy,
     secret::Secret,
-    subscription::{Config, DEFAULT_MAX_IN_FLIGHT, Terms},
+    subscription::{Config, Flow, Terms},
 };
 
 /// What a body is for.
@@ -258,7 +258,7 @@ impl Edits {
             callback: None,
             additional_headers: AdditionalHeaders::default(),
             config: Config::default(),
-            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            flow: Flow::default(),
         };
         Some(self.apply(&terms))
     }

@@ -17,6 +17,7 @@ pub mod deliverer;
 pub mod intake;
 pub mod janitor;
 mod mail;
+pub mod orders;
 pub mod recorder;
 pub mod roster;
 pub mod router;

@@ -13,11 +13,11 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 
 use super::{
     mail::tell,
-    subscription::{Recorded, Settled, SubscriptionActor},
+    subscription::{Recorded, SubscriptionActor},
 };
 use crate::{
     clock::Clock,
-    domain::time::Timestamp,
+    domain::{delivery::Next, id::DeliveryId, time::Timestamp},
     store::{
         Lane, Store, StoreError,
         record::{Record, record_attempts},
@@ -94,14 +94,14 @@ impl Recorder {
         reason = "an address is compared by the mailbox it leads to, which never changes"
     )]
     fn report(&self, records: &[Record], senders: Vec<Addr<SubscriptionActor>>, result: &[Written]) {
-        let mut by_sender: HashMap<Addr<SubscriptionActor>, Vec<Settled>> = HashMap::new();
+        let mut by_sender: HashMap<Addr<SubscriptionActor>, Vec<(DeliveryId, Next)>> = HashMap::new();
         let refused_until = self.clock.now().after(REFUSED_PAUSE);
         for ((record, sender), written) in records.iter().zip(senders).zip(result) {
-            let due_at = match written {
-                Written::Durable => record.verdict.due_at(),
-                Written::Refused => Some(refused_until),
+            let next = match written {
+                Written::Durable => record.verdict.next(),
+                Written::Refused => Next::DueAt(refused_until),
             };
-            by_sender.entry(sender).or_default().push(Settled { delivery: record.attempt.delivery, due_at });
+            by_sender.entry(sender).or_default().push((record.attempt.delivery, next));
         }
         for (sender, settled) in by_sender {
             tell(&sender, Recorded(settled));

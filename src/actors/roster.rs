@@ -11,6 +11,7 @@ use super::{
     colleagues::Colleagues,
     deliverer::Deliverer,
     mail::tell,
+    orders::AttemptNow,
     subscription::{LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor},
 };
 use crate::{
@@ -110,6 +111,19 @@ impl Roster {
         }
         let running = self.find_or_start(to, last, with)?;
         Some(running.addr.send(SetSubscription { subscription: Arc::clone(to), last_minted: last }))
+    }
+
+    /// Passes a person's order on; `None` when the roster is closed.
+    pub(super) fn order(
+        &mut self,
+        to: &Arc<Subscription>,
+        order: AttemptNow,
+        last: DeliveryId,
+        with: &Colleagues,
+    ) -> Option<Request<SubscriptionActor, AttemptNow>> {
+        let running = self.find_or_start(to, last, with)?;
+        running.offers += 1;
+        Some(running.addr.send(order))
     }
 
     /// Lets an idle actor go, unless something is on the way to it.

@@ -15,6 +15,7 @@ use super::{
     colleagues::{Colleagues, Shared},
     intake::{self, Batch, Intake, Receipt, Stored, Submission, Waiting},
     mail::tell,
+    orders::{self, AttemptNow, NotMade},
     roster::{Bench, Roster},
     subscription::SubscriptionActor,
 };
@@ -237,6 +238,33 @@ impl Handler<Changed> for Router {
             if let Some(changing) = changing {
                 // An actor that died meanwhile starts no attempts either.
                 changing.await.unwrap_or_default();
+            }
+        })
+    }
+}
+
+/// Attempt a delivery now, because a person ordered it.
+#[derive(Message)]
+#[rtype(result = "orders::Answer")]
+pub struct Order {
+    /// To whom.
+    pub subscription: SubscriptionId,
+    /// Which delivery.
+    pub delivery: DeliveryId,
+}
+
+impl Handler<Order> for Router {
+    type Result = ResponseFuture<orders::Answer>;
+
+    fn handle(&mut self, Order { subscription, delivery }: Order, _: &mut Self::Context) -> Self::Result {
+        let order = self
+            .table
+            .get(subscription)
+            .and_then(|to| self.roster.order(to, AttemptNow { delivery }, self.last_minted, &self.with));
+        Box::pin(async move {
+            match order {
+                Some(order) => order.await.unwrap_or(Err(NotMade::Busy)),
+                None => Err(NotMade::NotFound),
             }
         })
     }

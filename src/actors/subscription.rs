@@ -13,13 +13,14 @@ use super::{
     colleagues::{Colleagues, Shared},
     deliverer::{self, Deliverer, Report, Sending},
     mail::tell,
+    orders::Orders,
     recorder::RecordAttempt,
     router::{Changed, MayStop},
 };
 use crate::{
     domain::{
         attempt::{Attempt, Outcome},
-        delivery::{Demand, is_gone, judge},
+        delivery::{Demand, Next, is_gone, judge, judge_by_hand},
         hold::Hold,
         id::DeliveryId,
         owner::Scope,
@@ -50,20 +51,23 @@ const LONGEST_SLEEP: Duration = Duration::from_hours(24);
 
 /// See the module.
 pub struct SubscriptionActor {
-    subscription: Arc<Subscription>,
+    pub(super) subscription: Arc<Subscription>,
     sending: Sending,
-    queue: Queue,
+    pub(super) queue: Queue,
     /// The greatest id that was minted when the subscription ended, or offered after.
     cancel_up_to: DeliveryId,
-    offers: u64,
+    /// Messages about deliveries so far; the roster counts them too, and lets this actor go only when both agree.
+    pub(super) offers: u64,
     timer: Option<(Timestamp, SpawnHandle)>,
     /// Since when there is nothing to do.
     idle_since: Option<Timestamp>,
     /// Who wants to know when nothing is in flight any more.
     quiet: Vec<oneshot::Sender<()>>,
+    /// Attempts that a person ordered.
+    pub(super) orders: Orders,
     share: Share,
     deliverer: Addr<Deliverer>,
-    with: Colleagues,
+    pub(super) with: Colleagues,
 }
 
 impl SubscriptionActor {
@@ -84,6 +88,7 @@ impl SubscriptionActor {
             timer: None,
             idle_since: None,
             quiet: Vec::new(),
+            orders: Orders::default(),
             share: shared.budget.share(),
             deliverer,
             with,
@@ -91,7 +96,7 @@ impl SubscriptionActor {
     }
 
     /// Does what the queue says, until it says to wait.
-    fn advance(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
         loop {
             let now = self.now();
             if self.with.waiting.is_full() {
@@ -126,7 +131,7 @@ impl SubscriptionActor {
         self.with.shared.clock.now()
     }
 
-    fn attempt(&self, owed: Owed, ctx: &mut Context<Self>) {
+    pub(super) fn attempt(&self, owed: Owed, ctx: &mut Context<Self>) {
         if !self.deliverer.connected() {
             // The router finds this actor dead, and starts one that has a deliverer.
             ctx.stop();
@@ -291,8 +296,12 @@ impl Handler<Attempted> for SubscriptionActor {
         let Some(owed) = self.queue.finished(delivery) else { return };
         let is_gone = is_gone(&outcome);
         let attempt = Attempt { delivery, number: owed.attempts.saturating_add(1), started_at, duration, outcome };
-        let retry = &self.subscription.terms.retry;
-        let verdict = judge(&attempt, retry, self.demand(), owed.first_recorded_at, rand::random());
+        let verdict = if self.orders.attempted(&attempt) {
+            judge_by_hand(&attempt.outcome)
+        } else {
+            let retry = &self.subscription.terms.retry;
+            judge(&attempt, retry, self.demand(), owed.first_recorded_at, rand::random())
+        };
         tell(&self.with.recorder, RecordAttempt { record: Record { attempt, verdict }, from: ctx.address() });
         if is_gone && self.demand() == Demand::Standing {
             self.hold_because_gone();
@@ -301,26 +310,18 @@ impl Handler<Attempted> for SubscriptionActor {
     }
 }
 
-/// The record of an attempt is durable.
-#[derive(Clone, Copy, Debug)]
-pub struct Settled {
-    /// Of which delivery.
-    pub delivery: DeliveryId,
-    /// When it is due again; `None` when it is settled.
-    pub due_at: Option<Timestamp>,
-}
-
-/// The records of these attempts are durable.
+/// Attempts of these deliveries were recorded, and this is what follows for them.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Recorded(pub Vec<Settled>);
+pub struct Recorded(pub Vec<(DeliveryId, Next)>);
 
 impl Handler<Recorded> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, Recorded(settled): Recorded, ctx: &mut Self::Context) {
-        for Settled { delivery, due_at } in settled {
-            self.queue.recorded(delivery, due_at);
+    fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
+        for (delivery, next) in recorded {
+            self.queue.recorded(delivery, next);
+            self.orders.recorded(delivery);
         }
         self.advance(ctx);
     }

@@ -15,7 +15,8 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 pub const POSTPONEMENT: Duration = Duration::from_secs(1);
 
 /// Where a delivery stands. Everything but [`State::Pending`] is settled, and a settled delivery never moves again, but for
-/// one case: an attempt in flight while its delivery is cancelled may still arrive, and then it was delivered.
+/// one case: an attempt that arrives is a fact, whatever the delivery was before (one in flight while its delivery is
+/// cancelled, or one that a person ordered).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Owed: not attempted yet, or to be attempted again.
@@ -81,26 +82,29 @@ pub enum Verdict {
     Postponed(Timestamp),
     /// Its subscription ended while the attempt was in flight.
     Cancelled,
+    /// A person ordered the attempt, and it failed: the delivery stays what it was, and due when it was.
+    Kept,
+}
+
+/// What follows for the delivery in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It is settled.
+    Settled,
+    /// It is attempted again from this instant on.
+    DueAt(Timestamp),
+    /// What it was before.
+    Unchanged,
 }
 
 impl Verdict {
-    /// The state that the delivery is in from now on.
+    /// What follows for the delivery.
     #[must_use]
-    pub const fn state(self) -> State {
+    pub const fn next(self) -> Next {
         match self {
-            Self::Delivered => State::Delivered,
-            Self::RetryAt(_) | Self::Postponed(_) => State::Pending,
-            Self::Dead => State::Dead,
-            Self::Cancelled => State::Cancelled,
-        }
-    }
-
-    /// When the delivery is due again; `None` once it is settled.
-    #[must_use]
-    pub const fn due_at(self) -> Option<Timestamp> {
-        match self {
-            Self::RetryAt(at) | Self::Postponed(at) => Some(at),
-            Self::Delivered | Self::Dead | Self::Cancelled => None,
+            Self::RetryAt(at) | Self::Postponed(at) => Next::DueAt(at),
+            Self::Delivered | Self::Dead | Self::Cancelled => Next::Settled,
+            Self::Kept => Next::Unchanged,
         }
     }
 }
@@ -138,6 +142,12 @@ pub fn judge(
         Retry::At(due) => Verdict::RetryAt(due.max(ended_at.after(asked_wait))),
         Retry::Never => Verdict::Dead,
     }
+}
+
+/// What follows from an attempt that a person ordered: it neither cancels nor resets what the policy still owes.
+#[must_use]
+pub const fn judge_by_hand(outcome: &Outcome) -> Verdict {
+    if outcome.is_success() { Verdict::Delivered } else { Verdict::Kept }
 }
 
 /// `Retry-After` counts on 429 and 503 only, and only up to [`MAX_RETRY_AFTER`].

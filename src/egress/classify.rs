@@ -73,6 +73,7 @@ fn cut(text: &str, limit: usize) -> &str {
 }
 
 /// What `error` means.
+#[expect(clippy::wildcard_enum_match_arm, reason = "awc's enum is open, and the others belong to what we do not use")]
 pub(super) fn fate(error: &SendRequestError) -> Fate {
     match error {
         SendRequestError::Connect(ConnectError::Io(error)) | SendRequestError::Send(error) => io_fate(error),
@@ -113,6 +114,7 @@ fn io_fate(error: &io::Error) -> Fate {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open; what is not named here names itself")]
 fn broken_message(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionReset => "the endpoint reset the connection".to_owned(),
@@ -125,6 +127,7 @@ fn broken_message(error: &io::Error) -> String {
 }
 
 /// What it means that a body broke off.
+#[expect(clippy::wildcard_enum_match_arm, reason = "awc's enum is open, and its ways to break off are all one to us")]
 pub(super) fn broken_body(error: &PayloadError) -> Outcome {
     let message = match error {
         PayloadError::Io(error) | PayloadError::Incomplete(Some(error)) => {

@@ -3,7 +3,7 @@
 //! What awc does by itself and is refused here or in [`super::origin`]: it follows redirects; it bounds all hosts of a client
 //! with one queue; it has three timers of its own, none of which covers the body; it reads bodies to their end or not at all;
 //! it resolves names by blocking a thread; and it never closes idle connections of hosts that are not asked again, which
-//! then wait in CLOSE_WAIT until no file descriptor is left.
+//! then wait in `CLOSE_WAIT` until no file descriptor is left.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
@@ -36,7 +36,7 @@ impl Client {
     /// A client that goes where `guard` lets it, and trusts the certificate authorities of Mozilla.
     #[must_use]
     pub fn new(guard: Guard) -> Self {
-        Self::trusting(guard, RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()))
+        Self::trusting(guard, webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
     }
 
     /// A client that trusts `roots` instead.

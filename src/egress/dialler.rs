@@ -159,6 +159,7 @@ fn failed(class: FailureClass, message: String) -> NotReached {
     NotReached::Failed(Failure { class, message })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open; what is not named here names itself")]
 fn not_connected(address: SocketAddr, error: &io::Error) -> NotReached {
     // For IPv4 this is what Linux says when every port to this address is taken; for IPv6, that the machine has none.
     let no_port = error.kind() == io::ErrorKind::AddrNotAvailable && address.is_ipv4();

@@ -203,13 +203,15 @@ fn some(addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Unresolved> {
     if addresses.is_empty() { Err(Unresolved::Missing) } else { Ok(addresses) }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum is open, and only two of its errors are ours")]
 fn unresolved(error: &NetError) -> Unresolved {
     if error.is_nx_domain() || error.is_no_records_found() {
         return Unresolved::Missing;
     }
     let is_ours = match error {
         NetError::Io(cause) => is_exhaustion(cause),
-        other => matches!(other, NetError::Busy),
+        NetError::Busy => true,
+        _ => false,
     };
     if is_ours { Unresolved::Exhausted } else { Unresolved::Unanswered }
 }

@@ -26,9 +26,9 @@ const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
 
-const fn v6(head: [u16; 4], tail: [u16; 4], prefix: u8) -> Ipv6Net {
-    let ([a, b, c, d], [e, f, g, h]) = (head, tail);
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
+/// `first` are the leading 64 bits of the network, `last` the trailing 16; between them are zeros.
+const fn v6(first: [u16; 4], last: u16, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(first[0], first[1], first[2], first[3], 0, 0, 0, last), prefix)
 }
 
 /// The first network that holds the address names the rule: the narrow before the wide.
@@ -56,27 +56,27 @@ const REFUSED_V4: [(Ipv4Net, Rule); 21] = [
     (v4(240, 0, 0, 0, 4), RESERVED),
 ];
 
-/// As above. What no network here holds is still refused unless it lies in 2000::/3, the only part of IPv6 that is public.
+/// As above. What no network here holds is still refused unless it lies in `2000::/3`, the only part of IPv6 that is public.
 const REFUSED_V6: [(Ipv6Net, Rule); 16] = [
-    (v6([0; 4], [0, 0, 0, 0], 128), UNSPECIFIED),
-    (v6([0; 4], [0, 0, 0, 1], 128), LOOPBACK),
-    (v6([0xfd00, 0xec2, 0, 0], [0, 0, 0, 0x254], 128), METADATA),
-    (v6([0xfd20, 0xce, 0, 0], [0, 0, 0, 0x254], 128), METADATA),
-    (v6([0x64, 0xff9b, 1, 0], [0; 4], 48), "an address of a local NAT64"),
-    (v6([0x100, 0, 0, 0], [0; 4], 64), "a discard address"),
-    (v6([0x2001, 0, 0, 0], [0; 4], 32), "a Teredo address"),
-    (v6([0x2001, 2, 0, 0], [0; 4], 48), BENCHMARKING),
-    (v6([0x2001, 0xdb8, 0, 0], [0; 4], 32), DOCUMENTATION),
-    (v6([0x2001, 0, 0, 0], [0; 4], 23), PROTOCOL),
-    (v6([0x3fff, 0, 0, 0], [0; 4], 20), DOCUMENTATION),
-    (v6([0x5f00, 0, 0, 0], [0; 4], 16), PROTOCOL),
-    (v6([0xfc00, 0, 0, 0], [0; 4], 7), "a unique local (private) address"),
-    (v6([0xfe80, 0, 0, 0], [0; 4], 10), LINK_LOCAL),
-    (v6([0xfec0, 0, 0, 0], [0; 4], 10), "a site-local address"),
-    (v6([0xff00, 0, 0, 0], [0; 4], 8), MULTICAST),
+    (v6([0; 4], 0, 128), UNSPECIFIED),
+    (v6([0; 4], 1, 128), LOOPBACK),
+    (v6([0xfd00, 0xec2, 0, 0], 0x254, 128), METADATA),
+    (v6([0xfd20, 0xce, 0, 0], 0x254, 128), METADATA),
+    (v6([0x64, 0xff9b, 1, 0], 0, 48), "an address of a local NAT64"),
+    (v6([0x100, 0, 0, 0], 0, 64), "a discard address"),
+    (v6([0x2001, 0, 0, 0], 0, 32), "a Teredo address"),
+    (v6([0x2001, 2, 0, 0], 0, 48), BENCHMARKING),
+    (v6([0x2001, 0xdb8, 0, 0], 0, 32), DOCUMENTATION),
+    (v6([0x2001, 0, 0, 0], 0, 23), PROTOCOL),
+    (v6([0x3fff, 0, 0, 0], 0, 20), DOCUMENTATION),
+    (v6([0x5f00, 0, 0, 0], 0, 16), PROTOCOL),
+    (v6([0xfc00, 0, 0, 0], 0, 7), "a unique local (private) address"),
+    (v6([0xfe80, 0, 0, 0], 0, 10), LINK_LOCAL),
+    (v6([0xfec0, 0, 0, 0], 0, 10), "a site-local address"),
+    (v6([0xff00, 0, 0, 0], 0, 8), MULTICAST),
 ];
 
-const PUBLIC_V6: Ipv6Net = v6([0x2000, 0, 0, 0], [0; 4], 3);
+const PUBLIC_V6: Ipv6Net = v6([0x2000, 0, 0, 0], 0, 3);
 
 /// Why webhooks may not go to `address`; `None` when they may.
 ///
@@ -111,12 +111,11 @@ fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
         // IPv4-compatible (RFC 4291), without :: and ::1, which have names of their own.
         [0, 0, 0, 0, 0, 0, high, low] if (high, low) > (0, 1) => Some(pair(high, low)),
-        // IPv4-translated, SIIT (RFC 2765).
-        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(pair(high, low)),
-        // NAT64 (RFC 6052), and the plain /96 of a local one (RFC 8215); its other layouts are refused by the table.
-        [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] => Some(pair(high, low)),
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => Some(pair(high, low)),
+        // In this order: SIIT (RFC 2765); NAT64 (RFC 6052), and the plain /96 of a local one (RFC 8215), whose other layouts
+        // are refused by the table; 6to4 (RFC 3056).
+        [0, 0, 0, 0, 0xffff, 0, high, low] | [0x64, 0xff9b, 0 | 1, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(pair(high, low))
+        }
         _ => None,
     }
 }

@@ -41,13 +41,11 @@ impl Template {
         if late.timestamp {
             headers.insert(WEBHOOK_TIMESTAMP, ascii(&now.as_secs().to_string()));
         }
-        if let Some(signer) = &late.signer {
-            if late.whisperer_signature {
-                headers.insert(X_WHISPERER_SIGNATURE, ascii(&signer.whisperer(&body)));
-            }
-            if late.standard_signature {
-                headers.insert(WEBHOOK_SIGNATURE, ascii(&signer.standard(&uuid, now, &body)));
-            }
+        if let Some(signer) = &late.whisperer {
+            headers.insert(X_WHISPERER_SIGNATURE, ascii(&signer.whisperer(&body)));
+        }
+        if let Some(signer) = &late.standard {
+            headers.insert(WEBHOOK_SIGNATURE, ascii(&signer.standard(&uuid, now, &body)));
         }
         if let Some(expect) = &shared.expect {
             headers.insert(awc::http::header::EXPECT, expect.clone());

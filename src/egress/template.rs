@@ -63,9 +63,10 @@ pub(super) struct Late {
     pub(super) event_type: Option<EventType>,
     pub(super) id: bool,
     pub(super) timestamp: bool,
-    pub(super) signer: Option<Signer>,
-    pub(super) whisperer_signature: bool,
-    pub(super) standard_signature: bool,
+    /// Makes `X-Whisperer-Signature`.
+    pub(super) whisperer: Option<Signer>,
+    /// Makes `webhook-signature`.
+    pub(super) standard: Option<Signer>,
 }
 
 impl Template {
@@ -78,13 +79,13 @@ impl Template {
         let endpoint = terms.endpoint().map_err(|error| unusable(format!("the target URL cannot be used: {error}")))?;
         let place = Place::of(&endpoint)?;
         let mut headers = default_headers(&place, &terms.event_type)?;
+        let signer = terms.signing_secret().map(|secret| Signer::new(secret, &[]));
         let late = Late {
             event_type: (!overrides(terms, &X_WHISPERER_EVENT)).then(|| terms.event_type.clone()),
             id: !overrides(terms, &WEBHOOK_ID),
             timestamp: !overrides(terms, &WEBHOOK_TIMESTAMP),
-            signer: terms.signing_secret().map(|secret| Signer::new(secret, &[])),
-            whisperer_signature: !overrides(terms, &X_WHISPERER_SIGNATURE),
-            standard_signature: !overrides(terms, &WEBHOOK_SIGNATURE),
+            whisperer: signer.clone().filter(|_| !overrides(terms, &X_WHISPERER_SIGNATURE)),
+            standard: signer.filter(|_| !overrides(terms, &WEBHOOK_SIGNATURE)),
         };
         let closes = add_additional(&mut headers, terms)?;
         if let Some(credentials) = basic_auth(terms, &endpoint) {

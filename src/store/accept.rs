@@ -2,12 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use diesel::{Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl, insert_into};
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl, insert_into};
 
 use super::{
     AnyConnection, Queried,
     connection::on_each,
     schema::{deliveries, events, idempotency_keys},
+    transaction::in_transaction,
     values::state_number,
 };
 use crate::domain::{
@@ -84,7 +85,7 @@ pub fn accept_events(
     run: Run,
     now: Timestamp,
 ) -> Queried<Vec<Accepted>> {
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         let known = known_keys(connection, batch, now)?;
         let results = decide(batch, &known);
         let stored: Vec<&Acceptance> = batch

@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use diesel::{
-    ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl,
+    ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl,
     dsl::{exists, min},
 };
 
@@ -24,8 +24,10 @@ use crate::domain::{
     time::Timestamp,
 };
 
-/// Payloads are read so many at a time, so that a page of large ones ends early.
+/// The most payloads that are read at a time.
 const PAYLOADS_PER_QUERY: usize = 50;
+/// How many are read at first, when nothing is known of their weight: a query that is answered is in memory as a whole.
+const PAYLOADS_AT_FIRST: usize = 8;
 
 /// Reads what `order` asks for: what is due at `now` and what was never attempted, until the payloads together reach
 /// `max_bytes` (at least one delivery, so that there is progress).
@@ -43,7 +45,7 @@ pub fn read_page(
     let due = due_ids(connection, subscription, order, now)?;
     let mut next_due = next_due_after(connection, subscription, now)?;
 
-    let wanted: Vec<i64> = fresh.ids.iter().copied().chain(due.ids.iter().map(|(id, _)| *id)).collect();
+    let wanted = in_turns(&fresh.ids, &due.ids);
     let mut owed = owed_by_id(connection, &wanted, max_bytes)?;
     let mut page = Page::default();
     let mut more_fresh = fresh.more;
@@ -64,6 +66,16 @@ pub fn read_page(
         next_due = left_out;
     }
     Ok(Page { more_fresh, next_due, ..page })
+}
+
+/// First attempts and retries take turns, or a page of heavy payloads would hold nothing but one kind.
+fn in_turns(fresh: &[i64], due: &[(i64, i64)]) -> Vec<i64> {
+    let mut wanted = Vec::with_capacity(fresh.len() + due.len());
+    for turn in 0..fresh.len().max(due.len()) {
+        wanted.extend(fresh.get(turn));
+        wanted.extend(due.get(turn).map(|(id, _)| id));
+    }
+    wanted
 }
 
 /// Ids of a page, and whether there are more behind it.
@@ -135,34 +147,72 @@ fn next_due_after(
 
 type OwedRow = (i64, i32, Option<i64>, i64, String, Option<String>, i64, Vec<u8>);
 
+/// The columns of [`OwedRow`], from deliveries joined with their events.
+macro_rules! owed_columns {
+    () => {
+        (
+            deliveries::id,
+            deliveries::attempts,
+            deliveries::first_recorded_at,
+            events::id,
+            events::event_type,
+            events::ordering_key,
+            events::accepted_at,
+            events::payload,
+        )
+    };
+}
+
+/// Those of `ids` that are still pending, in this order until their payloads together reach `max_bytes`.
 fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> Queried<HashMap<i64, Owed>> {
     let mut owed = HashMap::with_capacity(ids.len());
-    let mut bytes = 0;
-    for ids in ids.chunks(PAYLOADS_PER_QUERY) {
-        if bytes >= max_bytes && !owed.is_empty() {
-            break;
-        }
-        let rows: Vec<OwedRow> = deliveries::table
-            .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
-            .filter(deliveries::id.eq_any(ids))
-            .filter(deliveries::state.eq(state_number(State::Pending)))
-            .select((
-                deliveries::id,
-                deliveries::attempts,
-                deliveries::first_recorded_at,
-                events::id,
-                events::event_type,
-                events::ordering_key,
-                events::accepted_at,
-                events::payload,
-            ))
-            .load(connection)?;
-        for row in rows {
+    let (mut bytes, mut heaviest) = (0, 1);
+    let mut rest = ids;
+    while !rest.is_empty() && (bytes < max_bytes || owed.is_empty()) {
+        let fitting = if owed.is_empty() { PAYLOADS_AT_FIRST } else { (max_bytes - bytes) / heaviest };
+        let (asked, later) = rest.split_at(rest.len().min(fitting.clamp(1, PAYLOADS_PER_QUERY)));
+        rest = later;
+        let mut rows: HashMap<i64, OwedRow> =
+            owed_rows(connection, asked)?.into_iter().map(|row| (row.0, row)).collect();
+        for row in asked.iter().filter_map(|id| rows.remove(id)) {
+            if bytes >= max_bytes && !owed.is_empty() {
+                break;
+            }
             bytes += row.7.len();
+            heaviest = heaviest.max(row.7.len());
             owed.insert(row.0, owed_from(row)?);
         }
     }
     Ok(owed)
+}
+
+/// One delivery of `subscription`, whatever its state, for an attempt that a person ordered; `None` when there is none. One
+/// query.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn read_one(
+    connection: &mut AnyConnection,
+    subscription: SubscriptionId,
+    delivery: DeliveryId,
+) -> Queried<Option<Owed>> {
+    let row: Option<OwedRow> = deliveries::table
+        .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
+        .filter(deliveries::id.eq(delivery.as_raw()))
+        .filter(deliveries::subscription_id.eq(subscription.as_raw()))
+        .select(owed_columns!())
+        .first(connection)
+        .optional()?;
+    row.map(owed_from).transpose()
+}
+
+fn owed_rows(connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<OwedRow>> {
+    deliveries::table
+        .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
+        .filter(deliveries::id.eq_any(ids))
+        .filter(deliveries::state.eq(state_number(State::Pending)))
+        .select(owed_columns!())
+        .load(connection)
 }
 
 fn owed_from(row: OwedRow) -> Queried<Owed> {

@@ -159,7 +159,9 @@ pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError
             ran
         }
         #[cfg(feature = "sqlite")]
-        AnyConnection::Sqlite(connection) => run_pending(connection, SQLITE_MIGRATIONS),
+        AnyConnection::Sqlite(connection) => {
+            connection.immediate_transaction(|connection| run_pending(connection, SQLITE_MIGRATIONS))
+        }
     }
 }
 

@@ -29,9 +29,10 @@ const TRANSIENT: [&str; 5] = [
     "database is locked",
 ];
 
-/// Errors after which the connection is of no use.
-const LOST: [&str; 8] = [
+/// Errors after which the connection is of no use, in the words of `MySQL`'s library and of `MariaDB`'s.
+const LOST: [&str; 9] = [
     "server has gone away",
+    "Server has gone away",
     "Lost connection",
     "Can't connect",
     "Server shutdown in progress",

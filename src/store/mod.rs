@@ -16,6 +16,7 @@ mod pool;
 pub mod record;
 mod schema;
 pub mod subscriptions;
+mod transaction;
 mod values;
 
 pub use connection::{AnyConnection, DatabaseUrl};

@@ -1,13 +1,12 @@
 //! Owners and their tokens. Of a token only the SHA-256 is stored.
 
-use diesel::{
-    Connection, ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, insert_into, result::Error as DieselError,
-};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, insert_into, result::Error as DieselError};
 
 use super::{
     AnyConnection, Queried,
     connection::on_each,
     schema::{owners, tokens},
+    transaction::in_transaction,
     values::{role_from, role_number},
 };
 use crate::domain::{
@@ -58,7 +57,7 @@ pub fn add_owner(
     token: &TokenDigest,
     now: Timestamp,
 ) -> Queried<Added> {
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         if find_by_name(connection, name)?.is_some() {
             return Ok(Added::NameTaken);
         }
@@ -83,7 +82,7 @@ pub fn add_owner(
 /// # Errors
 /// `NotFound` when there is no owner of this name.
 pub fn add_token(connection: &mut AnyConnection, name: &str, token: &TokenDigest, now: Timestamp) -> Queried<Added> {
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         let owner = find_by_name(connection, name)?.ok_or(DieselError::NotFound)?;
         if find_by_token(connection, token)?.is_some() {
             return Ok(Added::TokenTaken);
@@ -167,7 +166,7 @@ pub fn revoke_token(connection: &mut AnyConnection, token: &TokenDigest) -> Quer
 /// # Errors
 /// `NotFound` when there is no owner of this name.
 pub fn revoke_all(connection: &mut AnyConnection, name: &str) -> Queried<usize> {
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         let owner = find_by_name(connection, name)?.ok_or(DieselError::NotFound)?;
         diesel::delete(tokens::table.filter(tokens::owner_id.eq(owner.id.as_raw()))).execute(connection)
     })

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_or_ignore_into,
-};
+use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_or_ignore_into};
 
 use super::{
     AnyConnection, Queried,
     connection::on_each,
     schema::{attempts, deliveries},
+    transaction::in_transaction,
     values::{cut, due_column, failure_number, state_number},
 };
 use crate::domain::{
@@ -37,12 +36,12 @@ pub struct Record {
 /// Stores attempts and moves their deliveries, all or nothing. One transaction.
 ///
 /// Running it twice changes nothing: an attempt that is stored already stays as it is, and a delivery only moves by an
-/// attempt that is newer than all it has. A settled delivery is not moved, except from cancelled to delivered (see [`State`]).
+/// attempt that is newer than all it has. A settled delivery is not moved, unless it arrived after all (see [`State`]).
 ///
 /// # Errors
 /// None of its own.
 pub fn record_attempts(connection: &mut AnyConnection, records: &[Record], now: Timestamp) -> Queried<()> {
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         insert_attempts(connection, records)?;
         for (change, ids) in changes(records) {
             for ids in ids.chunks(ROWS_PER_STATEMENT) {
@@ -111,57 +110,84 @@ fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Querie
 struct Change {
     /// Of the attempt.
     number: u16,
-    counts: Counts,
-    state: State,
-    due_at: Option<Timestamp>,
+    effect: Effect,
 }
 
-/// Whether the attempt counts; in the order in which two records of the same number are taken.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Counts {
-    Not,
-    AsAttempt,
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Effect {
+    /// The attempt does not count; only the due time moves.
+    Postpone(Timestamp),
+    /// The attempt counts, and nothing else changes.
+    Keep,
+    /// The attempt counts, and the delivery is in this state from now on, due at this time if it is owed.
+    Move(State, Option<Timestamp>),
 }
 
-/// In the order of their attempts: a batch that had to wait may hold several of one delivery.
+impl Effect {
+    const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Delivered => Self::Move(State::Delivered, None),
+            Verdict::RetryAt(due_at) => Self::Move(State::Pending, Some(due_at)),
+            Verdict::Dead => Self::Move(State::Dead, None),
+            Verdict::Cancelled => Self::Move(State::Cancelled, None),
+            Verdict::Kept => Self::Keep,
+            Verdict::Postponed(due_at) => Self::Postpone(due_at),
+        }
+    }
+
+    /// In which states it takes effect. An arrival is a fact whatever the delivery was before; a failed attempt in flight
+    /// while its delivery was cancelled still counts; else a settled delivery stays what it is.
+    const fn takes_effect_in(self) -> &'static [State] {
+        match self {
+            Self::Move(State::Delivered, _) | Self::Keep => {
+                &[State::Pending, State::Dead, State::Expired, State::Cancelled]
+            }
+            Self::Move(State::Cancelled, _) => &[State::Pending, State::Cancelled],
+            Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) => &[State::Pending],
+        }
+    }
+
+    const fn counts(self) -> bool {
+        !matches!(self, Self::Postpone(_))
+    }
+}
+
+/// In the order of their attempts: a batch that had to wait may hold several of one delivery, and of the same number one
+/// that did not count before the one that did.
 fn changes(records: &[Record]) -> Vec<(Change, Vec<i64>)> {
     let mut changes: HashMap<Change, Vec<i64>> = HashMap::new();
     for Record { attempt, verdict } in records {
-        let counts = match verdict {
-            Verdict::Postponed(_) => Counts::Not,
-            Verdict::Delivered | Verdict::RetryAt(_) | Verdict::Dead | Verdict::Cancelled => Counts::AsAttempt,
-        };
-        let change = Change { number: attempt.number, counts, state: verdict.state(), due_at: verdict.due_at() };
+        let change = Change { number: attempt.number, effect: Effect::of(*verdict) };
         changes.entry(change).or_default().push(attempt.delivery.as_raw());
     }
     let mut changes: Vec<_> = changes.into_iter().collect();
-    changes.sort_unstable_by_key(|(change, _)| (change.number, change.counts));
+    changes.sort_unstable_by_key(|(change, _)| (change.number, change.effect.counts()));
     changes
 }
 
 fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<()> {
     use deliveries::dsl;
-    let pending = state_number(State::Pending);
-    let cancelled = state_number(State::Cancelled);
-    // An attempt in flight may arrive after its delivery was cancelled; a failed one changes nothing but the count.
-    let may_move = match change.state {
-        State::Delivered | State::Cancelled => vec![pending, cancelled],
-        State::Pending | State::Dead | State::Expired => vec![pending],
-    };
     let number = i32::from(change.number);
+    let may_move = change.effect.takes_effect_in().iter().map(|state| state_number(*state));
     let rows = dsl::deliveries
         .filter(dsl::id.eq_any(ids).and(dsl::state.eq_any(may_move)))
         // Else the second run of an old batch would turn back what a newer attempt has moved.
         .filter(dsl::attempts.lt(number));
-    let state = dsl::state.eq(state_number(change.state));
-    let due_at = dsl::due_at.eq(due_column(change.due_at));
-    let attempted = (state, due_at, dsl::recorded_at.eq(now.as_micros()), dsl::attempts.eq(number));
-    match (change.counts, number) {
-        (Counts::Not, _) => diesel::update(rows).set(due_at).execute(connection)?,
-        (Counts::AsAttempt, 1) => {
-            diesel::update(rows).set((attempted, dsl::first_recorded_at.eq(now.as_micros()))).execute(connection)?
+    let attempted = (dsl::recorded_at.eq(now.as_micros()), dsl::attempts.eq(number));
+    let first = dsl::first_recorded_at.eq((number == 1).then(|| now.as_micros()));
+    let due = |due_at| dsl::due_at.eq(due_column(due_at));
+    match (change.effect, number) {
+        (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection)?,
+        (Effect::Keep, 1) => diesel::update(rows).set((attempted, first)).execute(connection)?,
+        (Effect::Keep, _) => diesel::update(rows).set(attempted).execute(connection)?,
+        (Effect::Move(state, due_at), 1) => {
+            let state = dsl::state.eq(state_number(state));
+            diesel::update(rows).set((attempted, first, state, due(due_at))).execute(connection)?
         }
-        (Counts::AsAttempt, _) => diesel::update(rows).set(attempted).execute(connection)?,
+        (Effect::Move(state, due_at), _) => {
+            let state = dsl::state.eq(state_number(state));
+            diesel::update(rows).set((attempted, state, due(due_at))).execute(connection)?
+        }
     };
     Ok(())
 }
@@ -179,7 +205,7 @@ pub fn cancel_owed(
     now: Timestamp,
 ) -> Queried<usize> {
     use deliveries::dsl;
-    connection.transaction(|connection| {
+    in_transaction(connection, |connection| {
         let ids: Vec<i64> = dsl::deliveries
             .filter(dsl::subscription_id.eq(subscription.as_raw()))
             .filter(dsl::state.eq(state_number(State::Pending)))

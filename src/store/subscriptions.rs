@@ -1,12 +1,14 @@
 //! Subscriptions: standing orders and their holds.
 
 use diesel::{
-    Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper, insert_into,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    insert_into,
     result::{DatabaseErrorKind, Error as DieselError},
 };
 
-use super::{AnyConnection, Queried, connection::on_each, schema::subscriptions, values::corrupt};
+use super::{
+    AnyConnection, Queried, connection::on_each, schema::subscriptions, transaction::in_transaction, values::corrupt,
+};
 use crate::domain::{
     event_type::EventType,
     hold::Hold,
@@ -142,7 +144,7 @@ pub fn create(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms, now
         created_at: now.as_micros(),
         modified_at: now.as_micros(),
     };
-    let created = connection.transaction(|connection| {
+    let created = in_transaction(connection, |connection| {
         on_each!(connection, c => insert_into(subscriptions::table).values(&row).execute(c).map(drop))?;
         registered(connection, owner, terms)
     });
@@ -277,7 +279,7 @@ fn change(
 ) -> Queried<Change> {
     loop {
         let Some(present) = get(connection, scope, id)? else { return Ok(Change::NotFound) };
-        let changed = connection.transaction(|connection| {
+        let changed = in_transaction(connection, |connection| {
             if update(connection, &present)? == 0 {
                 return Ok(None);
             }

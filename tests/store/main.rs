@@ -5,6 +5,9 @@ mod support;
 
 mod accepting;
 mod keys;
+mod pages;
 mod recording;
 mod scene;
+mod schema;
 mod sql;
+mod trouble;

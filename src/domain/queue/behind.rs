@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Page;
-use crate::domain::{id::DeliveryId, time::Timestamp};
+use crate::domain::{delivery::Next, id::DeliveryId, time::Timestamp};
 
 /// Knowledge about the store, on the cautious side: it may claim more than there is, never less.
 #[derive(Debug)]
@@ -78,13 +78,15 @@ impl Behind {
         }
     }
 
-    /// A delivery left memory: settled, or due again.
-    pub(super) fn recorded(&mut self, id: DeliveryId, due_at: Option<Timestamp>) {
+    /// A delivery left memory.
+    pub(super) fn recorded(&mut self, id: DeliveryId, next: Next) {
         if let Some(reading) = &mut self.reading {
             reading.forgotten.insert(id);
         }
-        if let Some(due_at) = due_at {
-            self.note_due(due_at);
+        match next {
+            Next::Settled => {}
+            Next::DueAt(due_at) => self.note_due(due_at),
+            Next::Unchanged => self.distrust(),
         }
     }
 

@@ -38,6 +38,10 @@ enum Happening {
         for_micros: Option<i64>,
     },
     Open,
+    /// A person orders an attempt of the oldest delivery that is owed; it is read and made, or comes to nothing.
+    Order {
+        made: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         3 => prop::bool::weighted(0.1).prop_map(|fails| Happening::Answer { fails }),
         1 => prop::option::of(1_i64..500).prop_map(|for_micros| Happening::Hold { for_micros }),
         1 => Just(Happening::Open),
+        1 => prop::bool::ANY.prop_map(|made| Happening::Order { made }),
     ]
 }
 
@@ -71,7 +76,9 @@ struct World {
     owed: BTreeMap<i64, Timestamp>,
     late: Vec<i64>,
     in_flight: Vec<i64>,
-    records: Vec<(i64, Option<Timestamp>)>,
+    records: Vec<(i64, Next)>,
+    /// In flight because a person ordered it.
+    ordered: HashSet<i64>,
     order: Option<ReadOrder>,
     page: Option<Page>,
 }
@@ -86,6 +93,7 @@ impl World {
             late: Vec::new(),
             in_flight: Vec::new(),
             records: Vec::new(),
+            ordered: HashSet::new(),
             order: None,
             page: None,
         }
@@ -108,6 +116,7 @@ impl World {
                 self.queue.set_gate(Gate::Held { until });
             }
             Happening::Open => self.queue.set_gate(Gate::Open),
+            Happening::Order { made } => self.order(made),
         }
         self.act();
     }
@@ -124,6 +133,22 @@ impl World {
         }
     }
 
+    fn order(&mut self, made: bool) {
+        // An order takes the same way as the offers, so it never overtakes one.
+        let Some(id) = self.owed.keys().copied().find(|id| !self.late.contains(id)) else { return };
+        if self.queue.claim(DeliveryId::from_raw(id)) == Claim::Busy {
+            return;
+        }
+        assert!(!self.in_flight.contains(&id), "{id} runs twice");
+        if made {
+            self.queue.claim_started(owed(id));
+            self.in_flight.push(id);
+            self.ordered.insert(id);
+        } else {
+            self.queue.claim_dropped(DeliveryId::from_raw(id));
+        }
+    }
+
     fn finish(&mut self, retry_after: Option<i64>) {
         if self.in_flight.is_empty() {
             return;
@@ -131,19 +156,26 @@ impl World {
         let id = self.in_flight.remove(0);
         self.queue.finished(DeliveryId::from_raw(id)).expect("it was in flight");
         let due = retry_after.map(|wait| Timestamp::from_micros(self.now.as_micros() + wait));
-        self.records.push((id, due));
+        let next = match due {
+            None => Next::Settled,
+            Some(_) if self.ordered.contains(&id) => Next::Unchanged,
+            Some(due) => Next::DueAt(due),
+        };
+        self.ordered.remove(&id);
+        self.records.push((id, next));
     }
 
     fn record(&mut self) {
         if self.records.is_empty() {
             return;
         }
-        let (id, due) = self.records.remove(0);
-        match due {
-            Some(due) => self.owed.insert(id, due),
-            None => self.owed.remove(&id),
+        let (id, next) = self.records.remove(0);
+        match next {
+            Next::DueAt(due) => self.owed.insert(id, due),
+            Next::Settled => self.owed.remove(&id),
+            Next::Unchanged => None,
         };
-        self.queue.recorded(DeliveryId::from_raw(id), due);
+        self.queue.recorded(DeliveryId::from_raw(id), next);
     }
 
     fn read(&mut self) {
@@ -200,8 +232,9 @@ impl World {
         assert!(!self.in_flight.contains(&id), "{id} runs twice");
         assert!(!matches!(self.queue.gate, Gate::Held { .. }), "{id} starts while held");
         self.in_flight.push(id);
-        assert!(self.in_flight.len() <= LIMITS.slots, "slots hold");
-        assert!(self.queue.held_in_memory() <= LIMITS.window, "the window holds");
+        let beyond = self.ordered.len();
+        assert!(self.in_flight.len() <= LIMITS.slots + beyond, "slots hold");
+        assert!(self.queue.held_in_memory() <= LIMITS.window + beyond, "the window holds");
     }
 
     /// Lets everything succeed until the queue has nothing left to do.

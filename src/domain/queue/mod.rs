@@ -27,7 +27,7 @@ use std::{
 };
 
 use self::behind::{Admission, Behind};
-use super::{event::Event, id::DeliveryId, time::Timestamp};
+use super::{delivery::Next, event::Event, id::DeliveryId, time::Timestamp};
 
 /// The largest page read at once, in deliveries.
 const PAGE: usize = 250;
@@ -124,8 +124,19 @@ pub struct Queue {
     turn: Turn,
     in_flight: HashMap<DeliveryId, Owed>,
     recording: HashSet<DeliveryId>,
+    /// Being read from the store for an attempt that a person ordered.
+    claimed: HashSet<DeliveryId>,
     behind: Behind,
     payload_bytes: usize,
+}
+
+/// Whether a delivery can be attempted on a person's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It can.
+    Granted,
+    /// An attempt is in flight or not recorded yet.
+    Busy,
 }
 
 impl Queue {
@@ -141,6 +152,7 @@ impl Queue {
             turn: Turn::Fresh,
             in_flight: HashMap::new(),
             recording: HashSet::new(),
+            claimed: HashSet::new(),
             behind: Behind::unknown(),
             payload_bytes: 0,
         }
@@ -191,10 +203,41 @@ impl Queue {
         Some(owed)
     }
 
-    /// The record of an attempt is durable: the delivery is settled (`None`), or due again at `due_at`.
-    pub fn recorded(&mut self, id: DeliveryId, due_at: Option<Timestamp>) {
+    /// The record of an attempt is durable, and this is what follows for the delivery.
+    pub fn recorded(&mut self, id: DeliveryId, next: Next) {
         self.recording.remove(&id);
-        self.behind.recorded(id, due_at);
+        self.behind.recorded(id, next);
+    }
+
+    /// A person wants this delivery attempted now, whatever it is and whatever the gate says. When this is granted the
+    /// delivery is read from the store, then [`Queue::claim_started`] or [`Queue::claim_dropped`] is called.
+    pub fn claim(&mut self, id: DeliveryId) -> Claim {
+        if self.in_flight.contains_key(&id) || self.recording.contains(&id) || !self.claimed.insert(id) {
+            return Claim::Busy;
+        }
+        let mut freed = 0;
+        let mut keep = |owed: &Owed| {
+            freed += if owed.id == id { owed.event.payload.len() } else { 0 };
+            owed.id != id
+        };
+        self.fresh.retain(&mut keep);
+        self.due.retain(&mut keep);
+        self.late.retain(&mut keep);
+        self.payload_bytes -= freed;
+        Claim::Granted
+    }
+
+    /// The claimed delivery is being attempted; it holds a slot, also beyond the limit.
+    pub fn claim_started(&mut self, owed: Owed) {
+        self.claimed.remove(&owed.id);
+        self.payload_bytes += owed.event.payload.len();
+        self.in_flight.insert(owed.id, owed);
+    }
+
+    /// The claimed delivery is not attempted after all; if it is owed, it is read again.
+    pub fn claim_dropped(&mut self, id: DeliveryId) {
+        self.claimed.remove(&id);
+        self.behind.distrust();
     }
 
     /// The page asked for by [`Step::Read`].
@@ -283,17 +326,18 @@ impl Queue {
     }
 
     fn held_in_memory(&self) -> usize {
-        self.stock() + self.late.len() + self.in_flight.len() + self.recording.len()
+        self.stock() + self.late.len() + self.in_flight.len() + self.recording.len() + self.claimed.len()
     }
 
     /// Whether something is going on that will be reported here.
     fn is_busy(&self) -> bool {
-        !self.in_flight.is_empty() || !self.recording.is_empty() || self.behind.is_reading()
+        !self.in_flight.is_empty() || !self.recording.is_empty() || !self.claimed.is_empty() || self.behind.is_reading()
     }
 
     fn knows(&self, id: DeliveryId) -> bool {
         self.in_flight.contains_key(&id)
             || self.recording.contains(&id)
+            || self.claimed.contains(&id)
             || self.fresh.iter().chain(&self.due).any(|owed| owed.id == id)
     }
 
@@ -322,7 +366,8 @@ impl Queue {
         }
         self.behind.begin_read(room);
         let known = self.fresh.iter().chain(&self.due).map(|owed| owed.id);
-        let known = known.chain(self.in_flight.keys().copied()).chain(self.recording.iter().copied()).collect();
+        let known = known.chain(self.in_flight.keys().copied());
+        let known = known.chain(self.recording.iter().chain(&self.claimed).copied()).collect();
         Some(ReadOrder { known, fresh: room.div_ceil(2), due: room / 2 })
     }
 
@@ -426,7 +471,7 @@ mod tests {
         assert_eq!(started(&mut queue, NOW), [1]);
         queue.finished(DeliveryId::from_raw(1));
         let due = Timestamp::from_micros(9_000);
-        queue.recorded(DeliveryId::from_raw(1), Some(due));
+        queue.recorded(DeliveryId::from_raw(1), Next::DueAt(due));
         assert!(matches!(queue.next(NOW), Step::Wait(Some(at)) if at == due));
         assert!(matches!(queue.next(due), Step::Read(_)));
     }
@@ -448,7 +493,7 @@ mod tests {
         queue.look_again();
         assert!(matches!(queue.next(NOW), Step::Read(_)));
         queue.finished(DeliveryId::from_raw(1));
-        queue.recorded(DeliveryId::from_raw(1), None);
+        queue.recorded(DeliveryId::from_raw(1), Next::Settled);
         queue.page_read(Page { fresh: vec![owed(1)], ..Page::default() });
         assert_eq!(started(&mut queue, NOW), Vec::<i64>::new());
     }
@@ -460,7 +505,7 @@ mod tests {
         queue.page_read(Page { fresh: vec![owed(5)], ..Page::default() });
         assert_eq!(started(&mut queue, NOW), [5]);
         queue.finished(DeliveryId::from_raw(5));
-        queue.recorded(DeliveryId::from_raw(5), None);
+        queue.recorded(DeliveryId::from_raw(5), Next::Settled);
         queue.offer([owed(5)]);
         assert_eq!(started(&mut queue, NOW), Vec::<i64>::new());
     }
@@ -503,7 +548,7 @@ mod tests {
         queue.set_gate(Gate::Shut);
         assert!(matches!(queue.next(NOW), Step::Wait(None)));
         queue.finished(DeliveryId::from_raw(1));
-        queue.recorded(DeliveryId::from_raw(1), None);
+        queue.recorded(DeliveryId::from_raw(1), Next::Settled);
         assert!(matches!(queue.next(NOW), Step::Idle));
     }
 }

@@ -1,0 +1,41 @@
+//! Transactions that write.
+//!
+//! `SQLite` begins a transaction as a reader, and one that then wants to write while another process does is refused at once,
+//! whatever `busy_timeout` says: waiting could not help a reader of an old state. Taking the write lock at the beginning waits.
+
+use diesel::{
+    Connection,
+    connection::{AnsiTransactionManager, TransactionManager},
+    result::Error as DieselError,
+};
+
+use super::{AnyConnection, Queried};
+
+type Manager = <AnyConnection as Connection>::TransactionManager;
+
+/// Runs `work` in one transaction: its writes are committed together, or none when it fails. Not to be nested.
+///
+/// # Errors
+/// What `work` met, or why nothing could be begun or committed.
+pub(super) fn in_transaction<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Queried<T>,
+) -> Queried<T> {
+    match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(connection) => AnsiTransactionManager::begin_transaction(connection)?,
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(connection) => {
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")?;
+        }
+    }
+    let error = match work(connection) {
+        Ok(value) => return Manager::commit_transaction(connection).map(|()| value),
+        Err(error) => error,
+    };
+    // What broke the transaction manager is the error itself.
+    match Manager::rollback_transaction(connection) {
+        Ok(()) | Err(DieselError::BrokenTransactionManager) => Err(error),
+        Err(rollback_error) => Err(rollback_error),
+    }
+}

@@ -10,7 +10,6 @@ mod us;
 use jiff::{
     SignedDuration,
     civil::{Date, DateTime, Time},
-    tz::Offset,
 };
 
 use self::cursor::Cursor;
@@ -27,9 +26,11 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
     })
 }
 
+/// By hand, because an offset may lead beyond the years that have a date.
 fn instant(date: Date, time: Time, offset: SignedDuration) -> Option<Timestamp> {
-    let utc = Offset::UTC.to_timestamp(DateTime::from_parts(date, time)).ok()?;
-    Some(Timestamp::from_micros(utc.checked_sub(offset).ok()?.as_microsecond()))
+    const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    let since = DateTime::from_parts(date, time).duration_since(EPOCH);
+    i64::try_from(since.checked_sub(offset)?.as_micros()).ok().map(Timestamp::from_micros)
 }
 
 fn midnight(date: Date) -> Option<Timestamp> {
@@ -81,9 +82,17 @@ mod tests {
             ("31 Jan 2020", "2020-01-31T00:00:00Z"),
             ("31 JANUARY, 2020", "2020-01-31T00:00:00Z"),
             ("0001-01-01", "0001-01-01T00:00:00Z"),
+            ("9999-12-30", "9999-12-30T00:00:00Z"),
         ] {
             assert_eq!(parse(text).map(format::date).as_deref(), Some(date), "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_day_and_what_lies_behind_it_are_read() {
+        let end = parse("9999-12-31T23:59:59Z").expect("a date").as_micros();
+        assert_eq!(end, 253_402_300_799_000_000);
+        assert_eq!(parse("9999-12-31T23:59:59-10:00").map(Timestamp::as_micros), Some(end + 36_000_000_000));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn no_surrogate(unit: u16) -> String {
 }
 
 /// What is said about a text that is none of the choices.
-pub(super) fn no_choice(text: &str) -> Fault {
+pub(super) fn no_choice(text: impl std::fmt::Display) -> Fault {
     Fault::text(format!("\"{text}\" is not a valid choice."))
 }
 

@@ -33,7 +33,7 @@ fn end_of_date(text: &[u8]) -> Option<usize> {
         (b'-', b'W', _) => Some(8),
         (b'-', _, _) => Some(10),
         (b'W', _, _) => {
-            let digits_end = (7..).find(|place| !is_digit(*place))?;
+            let digits_end = 7 + text.get(7..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
             Some(if digits_end < 9 { digits_end } else { 7 + digits_end % 2 })
         }
         _ if text.len() == 7 => Some(7),

@@ -18,8 +18,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.downcast_ref().is_some_and(CliError::is_closed_pipe) => ExitCode::SUCCESS,
         Err(error) => {
-            // `:#` joins an error and its causes in one line. Without a standard error there is nobody to tell.
-            writeln!(std::io::stderr(), "postrider: {error:#}").ok();
+            // Our errors tell their causes themselves. Without a standard error there is nobody to tell.
+            writeln!(std::io::stderr(), "postrider: {error}").ok();
             ExitCode::FAILURE
         }
     }

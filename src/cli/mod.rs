@@ -42,8 +42,9 @@ First steps:
   postrider listen                 receive webhooks and check their signatures
   postrider send package.created   publish a sample event
 
-Every command: postrider COMMAND --help
-The log goes to standard error; RUST_LOG says how much of it (error, warn, info, debug, trace).";
+More of each:  postrider COMMAND --help
+Exit codes:    0 done, 1 refused or failed, 2 no such command or option
+Log:           standard error; RUST_LOG=error, warn, info, debug or trace";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -62,7 +63,7 @@ enum Command {
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(DatabaseSettings),
     /// Add and list users: who may use the HTTP API
-    #[command(subcommand)]
+    #[command(subcommand, after_help = ROLES)]
     User(users::UserCommand),
     /// Create and revoke the tokens of users
     #[command(subcommand)]
@@ -74,14 +75,21 @@ enum Command {
 const SERVE_EXAMPLES: &str = "\
 Examples:
   postrider serve
-  postrider serve --database-url mysql://postrider:secret@127.0.0.1:3306/postrider --listen 0.0.0.0:8080
-  DATABASE_URL=sqlite:/var/lib/postrider/postrider.db POSTRIDER_ADMIN_TOKEN=… postrider serve
-  postrider serve --egress-allow 127.0.0.0/8     deliver to this machine, too: for trying things out";
+  postrider serve --listen 0.0.0.0:8080
+  postrider serve --database-url mysql://postrider:secret@127.0.0.1/postrider
+  DATABASE_URL=sqlite:/var/lib/postrider/postrider.db postrider serve
+  postrider serve --egress-allow 127.0.0.0/8    deliver to this machine, too";
+
+const ROLES: &str = "\
+Roles:
+  subscriber   has subscriptions of its own, and sees their deliveries
+  publisher    may also publish events
+  admin        may do everything, with everybody's subscriptions";
 
 const MIGRATE_EXAMPLES: &str = "\
 Examples:
   postrider migrate
-  postrider migrate --database-url mysql://postrider:secret@127.0.0.1:3306/postrider";
+  postrider migrate --database-url mysql://postrider:secret@127.0.0.1/postrider";
 
 /// The commands as clap knows them. Help names environment variables but never shows their values: some are secret.
 #[must_use]

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::time::Timestamp;
@@ -43,6 +44,9 @@ const PRODUCTS: [[&str; 4]; 5] = [
 /// Code and name.
 const CARRIERS: [[&str; 2]; 3] =
     [["hizli", "Hızlı Kargo"], ["guvercin", "Güvercin Lojistik"], ["sehir", "Şehir İçi Kurye"]];
+
+/// The id of thing 0.
+const FIRST_ID: u64 = 70_000;
 
 /// From the order to the change that the event tells of.
 const PREPARATION: Duration = Duration::from_mins(95);
@@ -99,12 +103,38 @@ pub(super) fn sample(event_type: &str, number: u32, at: Timestamp) -> Option<Box
     Some(RawValue::from_string(text).expect("the templates are JSON for every number: the tests try them"))
 }
 
+/// The number of the thing that a sample `payload` is about; `None` for a payload that is no sample of ours.
+#[must_use]
+pub(super) fn number_in(payload: &str) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        id: u64,
+    }
+    let numbered: Numbered = serde_json::from_str(payload).ok()?;
+    u32::try_from(numbered.id.checked_sub(FIRST_ID)?).ok()
+}
+
 /// How a person calls thing `number` that `event_type` is about: `PK-1042`.
 #[must_use]
 pub(super) fn label(event_type: &str, number: u32) -> String {
     match scene(event_type) {
         Some((template, ..)) => format!("{}-{number}", template.prefix),
         None => number.to_string(),
+    }
+}
+
+/// How a person calls what `payload` is about: `PK-1042`, or `id 4711` when it is no sample of ours.
+#[must_use]
+pub(super) fn name_in(event_type: &str, payload: &str) -> String {
+    #[derive(Deserialize)]
+    struct Identified<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    match (number_in(payload), serde_json::from_str::<Identified<'_>>(payload)) {
+        (Some(number), _) => label(event_type, number),
+        (None, Ok(Identified { id })) => format!("id {}", id.get().chars().take(20).collect::<String>()),
+        (None, Err(_)) => "-".to_owned(),
     }
 }
 
@@ -115,7 +145,7 @@ fn fill(template: &str, number: u32, at: Timestamp) -> String {
     let [carrier_code, carrier] = choose(&CARRIERS, number);
     let placed_at = Timestamp::from_micros(at.as_micros() - i64::try_from(PREPARATION.as_micros()).unwrap_or(0));
     let blanks = [
-        ("id", (70_000 + u64::from(number)).to_string()),
+        ("id", (FIRST_ID + u64::from(number)).to_string()),
         ("number", number.to_string()),
         ("order", (510_000 + u64::from(number) * 3).to_string()),
         ("customer", (9_000 + u64::from(number) % 800).to_string()),
@@ -191,5 +221,9 @@ mod tests {
         assert!(shipped["shipment"]["tracking_number"].is_string());
         assert_ne!(value("package.created", 1_043)["id"], created["id"]);
         assert_eq!(label("package.status.shipped", 1_042), "PK-1042");
+        assert_eq!(number_in(sample("package.created", 1_042, AT).expect("a sample").get()), Some(1_042));
+        assert_eq!(number_in(r#"{"id": 5}"#), None);
+        assert_eq!(name_in("package.created", r#"{"id": 5}"#), "id 5");
+        assert_eq!(name_in("package.created", "[]"), "-");
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct SendArgs {
     #[arg(long, value_name = "KEY")]
     ordering_key: Option<String>,
 
-    /// An event that is published twice with one key is accepted once
+    /// What is published twice under one key within 24 hours is one event
     #[arg(long, value_name = "KEY", conflicts_with = "count")]
     idempotency_key: Option<String>,
 

@@ -37,7 +37,7 @@ pub(super) enum TokenCommand {
     Create(CreateArgs),
     /// Take a token away, or all tokens of a user
     ///
-    /// Requests with it are refused from then on. What the user subscribed to still flows.
+    /// Requests with it are refused a few seconds later at the latest. What the user subscribed to still flows.
     #[command(after_help = REVOKE_EXAMPLES)]
     Revoke(RevokeArgs),
 }

@@ -27,8 +27,8 @@ use crate::{
 pub(super) enum UserCommand {
     /// Add a user with one token
     ///
-    /// A user has a role: by default they have subscriptions of their own (subscriber). The tables are made first if the
-    /// database is new. Without --token a token is made and shown once: only its digest is stored.
+    /// Without --admin or --publisher it is a subscriber: it has subscriptions of its own. Without --token a token is made and
+    /// shown once: only its digest is stored. If the database is new, its tables are made first.
     #[command(after_help = ADD_EXAMPLES)]
     Add(AddArgs),
     /// List the users
@@ -38,10 +38,10 @@ pub(super) enum UserCommand {
 
 const ADD_EXAMPLES: &str = "\
 Examples:
-  postrider user add shop                        a subscriber; the token is made and shown
-  postrider user add oms --publisher             may publish events, too
-  postrider user add ops --admin                 may do everything, with everybody's subscriptions
-  postrider user add erp --token - < token.txt   brings its token along, out of sight of `ps`";
+  postrider user add shop
+  postrider user add oms --publisher
+  postrider user add ops --admin --token 3f786850e387550fdab836ed7e6dc881de23001b
+  postrider user add erp --token - < token.txt    the token stays out of sight of ps";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
@@ -61,11 +61,11 @@ pub(super) struct AddArgs {
     #[arg(long)]
     admin: bool,
 
-    /// May publish events
+    /// May publish events, too
     #[arg(long)]
     publisher: bool,
 
-    /// Its tokens are refused until it is activated
+    /// Its tokens are refused
     #[arg(long)]
     inactive: bool,
 

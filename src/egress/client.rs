@@ -14,15 +14,14 @@ use super::{
     body::read_body,
     classify::{self, Fate, answer},
     guard::{Checker, Guard},
+    line::Protocol,
     origin::Origin,
     request::Request,
 };
 use crate::domain::attempt::Outcome;
 
-/// After so many calls of [`Client::reap`] without use an origin is forgotten and its connections are closed.
-const ROUNDS_UNUSED: u32 = 3;
-/// The most connections that one attempt may need: two for finding out which protocol is spoken, and one more because the
-/// first was closed while it was idle.
+/// The most times that a request is written: once more because a connection was closed while it was idle, and each time
+/// once more because the endpoint speaks another protocol than it did.
 const MAX_TRIES: usize = 4;
 
 /// Sends requests and says what came of them. Stays on its thread.
@@ -58,13 +57,30 @@ impl Client {
     /// the deadline covers everything from the look-up of the name to the last byte. Dropping it closes the connection.
     pub async fn send(&self, request: Request) -> Outcome {
         let limit = request.timeout();
-        timeout(limit, self.attempt(&request)).await.unwrap_or_else(|_| classify::late(limit))
+        if let Ok(outcome) = timeout(limit, self.attempt(&request)).await {
+            if outcome == Outcome::NotAttempted {
+                self.close_idle();
+            }
+            return outcome;
+        }
+        // An HTTP/1 connection is gone with its request. One of HTTP/2 stays, and if nobody is at its other end any more,
+        // all requests to come would wait there in vain.
+        let origin = self.origin(&request);
+        if origin.speaks() == Protocol::Http2 {
+            self.start_anew(&request, &origin, Protocol::Http2);
+        }
+        classify::late(limit)
     }
 
-    /// To be called every 10 s: forgets origins that were not used for some 30 s and closes their connections.
+    /// To be called every 10 s: forgets origins that were not used for some 30 s, and closes their connections.
     pub fn reap(&self) {
         // One that is in use goes on with what it has; only the next request to it finds a new one.
-        self.origins.borrow_mut().retain(|_, origin| origin.rounds_unused() < ROUNDS_UNUSED);
+        self.origins.borrow_mut().retain(|_, origin| !origin.is_over());
+    }
+
+    /// Closes what waits for requests to come: something else needs the file descriptors now.
+    fn close_idle(&self) {
+        self.origins.borrow_mut().retain(|_, origin| Rc::strong_count(origin) > 1);
     }
 
     async fn attempt(&self, request: &Request) -> Outcome {
@@ -84,12 +100,12 @@ impl Client {
             };
             match classify::fate(&error) {
                 Fate::Came(outcome) => return outcome,
-                Fate::Speaks(protocol) => origin.switch_to(protocol),
+                Fate::Speaks(protocol) => self.start_anew(request, &origin, protocol),
                 // The endpoint closed it between two attempts, which says nothing about this one. All others that are
                 // idle are as old: a new client leaves them behind.
                 Fate::Stale if !is_second => {
                     is_second = true;
-                    self.forget(&origin);
+                    self.start_anew(request, &origin, origin.speaks());
                 }
                 Fate::Stale => return classify::unanswered(),
             }
@@ -107,8 +123,16 @@ impl Client {
         origin
     }
 
-    /// Leaves `origin` to those who still use it.
-    fn forget(&self, origin: &Rc<Origin>) {
-        self.origins.borrow_mut().retain(|_, kept| !Rc::ptr_eq(kept, origin));
+    /// Leaves `old` to those who still use it; the next request finds a new one that speaks `protocol`. When somebody was
+    /// faster, theirs stays.
+    fn start_anew(&self, request: &Request, old: &Rc<Origin>, protocol: Protocol) {
+        let key = &request.template.0.origin;
+        let mut origins = self.origins.borrow_mut();
+        if origins.get(key).is_none_or(|current| Rc::ptr_eq(current, old)) {
+            origins.insert(Arc::clone(key), Rc::new(old.anew(protocol)));
+        }
+        if let Some(current) = origins.get(key) {
+            current.adopt(old);
+        }
     }
 }

@@ -75,8 +75,19 @@ struct Inner {
 
 impl Dialler {
     pub(super) fn new(destination: Arc<Destination>, checker: Rc<Checker>, tls: Arc<rustls::ClientConfig>) -> Self {
-        let (patience, parked) = (Cell::new(Duration::ZERO), RefCell::default());
+        let (patience, parked) = (Cell::default(), RefCell::default());
         Self(Rc::new(Inner { destination, checker, tls, patience, parked }))
+    }
+
+    /// A dialler for the same origin that knows nothing of the connections of this one.
+    pub(super) fn another(&self) -> Self {
+        let Inner { destination, checker, tls, .. } = &*self.0;
+        Self::new(Arc::clone(destination), Rc::clone(checker), Arc::clone(tls))
+    }
+
+    /// Takes over what `other` has parked.
+    pub(super) fn adopt(&self, other: &Self) {
+        self.0.parked.borrow_mut().append(&mut other.0.parked.borrow_mut());
     }
 
     /// How long an address is waited for while others are left to try, from now on.

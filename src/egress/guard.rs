@@ -4,9 +4,10 @@
 //! changes its answer in between gains nothing. A connection that is used again needs no new check, because it still leads to
 //! the address that was checked.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
+use tokio::time::timeout;
 use url::Host;
 
 use super::{
@@ -14,6 +15,9 @@ use super::{
     policy::{self, Rule},
 };
 use crate::domain::endpoint::Endpoint;
+
+/// How long a subscription's owner waits for the name servers, at most.
+const LONGEST_CHECK: Duration = Duration::from_secs(5);
 
 /// The policy and the way to ask for names. Cheap to clone; one for the whole process.
 #[derive(Clone, Debug)]
@@ -52,15 +56,15 @@ impl Guard {
     }
 
     /// Whether a subscription may point to `endpoint`. A name that cannot be resolved now passes: it may come up later, and is
-    /// checked at every attempt. Takes as long as the name servers take; dropping it cancels the look-up.
+    /// checked at every attempt. Takes as long as the name servers take, at most 5 s; dropping it cancels the look-up.
     ///
     /// # Errors
     /// [`Refusal`] when the address, or every address of the name, is refused.
     pub async fn check(&self, endpoint: &Endpoint) -> Result<(), Refusal> {
         // A resolver of its own: its sockets end with this call, on whichever thread it runs.
-        match self.checker().addresses(&endpoint.host()).await {
-            Ok(_) | Err(NoAddress::Unresolved(_)) => Ok(()),
-            Err(NoAddress::Refused(refusal)) => Err(refusal),
+        match timeout(LONGEST_CHECK, self.checker().addresses(&endpoint.host())).await {
+            Ok(Err(NoAddress::Refused(refusal))) => Err(refusal),
+            Ok(Ok(_) | Err(NoAddress::Unresolved(_))) | Err(_) => Ok(()),
         }
     }
 

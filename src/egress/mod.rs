@@ -8,17 +8,17 @@
 //!
 //! Relies on awc for HTTP and on `domain` for what is sent and what an outcome is. Decides nothing about what follows from an
 //! outcome, knows no database and no actor. What awc would do by itself and we do not
-//! want is refused in [`client`], with the reason beside it.
+//! want is refused in `client.rs` and `origin.rs`, with the reason beside it.
 
 mod body;
 mod classify;
-pub mod client;
+mod client;
 mod dialler;
 mod exhaustion;
 mod framing;
-pub mod guard;
+mod guard;
 mod line;
-pub mod names;
+mod names;
 mod origin;
 mod policy;
 mod request;

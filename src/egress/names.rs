@@ -221,3 +221,43 @@ impl fmt::Debug for System {
         f.debug_struct("System").field("name_servers", &self.config.name_servers().len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts() -> Hosts {
+        let mut hosts = Hosts::default();
+        hosts.read_hosts_conf(&b"10.1.2.3 receiver receiver.internal\n::5 receiver\n"[..]).expect("a hosts file");
+        hosts
+    }
+
+    #[test]
+    fn the_hosts_file_and_localhost_need_no_question() {
+        let known =
+            |name| known_here(name, &hosts()).map(|found| found.iter().map(IpAddr::to_string).collect::<Vec<_>>());
+        let expect = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect());
+        assert_eq!(known("receiver"), expect(&["10.1.2.3", "::5"]));
+        assert_eq!(known("receiver.internal."), expect(&["10.1.2.3"]));
+        assert_eq!(known("localhost"), expect(&["127.0.0.1", "::1"]));
+        assert_eq!(known("api.localhost."), expect(&["127.0.0.1", "::1"]));
+        assert_eq!(known("receiver.example"), None);
+        assert_eq!(known("notlocalhost"), None);
+    }
+
+    #[tokio::test]
+    async fn the_systems_names_are_known() {
+        let found = Names::system().resolver().addresses("localhost").await.expect("localhost");
+        assert!(found.iter().all(IpAddr::is_loopback), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn a_script_gives_its_answers_in_turn_and_stays_with_the_last() {
+        let names = Names::fixed([("a.example", vec![Reply::addresses(&["192.0.2.1"]), Reply::Missing])]);
+        let (one, other) = (names.resolver(), names.clone().resolver());
+        assert_eq!(one.addresses("a.example").await.ok(), Some(vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))]));
+        assert!(matches!(other.addresses("a.example").await, Err(Unresolved::Missing)));
+        assert!(matches!(one.addresses("a.example").await, Err(Unresolved::Missing)));
+        assert!(matches!(one.addresses("b.example").await, Err(Unresolved::Missing)));
+    }
+}

@@ -5,14 +5,14 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use awc::{
-    ClientResponse, FrozenClientRequest,
+    ClientResponse, FrozenClientRequest, SendClientRequest,
     error::{FreezeRequestError, SendRequestError},
     http::{
         Method,
@@ -33,20 +33,29 @@ use super::{
 const NEVER: Duration = Duration::from_hours(24);
 /// A connection that was not used for this long is not used again: few servers keep one longer.
 const CONNECTION_IDLE: Duration = Duration::from_secs(30);
-/// A connection is given up at this age, so that an endpoint whose name moves is followed.
-const CONNECTION_AGE: Duration = Duration::from_mins(5);
 /// What HTTP/2 does not carry (RFC 9113, section 8.2.2) and awc would send all the same.
 const NOT_IN_HTTP2: [&str; 4] = ["keep-alive", "proxy-connection", "te", "upgrade"];
+
+/// After so many rounds of 10 s without use an origin is forgotten and its connections are closed.
+const ROUNDS_UNUSED: u32 = 3;
+/// After so many rounds it is forgotten in any case, so that an endpoint whose name moves is followed.
+const ROUNDS_IN_ALL: u32 = 30;
 
 /// One origin, as one thread sees it.
 pub(super) struct Origin {
     client: awc::Client,
     dialler: Dialler,
-    /// What the endpoint was last heard to speak.
-    speaks: Cell<Protocol>,
+    speaks: Protocol,
     /// By the address of the template, which lives as long as its entry.
     heads: RefCell<HashMap<*const Shared, Head>>,
-    rounds_unused: Cell<u32>,
+    rounds: Cell<Rounds>,
+}
+
+/// How often [`Client::reap`](super::Client::reap) came by.
+#[derive(Clone, Copy, Default)]
+struct Rounds {
+    in_all: u32,
+    unused: u32,
 }
 
 /// A request without its body and its late headers, and the template it was made of.
@@ -57,7 +66,15 @@ struct Head {
 
 impl Origin {
     pub(super) fn new(template: &Template, checker: Rc<Checker>, tls: Arc<ClientConfig>) -> Self {
-        let dialler = Dialler::new(Arc::clone(&template.0.destination), checker, tls);
+        Self::through(Dialler::new(Arc::clone(&template.0.destination), checker, tls), Protocol::Http1)
+    }
+
+    /// A new start at the same origin, in `protocol`, with connections of its own.
+    pub(super) fn anew(&self, protocol: Protocol) -> Self {
+        Self::through(self.dialler.another(), protocol)
+    }
+
+    fn through(dialler: Dialler, speaks: Protocol) -> Self {
         let connector = awc::Connector::new()
             .connector(dialler.clone())
             // No bound of awc's: it would be one queue, and slots are counted where the order is known.
@@ -65,48 +82,52 @@ impl Origin {
             .timeout(NEVER)
             .handshake_timeout(NEVER)
             .conn_keep_alive(CONNECTION_IDLE)
-            .conn_lifetime(CONNECTION_AGE);
+            .conn_lifetime(NEVER);
         let client = awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
-        let (speaks, heads) = (Cell::new(Protocol::Http1), RefCell::default());
-        Self { client, dialler, speaks, heads, rounds_unused: Cell::new(0) }
+        Self { client, dialler, speaks, heads: RefCell::default(), rounds: Cell::default() }
     }
 
     /// Sends `request` and waits for the head of the answer.
     pub(super) async fn send(&self, request: &Request) -> Result<ClientResponse, SendRequestError> {
-        self.rounds_unused.set(0);
+        self.rounds.set(Rounds { unused: 0, ..self.rounds.get() });
         self.dialler.set_patience(request.timeout() / 4);
-        let head = self.head(&request.template)?;
-        head.extra_headers(request.headers.clone()).send_body(request.body.clone()).await
+        self.begin(request)?.await
     }
 
-    /// From now on requests are written for `protocol`.
-    pub(super) fn switch_to(&self, protocol: Protocol) {
-        if self.speaks.replace(protocol) != protocol {
-            self.heads.borrow_mut().clear();
-        }
+    /// What requests are written for.
+    pub(super) const fn speaks(&self) -> Protocol {
+        self.speaks
     }
 
-    /// Called at intervals: forgets the heads of templates that nobody else has, and counts the rounds without use.
-    pub(super) fn rounds_unused(&self) -> u32 {
+    /// Takes over the connections on which `other` found that they speak this protocol.
+    pub(super) fn adopt(&self, other: &Self) {
+        self.dialler.adopt(&other.dialler);
+    }
+
+    /// Called at intervals: forgets the heads of templates that nobody else has. Says whether the origin itself may be
+    /// forgotten, because it was not used for a while or because of its age.
+    pub(super) fn is_over(&self) -> bool {
         self.heads.borrow_mut().retain(|_, head| Arc::strong_count(&head.template.0) > 1);
-        let rounds = self.rounds_unused.get() + 1;
-        self.rounds_unused.set(rounds);
-        rounds
+        let Rounds { in_all, unused } = self.rounds.get();
+        self.rounds.set(Rounds { in_all: in_all + 1, unused: unused + 1 });
+        unused + 1 >= ROUNDS_UNUSED || in_all + 1 >= ROUNDS_IN_ALL
     }
 
-    fn head(&self, template: &Template) -> Result<FrozenClientRequest, FreezeRequestError> {
-        let key = Arc::as_ptr(&template.0);
-        if let Some(head) = self.heads.borrow().get(&key) {
-            return Ok(head.request.clone());
-        }
-        let request = self.freeze(&template.0)?;
-        let head = Head { template: template.clone(), request: request.clone() };
-        self.heads.borrow_mut().insert(key, head);
-        Ok(request)
+    fn begin(&self, request: &Request) -> Result<SendClientRequest, FreezeRequestError> {
+        let template = &request.template;
+        let mut heads = self.heads.borrow_mut();
+        let head = match heads.entry(Arc::as_ptr(&template.0)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let head = Head { template: template.clone(), request: self.freeze(&template.0)? };
+                entry.insert(head)
+            }
+        };
+        Ok(head.request.extra_headers(request.late_headers()).send_body(request.body.clone()))
     }
 
     fn freeze(&self, shared: &Shared) -> Result<FrozenClientRequest, FreezeRequestError> {
-        let uri = match self.speaks.get() {
+        let uri = match self.speaks {
             Protocol::Http1 => &shared.uri,
             Protocol::Http2 => shared.secure_uri.as_ref().unwrap_or(&shared.uri),
         };
@@ -118,7 +139,7 @@ impl Origin {
         for (name, value) in &shared.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        if self.speaks.get() == Protocol::Http2 {
+        if self.speaks == Protocol::Http2 {
             for name in NOT_IN_HTTP2 {
                 request.headers_mut().remove(HeaderName::from_static(name));
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use awc::http::header::{HeaderMap, HeaderValue};
+use awc::http::header::{EXPECT, HeaderMap, HeaderValue};
 use bytes::Bytes;
 
 use super::template::{
@@ -17,10 +17,13 @@ use crate::domain::{
 /// Ready to be sent, once.
 pub struct Request {
     pub(super) template: Template,
-    /// Headers of this attempt alone; they win over the template's.
-    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) now: Timestamp,
+    event_type: Option<HeaderValue>,
+    id: Option<HeaderValue>,
+    timestamp: Option<HeaderValue>,
+    whisperer_signature: Option<HeaderValue>,
+    standard_signature: Option<HeaderValue>,
 }
 
 impl Template {
@@ -30,27 +33,18 @@ impl Template {
     pub fn request(&self, delivery: DeliveryId, event: &Event, now: Timestamp) -> Request {
         let uuid = wire_uuid(delivery);
         let body = envelope(&event.event_type, &uuid, &event.payload);
-        let (shared, late) = (&*self.0, &self.0.late);
-        let mut headers = HeaderMap::with_capacity(6);
-        if late.event_type.as_ref().is_some_and(|ready| *ready != event.event_type) {
-            headers.insert(X_WHISPERER_EVENT, ascii(event.event_type.as_str()));
+        let late = &self.0.late;
+        let has_other_type = late.event_type.as_ref().is_some_and(|ready| *ready != event.event_type);
+        Request {
+            event_type: has_other_type.then(|| ascii(event.event_type.as_str())),
+            id: late.id.then(|| ascii(&uuid)),
+            timestamp: late.timestamp.then(|| ascii(&now.as_secs().to_string())),
+            whisperer_signature: late.whisperer.as_ref().map(|signer| ascii(&signer.whisperer(&body))),
+            standard_signature: late.standard.as_ref().map(|signer| ascii(&signer.standard(&uuid, now, &body))),
+            template: self.clone(),
+            body,
+            now,
         }
-        if late.id {
-            headers.insert(WEBHOOK_ID, ascii(&uuid));
-        }
-        if late.timestamp {
-            headers.insert(WEBHOOK_TIMESTAMP, ascii(&now.as_secs().to_string()));
-        }
-        if let Some(signer) = &late.whisperer {
-            headers.insert(X_WHISPERER_SIGNATURE, ascii(&signer.whisperer(&body)));
-        }
-        if let Some(signer) = &late.standard {
-            headers.insert(WEBHOOK_SIGNATURE, ascii(&signer.standard(&uuid, now, &body)));
-        }
-        if let Some(expect) = &shared.expect {
-            headers.insert(awc::http::header::EXPECT, expect.clone());
-        }
-        Request { template: self.clone(), headers, body, now }
     }
 }
 
@@ -59,6 +53,24 @@ impl Request {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.template.timeout()
+    }
+
+    /// Headers of this attempt alone; they win over the template's.
+    pub(super) fn late_headers(&self) -> HeaderMap {
+        let expect = self.template.0.expect.as_ref();
+        let headers = [
+            (X_WHISPERER_EVENT, self.event_type.as_ref()),
+            (WEBHOOK_ID, self.id.as_ref()),
+            (WEBHOOK_TIMESTAMP, self.timestamp.as_ref()),
+            (X_WHISPERER_SIGNATURE, self.whisperer_signature.as_ref()),
+            (WEBHOOK_SIGNATURE, self.standard_signature.as_ref()),
+            (EXPECT, expect),
+        ];
+        let mut map = HeaderMap::with_capacity(headers.len());
+        for (name, value) in headers.into_iter().filter_map(|(name, value)| Some((name, value?.clone()))) {
+            map.insert(name, value);
+        }
+        map
     }
 }
 

@@ -180,11 +180,12 @@ fn overrides(terms: &Terms, name: &HeaderName) -> bool {
 /// Puts the subscription's headers over the defaults; of one name in several spellings the last one stays. Says whether
 /// the connection must end with each attempt.
 fn add_additional(headers: &mut HeaderMap, terms: &Terms) -> Result<bool, Failure> {
+    let closing = |text: &str| text.split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
     let mut closes = false;
     for (name, text) in terms.additional_headers.iter() {
         let header: HeaderName = name.parse().map_err(|_| unusable(format!("header {name:?} cannot be sent")))?;
         match text {
-            Some(text) if header == CONNECTION => closes = text.eq_ignore_ascii_case("close"),
+            Some(text) if header == CONNECTION => closes = closing(text),
             Some(text) => drop(headers.insert(header, value(name, text)?)),
             // HTTP/1.1 cannot do without it.
             None if header == HOST => {}

@@ -26,7 +26,8 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     retry_after: Option<Duration>,
-    more: Map<String, Value>,
+    /// Further members of the body; boxed, because most refusals have none and every handler returns one.
+    more: Option<Box<Map<String, Value>>>,
 }
 
 /// The body.
@@ -37,12 +38,12 @@ struct Body<'a> {
     status: u16,
     detail: &'a str,
     #[serde(flatten)]
-    more: &'a Map<String, Value>,
+    more: Option<&'a Map<String, Value>>,
 }
 
 impl Problem {
     fn new(status: StatusCode, id: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, id, title, detail: detail.into(), retry_after: None, more: Map::new() }
+        Self { status, id, title, detail: detail.into(), retry_after: None, more: None }
     }
 
     /// 400: the request cannot be read.
@@ -132,7 +133,7 @@ impl Problem {
 
     /// Adds a member to the body.
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
+        self.more.get_or_insert_default().insert(name.to_owned(), value.into());
         self
     }
 
@@ -151,7 +152,7 @@ impl Problem {
     pub(super) fn body(&self) -> Value {
         let r#type = format!("urn:postrider:problem:{}", self.id);
         let Self { title, detail, more, .. } = self;
-        let body = Body { r#type, title, status: self.status.as_u16(), detail, more };
+        let body = Body { r#type, title, status: self.status.as_u16(), detail, more: more.as_deref() };
         serde_json::to_value(body).expect("texts and numbers serialise")
     }
 

@@ -1,7 +1,12 @@
 //! TLS: whom we trust, and which protocol is spoken inside.
 
-use std::sync::Arc;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
+use futures_util::future::join_all;
 use postrider::{
     domain::{attempt::FailureClass, event::wire_uuid},
     egress::{Client, Reply},
@@ -17,7 +22,7 @@ use tokio_rustls::{
 };
 
 use crate::{
-    server::{Peer, Server},
+    server::{Peer, Server, eventually},
     subject::{DELIVERY, answer, assert_fails, client, guard, hasty, terms, with_headers, with_secret},
 };
 
@@ -72,7 +77,8 @@ async fn http1_server(acceptor: TlsAcceptor) -> Server {
     .await
 }
 
-/// Answers with the name of the pseudo-header `:authority` and what came in `webhook-id`.
+/// Answers with the name of the pseudo-header `:authority` and what came in `webhook-id`. After `requests` requests a
+/// connection ends.
 async fn http2_server(acceptor: TlsAcceptor, requests: Option<usize>) -> Server {
     Server::start(move |peer: Peer| {
         let acceptor = acceptor.clone();
@@ -86,7 +92,7 @@ async fn http2_server(acceptor: TlsAcceptor, requests: Option<usize>) -> Server 
                 served += 1;
                 let id = request.headers().get("webhook-id").expect("an id").to_str().expect("text").to_owned();
                 let seen = format!("{} {id}", request.uri().authority().expect("an authority"));
-                let mut response = respond.send_response(Default::default(), false).expect("a stream");
+                let mut response = respond.send_response(ok(), false).expect("a stream");
                 response.send_data(seen.into(), true).expect("a stream");
             }
             connection.graceful_shutdown();
@@ -94,6 +100,11 @@ async fn http2_server(acceptor: TlsAcceptor, requests: Option<usize>) -> Server 
         }
     })
     .await
+}
+
+/// 200 without headers, in a type that h2 does not name.
+fn ok<T: Default>() -> T {
+    T::default()
 }
 
 fn url(server: &Server, host: &str) -> String {
@@ -151,10 +162,22 @@ async fn http2_is_spoken_where_it_is_offered_and_many_requests_share_a_connectio
     let seen = format!("secure.example:{} {}", server.address.port(), wire_uuid(DELIVERY));
     assert_eq!((first.status, String::from_utf8_lossy(&first.body).into_owned()), (200, seen));
     let attempts = (0..10).map(|_| answer(&client, &terms));
-    for answer in futures_util::future::join_all(attempts).await {
+    for answer in join_all(attempts).await {
         assert_eq!(answer.status, 200);
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[actix_rt::test]
+async fn attempts_that_find_http2_at_the_same_time_all_arrive() {
+    let authority = Authority::new();
+    let server = http2_server(authority.acceptor("secure.example", &["h2", "http/1.1"]), None).await;
+    let client = authority.client();
+    let terms = terms(&url(&server, "secure.example"));
+    for answer in join_all((0..20).map(|_| answer(&client, &terms))).await {
+        assert_eq!(answer.status, 200);
+    }
+    assert!(server.connections() <= 20, "no handshake is thrown away");
 }
 
 #[actix_rt::test]
@@ -182,6 +205,62 @@ async fn an_http2_connection_that_ended_does_not_cost_an_attempt() {
 }
 
 #[actix_rt::test]
+async fn an_http2_connection_with_nobody_at_its_end_is_left_after_one_timeout() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("secure.example", &["h2"]);
+    let is_first = Rc::new(Cell::new(true));
+    let server = Server::start(move |peer: Peer| {
+        let (acceptor, is_first) = (acceptor.clone(), is_first.replace(false));
+        async move {
+            let Some(peer) = peer.secured(&acceptor).await else { return };
+            let mut connection = h2::server::handshake(peer.socket).await.expect("HTTP/2");
+            let mut waiting = Vec::new();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                if is_first {
+                    waiting.push(respond);
+                } else {
+                    respond.send_response(ok(), true).expect("a stream");
+                }
+            }
+        }
+    })
+    .await;
+    let client = authority.client();
+    let terms = hasty(&url(&server, "secure.example"));
+    assert_fails(&client, &terms, FailureClass::Timeout, "within 1 s").await;
+    assert_eq!(answer(&client, &terms).await.status, 200);
+    assert_eq!(server.connections(), 2);
+}
+
+#[actix_rt::test]
+async fn an_idle_http2_connection_is_closed_and_nothing_else_is_sent_on_it() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor("secure.example", &["h2"]);
+    let methods: Rc<RefCell<Vec<String>>> = Rc::default();
+    let seen = Rc::clone(&methods);
+    let server = Server::start(move |peer: Peer| {
+        let (acceptor, seen) = (acceptor.clone(), Rc::clone(&seen));
+        async move {
+            let Some(peer) = peer.secured(&acceptor).await else { return };
+            let mut connection = h2::server::handshake(peer.socket).await.expect("HTTP/2");
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                seen.borrow_mut().push(request.method().to_string());
+                respond.send_response(ok(), true).expect("a stream");
+            }
+            seen.borrow_mut().push("closed".to_owned());
+        }
+    })
+    .await;
+    let client = authority.client();
+    answer(&client, &terms(&url(&server, "secure.example"))).await;
+    for _ in 0..3 {
+        client.reap();
+    }
+    eventually("the connection is closed", || methods.borrow().last().is_some_and(|last| last == "closed")).await;
+    assert_eq!(*methods.borrow(), ["POST", "closed"]);
+}
+
+#[actix_rt::test]
 async fn an_endpoint_may_give_http2_up() {
     let authority = Authority::new();
     let client = authority.client();
@@ -191,7 +270,7 @@ async fn an_endpoint_may_give_http2_up() {
     let address = server.address;
     drop(server);
     let acceptor = authority.acceptor("secure.example", &["http/1.1"]);
-    crate::server::eventually("the port is free", || std::net::TcpListener::bind(address).is_ok()).await;
+    eventually("the port is free", || std::net::TcpListener::bind(address).is_ok()).await;
     let server = Server::on(address, move |peer: Peer| {
         let acceptor = acceptor.clone();
         async move {

@@ -208,7 +208,7 @@ async fn an_expectation_does_not_hold_the_body_back() {
 #[actix_rt::test]
 async fn connection_close_is_kept_to() {
     let server = Server::answering(OK).await;
-    let terms = with_headers(terms(&server.url("/")), &json!({"Connection": "close"}));
+    let terms = with_headers(terms(&server.url("/")), &json!({"Connection": "Close, TE"}));
     let client = client();
     answer(&client, &terms).await;
     answer(&client, &terms).await;

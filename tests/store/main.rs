@@ -5,9 +5,13 @@ mod support;
 
 mod accepting;
 mod keys;
+mod listing;
+mod owners;
 mod pages;
+mod plans;
 mod recording;
 mod scene;
 mod schema;
 mod sql;
+mod subscriptions;
 mod trouble;

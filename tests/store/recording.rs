@@ -296,8 +296,7 @@ mod with_two_writers {
             });
             eventually_async("the cancelling to wait for the row", Duration::from_secs(10), async || {
                 // Not innodb_trx: its answer stays the same for as long as it is asked more often than ten times a second.
-                let waits = "information_schema.global_status \
-                     WHERE variable_name = 'Innodb_row_lock_current_waits' AND variable_value > 0";
+                let waits = "information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE%'";
                 match scene.count(waits).await {
                     0 => Err("nobody waits"),
                     _ => Ok(()),

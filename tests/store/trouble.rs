@@ -44,7 +44,7 @@ async fn a_writer_in_another_process_is_waited_for(database: Database) {
     let runs = Arc::new(AtomicU32::new(0));
     let (counted, store) = (Arc::clone(&runs), scene.store.clone());
     // A transaction that reads before it writes, as most do.
-    let work = tokio::spawn(async move {
+    let mut work = tokio::spawn(async move {
         let add = move |c: &mut AnyConnection| {
             counted.fetch_add(1, Ordering::Relaxed);
             owners::add_owner(c, "new", Role::Publisher, Standing::Active, &[7; 32], NOW)
@@ -56,8 +56,8 @@ async fn a_writer_in_another_process_is_waited_for(database: Database) {
         _ => Ok(()),
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(!work.is_finished(), "{:?}", work.await);
+    let early = tokio::time::timeout(Duration::from_secs(1), &mut work).await;
+    assert!(early.is_err(), "the lock was not waited for: {early:?}");
     sql::execute(&mut other, "ROLLBACK").expect("it rolls back");
     let added = work.await.expect("no panic").expect("it waited");
     assert!(matches!(added, owners::Added::Owner(_)), "{added:?}");

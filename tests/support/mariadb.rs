@@ -109,30 +109,34 @@ fn shared() -> String {
         return url_of(port);
     }
     let folder = new_folder();
+    end_when_nobody_holds_the_lease(&folder);
     install(&folder);
     let port = free_port();
     let mut server = spawn(&folder, port, Durability::Kill);
-    end_when_nobody_holds_the_lease(&server, &folder);
+    fs::write(folder.join("server"), server.id().to_string()).expect("the folder is ours");
     wait_until_it_answers(&mut server, &folder, port);
     fs::write(&note, port.to_string()).expect("the target folder is ours");
     url_of(port)
 }
 
-/// Leaves a shell behind that looks every second whether anybody still holds the lease.
+/// Leaves a shell behind that looks every second whether anybody still holds the lease. What was still being installed may
+/// go on to write for a moment, so the folder is removed twice.
 #[expect(clippy::zombie_processes, reason = "it outlives this process")]
-fn end_when_nobody_holds_the_lease(server: &Child, folder: &Path) {
+fn end_when_nobody_holds_the_lease(folder: &Path) {
     let script = r#"
         exec 9<>"$1"
         while sleep 1; do flock --exclusive --nonblock 9 && break; done
         rm -f "$2"
-        kill -KILL "$3"
+        kill -KILL "$(cat "$3/server")"
+        exec 9>&-
         sleep 0.2
-        rm -rf "$4"
+        rm -rf "$3"
+        sleep 2
+        rm -rf "$3"
     "#;
     Command::new("sh")
         .args(["-c", script, "sh"])
         .args([shared_path("mariadb.lease"), shared_path("mariadb.port")])
-        .arg(server.id().to_string())
         .arg(folder)
         .current_dir("/")
         .stdin(Stdio::null())

@@ -11,7 +11,8 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-/// Keeps two lists in its variables. A folder goes after the programs that use it.
+/// Keeps two lists in its variables. A folder goes after the programs that use it, and once more: what they started may
+/// still have written.
 const SCRIPT: &str = r#"
 programs=" "
 folders=" "
@@ -23,8 +24,10 @@ while read -r order what; do
     esac
 done
 for program in $programs; do kill -KILL "$program"; done
-sleep 0.2
-for folder in $folders; do rm -rf "$folder"; done
+for pause in 0.2 2; do
+    sleep $pause
+    for folder in $folders; do rm -rf "$folder"; done
+done
 "#;
 
 /// Kill the program `id` at the end.

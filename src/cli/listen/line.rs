@@ -21,18 +21,31 @@ const MAX_TYPE: usize = 33;
 pub(crate) struct Columns {
     path: usize,
     event_type: usize,
+    /// Whether the line above stands in these columns.
+    is_headed: bool,
 }
 
 impl Default for Columns {
     fn default() -> Self {
-        Self { path: 8, event_type: 22 }
+        Self { path: 8, event_type: 22, is_headed: false }
     }
 }
 
 impl Columns {
-    /// What the columns are.
-    pub(crate) fn head(&self) -> String {
-        let Self { path, event_type } = *self;
+    /// One delivery, the `seen`-th attempt of it as far as we know, and how it was answered. The heads of the columns stand
+    /// above it when it is the first, or the first that is wider.
+    pub(crate) fn lines(&mut self, received: &Received, seen: u32, reply: Reply) -> Vec<String> {
+        let event_type = received.event_type.as_deref().unwrap_or("-");
+        let path = self.path.max(received.path.chars().count().min(MAX_PATH));
+        let event_type = self.event_type.max(event_type.chars().count().min(MAX_TYPE));
+        let is_headed = self.is_headed && (path, event_type) == (self.path, self.event_type);
+        *self = Self { path, event_type, is_headed: true };
+        let head = (!is_headed).then(|| self.head());
+        head.into_iter().chain([self.line(received, seen, reply)]).collect()
+    }
+
+    fn head(&self) -> String {
+        let Self { path, event_type, .. } = *self;
         let head = format!(
             "{:<12}  {:<path$}  {:<event_type$}  {:<8}  {:>4}  {:>8}  {:<9}  {:<8}  ANSWER",
             "TIME (UTC)", "PATH", "EVENT", "UUID", "SEEN", "SIZE", "WHISPERER", "STANDARD"
@@ -40,11 +53,8 @@ impl Columns {
         paint(QUIET, head)
     }
 
-    /// One delivery, the `seen`-th attempt of it as far as we know, and how it was answered.
-    pub(crate) fn line(&mut self, received: &Received, seen: u32, reply: Reply) -> String {
+    fn line(&self, received: &Received, seen: u32, reply: Reply) -> String {
         let event_type = received.event_type.as_deref().unwrap_or("-");
-        self.path = self.path.max(received.path.chars().count().min(MAX_PATH));
-        self.event_type = self.event_type.max(event_type.chars().count().min(MAX_TYPE));
         [
             paint(QUIET, time_of_day(received.at)),
             format!("{:<1$}", received.path, self.path),
@@ -131,24 +141,24 @@ mod tests {
     #[test]
     fn deliveries_stand_below_each_other() {
         let mut columns = Columns::default();
-        let mut lines = vec![columns.head()];
-        lines.push(columns.line(&received("/erp", "package.created", Check::Valid), 1, OK));
-        lines.push(columns.line(&received("/erp", "package.created", Check::Invalid(Flaw::Mismatch)), 2, BUSY));
-        lines.push(columns.line(&received("/", "package.status.packed", Check::Unsigned), 12, Reply::Never));
+        let mut lines = columns.lines(&received("/erp", "package.created", Check::Valid), 1, OK);
+        lines.extend(columns.lines(&received("/erp", "package.created", Check::Invalid(Flaw::Mismatch)), 2, BUSY));
+        lines.extend(columns.lines(&received("/", "transfer.status.in_transit", Check::Unsigned), 12, Reply::Never));
         let plain: Vec<String> = lines.iter().map(|line| strip_str(line).to_string()).collect();
         insta::assert_snapshot!(plain.join("\n"), @"
         TIME (UTC)    PATH      EVENT                   UUID      SEEN      SIZE  WHISPERER  STANDARD  ANSWER
         08:00:00.123  /erp      package.created         a7d3f971   1st    2.9 kB  ✓          ✓         200
         08:00:00.123  /erp      package.created         a7d3f971   2nd    2.9 kB  ✓          ✗ wrong   503 after 300 ms
-        08:00:00.123  /         package.status.packed   a7d3f971  12th    2.9 kB  ✓          unsigned  no answer
+        TIME (UTC)    PATH      EVENT                       UUID      SEEN      SIZE  WHISPERER  STANDARD  ANSWER
+        08:00:00.123  /         transfer.status.in_transit  a7d3f971  12th    2.9 kB  ✓          unsigned  no answer
         ");
     }
 
     #[test]
     fn a_path_that_is_too_long_is_shown_in_full() {
         let long = format!("/{}", "a".repeat(60));
-        let line = Columns::default().line(&received(&long, "a.b", Check::Valid), 1, OK);
-        assert!(line.contains(&long));
+        let lines = Columns::default().lines(&received(&long, "a.b", Check::Valid), 1, OK);
+        assert!(lines[1].contains(&long));
     }
 
     #[test]

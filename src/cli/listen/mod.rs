@@ -35,7 +35,7 @@ use crate::domain::secret::Secret;
 /// (wrong: another secret or another body; time: more than 5 minutes off; header: webhook-id or webhook-timestamp missing),
 /// unsigned, or signed when there is no --secret to check with. Colour only on a terminal, and not with NO_COLOR.
 ///
-/// The engine delivers to this machine only if it is told so: postrider serve --egress-allow 127.0.0.0/8
+/// The engine delivers to this machine only if it may: postrider serve --egress-allow 127.0.0.0/8
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ListenArgs {
@@ -86,12 +86,12 @@ pub(super) struct ListenArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  postrider listen --secret s3cret                 any path, on http://127.0.0.1:9000
-  postrider listen --body                          with payloads
-  postrider listen --fail-first 2                  503, 503, then 200: see the retries
-  postrider listen --status 410                    gone: the subscription is paused
-  postrider listen --fail-rate 0.3 --delay 500     slow and unreliable
-  postrider listen --hang                          see the sender's time-out";
+  postrider listen --secret s3cret
+  postrider listen --body                         with payloads
+  postrider listen --fail-first 2                 503, 503, then 200: see the retries
+  postrider listen --status 410                   gone: the subscription is paused
+  postrider listen --fail-rate 0.3 --delay 500    slow and unreliable
+  postrider listen --hang                         see the sender's time-out";
 
 fn parse_secret(text: &str) -> Result<Secret, String> {
     if text.is_empty() { Err("a secret cannot be empty".to_owned()) } else { Ok(Secret::new(text)) }
@@ -127,7 +127,6 @@ pub(super) async fn run(args: ListenArgs, terminal: &mut Terminal) -> Result<(),
     let hint = if args.secret.is_some() { "" } else { "; with --secret their signatures are checked" };
     terminal
         .line(paint(QUIET, format_args!("webhooks to http://{}/ appear here{hint}; Ctrl-C ends", receiver.address)))?;
-    terminal.line(columns.head())?;
     let mut end = signals::end()?;
     loop {
         tokio::select! {
@@ -141,7 +140,9 @@ pub(super) async fn run(args: ListenArgs, terminal: &mut Terminal) -> Result<(),
 
 fn show(columns: &mut Columns, report: &Report, with_body: bool, terminal: &mut Terminal) -> Result<(), CliError> {
     let Report { received, seen, reply } = report;
-    terminal.line(columns.line(received, *seen, *reply))?;
+    for line in columns.lines(received, *seen, *reply) {
+        terminal.line(line)?;
+    }
     if with_body {
         let text = received.payload().map_or_else(
             || format!("    {}", String::from_utf8_lossy(&received.body).escape_debug()),

@@ -49,10 +49,10 @@ async fn in_windows<L: List>(scene: &Scene, list: &L) -> Vec<i64> {
     loop {
         let window = list.clone();
         let found: Vec<i64> = scene.read(move |c| window.ids(c, skip, 3)).await;
-        let Some(&last) = found.last() else { return all };
+        let Some(&end) = found.last() else { return all };
         all.extend(found);
         skip = match list.by_id() {
-            Some(_) => Skip::UpTo(last),
+            Some(_) => Skip::UpTo(end),
             None => Skip::Rows(i64::try_from(all.len()).expect("a short list")),
         };
     }

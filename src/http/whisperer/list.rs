@@ -63,8 +63,9 @@ async fn plain<L: List>(store: Store, list: L, write: Write<L>) -> Served {
             Some(first) => Ok(first),
             None => walk.next().await.transpose()?,
         };
-        if chunk.is_err() {
+        if let Err(error) = &chunk {
             // Cut off, so that nobody takes a part for the whole.
+            log::warn!(error:% = error; "a list was cut off");
             walk.place = Place::End;
         }
         Some((chunk.map(Bytes::from), (None, walk)))

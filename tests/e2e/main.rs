@@ -4,4 +4,6 @@
 mod support;
 
 mod contract;
+mod crashing;
+mod delivering;
 mod sink;

@@ -6,6 +6,7 @@ mod support;
 mod accepting;
 mod keys;
 mod listing;
+mod lists;
 mod owners;
 mod pages;
 mod plans;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::domain::{
     endpoint::{self, Endpoint},
-    event_type::{self, EventType, OMS_EVENT_TYPES},
+    event_type::{self, EventType},
     headers::AdditionalHeaders,
     retry::RetryPolicy,
     secret::Secret,
@@ -190,8 +190,7 @@ fn target_url(text: String) -> Result<Edit, Fault> {
 }
 
 fn registered(name: String) -> Result<Edit, Fault> {
-    let known = OMS_EVENT_TYPES.contains(&name.as_str());
-    EventType::parse(&name).ok().filter(|_| known).map(Edit::EventType).ok_or_else(|| no_choice(&name))
+    EventType::registered(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
 }
 
 impl Reading {

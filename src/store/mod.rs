@@ -13,6 +13,7 @@ pub mod error;
 mod keyring;
 pub mod lists;
 pub mod owners;
+pub mod parking;
 mod pool;
 pub mod record;
 pub mod reseal;

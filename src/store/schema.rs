@@ -45,6 +45,10 @@ table! {
         resume_up_to -> Nullable<BigInt>,
         created_at -> BigInt,
         modified_at -> BigInt,
+        ordering -> SmallInt,
+        rate_per_second -> Nullable<Integer>,
+        rate_burst -> Nullable<Integer>,
+        max_age_seconds -> Nullable<BigInt>,
     }
 }
 

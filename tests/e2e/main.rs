@@ -3,4 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod contract;
+mod crashing;
+mod delivering;
 mod sink;

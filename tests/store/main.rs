@@ -7,6 +7,7 @@ mod accepting;
 mod holding;
 mod keys;
 mod listing;
+mod lists;
 mod owners;
 mod pages;
 mod plans;

@@ -13,10 +13,11 @@ use postrider::{
         event::Event,
         event_type::EventType,
         id::{DeliveryId, Minter, Node, OwnerId, SubscriptionId},
+        ordering::Ordering,
         owner::{Role, Scope, Standing},
         queue::{Page, ReadOrder},
         retry::RetryPolicy,
-        subscription::{Config, DEFAULT_MAX_IN_FLIGHT, Terms},
+        subscription::{Config, Flow, Terms},
         time::Timestamp,
     },
     store::{
@@ -172,7 +173,7 @@ pub(crate) fn terms(name: &str) -> Terms {
         callback: None,
         additional_headers: postrider::domain::headers::AdditionalHeaders::default(),
         config: Config::default(),
-        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+        flow: Flow::default(),
     }
 }
 
@@ -183,7 +184,14 @@ pub(crate) fn key(name: &str, content: u8, expires_at: Timestamp) -> Idempotency
 
 /// Everything that is owed, nothing known.
 pub(crate) fn all() -> ReadOrder {
-    ReadOrder { known: std::collections::HashSet::new(), fresh: 10_000, due: 10_000 }
+    ReadOrder {
+        known: std::collections::HashSet::new(),
+        fresh: 10_000,
+        due: 10_000,
+        keys: false,
+        ordering: Ordering::None,
+        heads: Vec::new(),
+    }
 }
 
 pub(crate) fn answered(status: u16) -> Outcome {

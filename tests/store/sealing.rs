@@ -6,7 +6,7 @@ use postrider::{
         id::SubscriptionId,
         owner::Scope,
         secret::{Retiring, Secret},
-        subscription::{Config, Subscription, Terms},
+        subscription::{Config, Flow, Subscription, Terms},
     },
     store::{
         Keyring, Lane, StoreError,
@@ -197,7 +197,7 @@ async fn a_change_that_comes_in_between_is_kept(database: Database) {
         });
         let edit = tokio::task::spawn_blocking(move || {
             let mut connection = changer;
-            let faster = |terms: &Terms| Terms { max_in_flight: terms.max_in_flight + 1, ..terms.clone() };
+            let faster = |terms: &Terms| Terms { flow: with_slots(terms.flow.max_in_flight + 1), ..terms.clone() };
             change_terms(&mut connection, &edit_keys, Scope::All, id, &faster, NOW).map_err(StoreError::from)
         });
         let (resealed, change) = (resealing.await.expect("no panic"), edit.await.expect("no panic"));
@@ -205,8 +205,12 @@ async fn a_change_that_comes_in_between_is_kept(database: Database) {
         assert!(resealed.is_ok(), "{resealed:?}");
     }
     let found = read(&scene, &both, id).await.expect("both keys are there");
-    let expected = Terms { max_in_flight: secretive("one").max_in_flight + 20, ..secretive("one") };
+    let expected = Terms { flow: with_slots(Flow::default().max_in_flight + 20), ..secretive("one") };
     assert_eq!((found.terms, found.version), (expected, 21));
+}
+
+fn with_slots(max_in_flight: u16) -> Flow {
+    Flow { max_in_flight, ..Flow::default() }
 }
 
 async fn a_wrong_key_moves_nothing(database: Database) {

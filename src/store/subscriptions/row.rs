@@ -1,15 +1,16 @@
 //! A subscription as its row has it. Four columns may hold secrets: they go through [`super::super::sealed`].
 
 use diesel::{Insertable, Queryable, Selectable, result::Error as DieselError};
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use crate::{
     domain::{
         event_type::EventType,
         hold::{Hold, HoldMode, Ramp},
         id::{DeliveryId, OwnerId, SubscriptionId},
+        queue::Rate,
         secret::{Retiring, Secret},
-        subscription::{Config, MAX_MAX_IN_FLIGHT, Subscription, Terms},
+        subscription::{Config, Flow, MAX_MAX_IN_FLIGHT, Subscription, Terms},
         time::Timestamp,
     },
     store::{
@@ -17,7 +18,7 @@ use crate::{
         keyring::Keyring,
         schema::subscriptions,
         sealed::{Column, Place},
-        values::{corrupt, hold_mode_from},
+        values::{corrupt, hold_mode_from, ordering_from, ordering_number},
     },
 };
 
@@ -47,6 +48,10 @@ pub(super) struct Row {
     resume_up_to: Option<i64>,
     created_at: i64,
     modified_at: i64,
+    ordering: i16,
+    rate_per_second: Option<i32>,
+    rate_burst: Option<i32>,
+    max_age_seconds: Option<i64>,
 }
 
 impl Row {
@@ -89,13 +94,28 @@ impl Row {
             retry: serde_json::from_str(&self.retry_countdown_config)
                 .map_err(|error| unreadable("retry_countdown_config", error.to_string()))?,
             config: Config::new(config).map_err(|error| unreadable("config", error.to_string()))?,
-            max_in_flight: u16::try_from(self.max_in_flight).unwrap_or(1).clamp(1, MAX_MAX_IN_FLIGHT),
+            flow: self.flow()?,
             secret: secret.map(Secret::new),
             target_url: self.target_url,
             is_active: self.is_active,
             callback: self.callback,
             additional_headers,
             retiring,
+        })
+    }
+
+    fn flow(&self) -> Queried<Flow> {
+        let positive = |number: i32| u32::try_from(number).unwrap_or(1).max(1);
+        Ok(Flow {
+            max_in_flight: u16::try_from(self.max_in_flight).unwrap_or(1).clamp(1, MAX_MAX_IN_FLIGHT),
+            ordering: ordering_from(self.ordering)?,
+            rate: self.rate_per_second.map(|per_second| Rate {
+                per_second: positive(per_second),
+                burst: self.rate_burst.map_or(1, positive),
+            }),
+            max_age: self
+                .max_age_seconds
+                .map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default())),
         })
     }
 
@@ -127,6 +147,10 @@ pub(super) struct OpenTerms {
     retry_countdown_config: String,
     callback: Option<String>,
     max_in_flight: i32,
+    ordering: i16,
+    rate_per_second: Option<i32>,
+    rate_burst: Option<i32>,
+    max_age_seconds: Option<i64>,
 }
 
 /// The columns with secrets, sealed for one row. Before the row has an id they are empty.
@@ -151,7 +175,11 @@ impl OpenTerms {
             is_active: terms.is_active,
             retry_countdown_config: json(serde_json::to_string(&terms.retry))?,
             callback: terms.callback.clone(),
-            max_in_flight: i32::from(terms.max_in_flight),
+            max_in_flight: i32::from(terms.flow.max_in_flight),
+            ordering: ordering_number(terms.flow.ordering),
+            rate_per_second: terms.flow.rate.map(|rate| i32::try_from(rate.per_second).unwrap_or(i32::MAX)),
+            rate_burst: terms.flow.rate.map(|rate| i32::try_from(rate.burst).unwrap_or(i32::MAX)),
+            max_age_seconds: terms.flow.max_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX)),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{id::DeliveryId, time::Timestamp};
+use super::{id::DeliveryId, queue::Rate, time::Timestamp};
 
 /// The longest reason, in characters.
 pub const MAX_REASON_LENGTH: usize = 500;
@@ -68,6 +68,17 @@ impl Hold {
 pub struct Ramp {
     /// Attempts that may start per second, first ones and retries alike; at most [`MAX_PER_SECOND`].
     pub per_second: NonZeroU32,
-    /// The last delivery that may have been owed then. The ramp is over when none up to it waits for its turn any more.
+    /// The last delivery that may have been owed then. The ramp is over when none up to it waits for its turn any more; one
+    /// that waits for a retry does not.
     pub up_to: DeliveryId,
+}
+
+impl Ramp {
+    /// As a limit on starts. A tenth of a second's worth may start at once: timers are not exact, and what starts late would
+    /// be lost for the pace.
+    #[must_use]
+    pub fn rate(self) -> Rate {
+        let per_second = self.per_second.get();
+        Rate { per_second, burst: per_second.div_ceil(10) }
+    }
 }

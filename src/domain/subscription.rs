@@ -117,8 +117,8 @@ pub struct Subscription {
     pub terms: Terms,
     /// The pause, also one that has run out.
     pub hold: Option<Hold>,
-    /// How it catches up after its last pause; `None` at full speed. Whoever attempts its deliveries keeps to it, and takes
-    /// it away when what was owed then is done.
+    /// How it catches up after its last pause; `None` at full speed. Whoever attempts its deliveries keeps to it (see
+    /// [`Subscription::rate`]), and takes it away when what was owed then has had its turn.
     pub ramp: Option<Ramp>,
     /// When it was written first.
     pub created_at: Timestamp,
@@ -137,6 +137,13 @@ impl Subscription {
     #[must_use]
     pub fn hold_at(&self, now: Timestamp) -> Option<&Hold> {
         self.hold.as_ref().filter(|hold| hold.holds(now))
+    }
+
+    /// How fast attempts may start: its own limit, or that of its ramp where it is lower.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        let ramp = self.ramp.map(Ramp::rate);
+        self.terms.flow.rate.into_iter().chain(ramp).min_by_key(|rate| rate.per_second)
     }
 
     /// Whether an event of its type that is accepted at `now` is owed to it.
@@ -258,12 +265,73 @@ impl fmt::Debug for BasicAuth {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use serde_json::json;
 
     use super::*;
+    use crate::domain::id::DeliveryId;
 
     fn config(value: &Value) -> Result<Config, BadConfig> {
         Config::new(value.as_object().expect("an object").clone())
+    }
+
+    fn subscription(rate: Option<Rate>, ramp: Option<u32>) -> Subscription {
+        let up_to = DeliveryId::from_raw(1);
+        Subscription {
+            id: SubscriptionId::from_raw(1),
+            owner: OwnerId::from_raw(1),
+            version: 1,
+            terms: Terms {
+                event_type: EventType::parse("package.created").expect("a type"),
+                target_url: "https://a.example/".to_owned(),
+                secret: Some(Secret::new("old")),
+                retiring: Vec::new(),
+                retry: RetryPolicy::default(),
+                is_active: true,
+                callback: None,
+                additional_headers: AdditionalHeaders::default(),
+                config: Config::default(),
+                flow: Flow { rate, ..Flow::default() },
+            },
+            hold: None,
+            ramp: ramp.and_then(NonZeroU32::new).map(|per_second| Ramp { per_second, up_to }),
+            created_at: Timestamp::EPOCH,
+            modified_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_ramp_slows_down_and_never_speeds_up() {
+        let own = Some(Rate { per_second: 50, burst: 7 });
+        assert_eq!(subscription(None, None).rate(), None);
+        assert_eq!(subscription(own, None).rate(), own);
+        assert_eq!(subscription(own, Some(51)).rate(), own);
+        assert_eq!(subscription(own, Some(15)).rate(), Some(Rate { per_second: 15, burst: 2 }));
+        assert_eq!(subscription(None, Some(1)).rate(), Some(Rate { per_second: 1, burst: 1 }));
+    }
+
+    #[test]
+    fn a_rotation_lets_the_old_secret_sign_on_and_a_new_secret_does_not() {
+        let (terms, new) = (subscription(None, None).terms, Secret::new("new"));
+        let rotated = terms.with_rotated_secret(&new, Duration::from_secs(5), Timestamp::EPOCH);
+        assert_eq!((rotated.secret.as_ref(), rotated.retiring.len()), (Some(&new), 1));
+        assert_eq!(rotated.with_rotated_secret(&new, Duration::ZERO, Timestamp::EPOCH), rotated);
+
+        let mut same = rotated.clone();
+        same.set_secret(Some(new));
+        assert_eq!(same, rotated);
+        same.set_secret(Some(Secret::new("another")));
+        assert_eq!(same.retiring, []);
+    }
+
+    #[test]
+    fn what_was_unsigned_leaves_no_secret_behind() {
+        for secret in [None, Some(Secret::new(""))] {
+            let unsigned = Terms { secret, ..subscription(None, None).terms };
+            let rotated = unsigned.with_rotated_secret(&Secret::new("new"), Duration::from_secs(5), Timestamp::EPOCH);
+            assert_eq!(rotated.retiring, []);
+        }
     }
 
     #[test]

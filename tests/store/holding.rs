@@ -4,23 +4,29 @@ use std::num::NonZeroU32;
 
 use postrider::{
     domain::{
+        delivery::Verdict,
         endpoint::parse_host,
         hold::{Hold, HoldMode, Ramp},
         id::{DeliveryId, OwnerId, SubscriptionId},
+        ordering::KeyHash,
         owner::Scope,
         subscription::{Subscription, Terms},
         time::Timestamp,
     },
-    store::subscriptions::{
-        Change,
-        bulk::{Candidate, HoldFilter, candidates, hold_many, resume_many},
-        change_terms, create, get,
-        holds::{end_ramp, hold, resume},
+    store::{
+        parking::{park, unpark},
+        subscriptions::{
+            Change,
+            bulk::{Candidate, HoldFilter, candidates, hold_many, resume_many},
+            change_terms, create, get,
+            holds::{hold, resume},
+            ramp::{Progress, end_ramp, progress},
+        },
     },
 };
 
 use crate::{
-    scene::{NOW, Scene, at, no_keys, terms},
+    scene::{NOW, Scene, at, no_keys, record, terms},
     support::database::{Database, on_both},
 };
 
@@ -32,6 +38,7 @@ on_both! {
     many_are_resumed_at_once_at_a_pace,
     a_pace_stays_until_what_was_owed_is_done,
     a_pause_ends_a_pace,
+    who_waits_for_a_retry_has_had_its_turn,
 }
 
 fn pause(since: Timestamp, reason: &str) -> Hold {
@@ -184,4 +191,27 @@ async fn a_pause_ends_a_pace(database: Database) {
     scene.write(move |c| resume(c, &no_keys(), Scope::All, id, None)).await;
     let found = of_id(&scene, id).await;
     assert_eq!((found.hold, found.ramp), (None, None));
+}
+
+async fn who_waits_for_a_retry_has_had_its_turn(database: Database) {
+    let scene = Scene::of(&database).await;
+    let id = scene.subscription("one").await;
+    let owed = scene.owe(id, 4).await;
+    let ramp = Ramp { up_to: owed[2], ..ramp(5) };
+    scene.write(move |c| resume(c, &no_keys(), Scope::All, id, Some(ramp))).await;
+    let progress_at = |now| scene.read(move |c| progress(c, id, ramp, now));
+    assert_eq!(progress_at(NOW).await, Progress::CatchingUp);
+    scene.record(vec![record(owed[0], 1, 200, Verdict::Delivered)], NOW).await;
+    scene.record(vec![record(owed[1], 1, 503, Verdict::RetryAt(at(60)))], NOW).await;
+    assert_eq!(progress_at(NOW).await, Progress::CatchingUp, "one was never attempted");
+    let key = KeyHash::from_raw(7);
+    let behind = owed[2];
+    scene.write(move |c| park(c, &[(behind, key)])).await;
+    assert_eq!(progress_at(NOW).await, Progress::CatchingUp, "one waits behind its key");
+    scene.write(move |c| unpark(c, id, 10)).await;
+    scene.record(vec![record(owed[2], 1, 500, Verdict::Dead)], NOW).await;
+    assert_eq!(progress_at(NOW).await, Progress::CaughtUp, "the fourth came later");
+    assert_eq!(progress_at(at(60)).await, Progress::CatchingUp, "the retry is due");
+    paused(&scene, id, pause(NOW, "again")).await;
+    assert_eq!(progress_at(NOW).await, Progress::Replaced);
 }

@@ -98,7 +98,7 @@ impl Handler<SetSubscription> for SubscriptionActor {
     type Result = ();
 
     fn handle(&mut self, message: SetSubscription, ctx: &mut Self::Context) {
-        let (was, ordering) = (self.demand(), self.subscription.terms.flow.ordering);
+        let (was, ramp, ordering) = (self.demand(), self.subscription.ramp, self.subscription.terms.flow.ordering);
         if message.subscription.version < self.subscription.version {
             return;
         }
@@ -112,6 +112,9 @@ impl Handler<SetSubscription> for SubscriptionActor {
         }
         if self.subscription.terms.flow.ordering != ordering {
             self.unpark(ctx);
+        }
+        if self.subscription.ramp != ramp {
+            self.watch_ramp(ctx);
         }
         self.advance(ctx);
     }

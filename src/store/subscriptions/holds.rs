@@ -4,19 +4,15 @@
 
 use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 
-use super::{Change, change, get};
+use super::{Change, change};
 use crate::{
     domain::{
         hold::{Hold, Ramp},
         id::SubscriptionId,
         owner::Scope,
-        subscription::Subscription,
         time::Timestamp,
     },
-    store::{
-        AnyConnection, Queried, keyring::Keyring, schema::subscriptions, transaction::in_transaction,
-        values::hold_mode_number,
-    },
+    store::{AnyConnection, Queried, keyring::Keyring, schema::subscriptions, values::hold_mode_number},
 };
 
 /// The columns of a pause, and of how to catch up after it.
@@ -96,27 +92,5 @@ fn set<'a>(
     change(connection, keys, scope, id, |connection, subscription| {
         let row = subscriptions::table.find(id.as_raw()).filter(subscriptions::version.eq(subscription.version));
         diesel::update(row).set((columns(), subscriptions::version.eq(subscription.version + 1))).execute(connection)
-    })
-}
-
-/// Takes the pace away from a subscription that has caught up: `ramp` is the one that is over, another stays. Gives the
-/// subscription if it was changed. One transaction.
-///
-/// # Errors
-/// None of its own.
-pub fn end_ramp(
-    connection: &mut AnyConnection,
-    keys: &Keyring,
-    id: SubscriptionId,
-    ramp: Ramp,
-) -> Queried<Option<Subscription>> {
-    use subscriptions::dsl;
-    in_transaction(connection, |connection| {
-        let row = dsl::subscriptions.find(id.as_raw()).filter(dsl::resume_up_to.eq(ramp.up_to.as_raw()));
-        let none = (dsl::resume_per_second.eq(None::<i32>), dsl::resume_up_to.eq(None::<i64>));
-        match diesel::update(row).set((none, dsl::version.eq(dsl::version + 1))).execute(connection)? {
-            0 => Ok(None),
-            _ => get(connection, keys, Scope::All, id),
-        }
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod holds;
+pub mod ramp;
 mod row;
 
 use diesel::{

@@ -3,4 +3,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crashing;
+mod delivering;
 mod sink;

@@ -115,12 +115,49 @@ impl Api {
         self.post_json("/api/v1/events", &json!({"event_type": event_type, "payload": payload}), 202)
     }
 
-    /// The newest deliveries that `filter` (a query without `?`) leaves.
+    /// Publishes many events at once; gives their results.
+    #[track_caller]
+    pub fn publish_batch(&self, events: &[Value]) -> Vec<Value> {
+        let answer = self.post_json("/api/v1/events/batch", &json!(events), 202);
+        answer["results"].as_array().unwrap_or_else(|| panic!("no results: {answer}")).clone()
+    }
+
+    /// The newest deliveries that `filter` (a query without `?`) leaves: one page of up to 200.
     #[track_caller]
     pub fn deliveries(&self, filter: &str) -> Vec<Value> {
-        let page = self.get_json(&format!("/api/v1/deliveries?{filter}"));
-        let list = page.as_array().or_else(|| page["deliveries"].as_array()).or_else(|| page["results"].as_array());
-        list.unwrap_or_else(|| panic!("no list of deliveries: {page}")).clone()
+        let page = self.get_json(&format!("/api/v1/deliveries?limit=200&{filter}"));
+        page["items"].as_array().unwrap_or_else(|| panic!("no list of deliveries: {page}")).clone()
+    }
+
+    /// One delivery with its attempts.
+    #[track_caller]
+    pub fn delivery(&self, id: i64) -> Value {
+        self.get_json(&format!("/api/v1/deliveries/{id}"))
+    }
+
+    /// A subscription with its state and its backlog.
+    #[track_caller]
+    pub fn subscription(&self, id: i64) -> Value {
+        self.get_json(&format!("/api/v1/subscriptions/{id}"))
+    }
+
+    /// How many deliveries a subscription is owed.
+    #[track_caller]
+    pub fn owed(&self, id: i64) -> u64 {
+        let subscription = self.subscription(id);
+        subscription["backlog"]["owed"].as_u64().unwrap_or_else(|| panic!("no backlog: {subscription}"))
+    }
+
+    /// Pauses a subscription.
+    #[track_caller]
+    pub fn pause(&self, id: i64, order: &Value) -> Value {
+        self.post_json(&format!("/api/v1/subscriptions/{id}/pause"), order, 200)
+    }
+
+    /// Resumes a subscription.
+    #[track_caller]
+    pub fn resume(&self, id: i64) -> Value {
+        self.post_json(&format!("/api/v1/subscriptions/{id}/resume"), &json!({}), 200)
     }
 
     fn url(&self, path: &str) -> String {

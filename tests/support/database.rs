@@ -109,15 +109,22 @@ fn execute_on_server(url: &str, statement: &str) -> diesel::QueryResult<()> {
     connection.batch_execute(statement)
 }
 
-/// Runs each of the named functions as two tests, `on_sqlite::NAME` and `on_mariadb::NAME`: they are async and take a
-/// [`Database`].
+/// Runs each of the named functions as two tests, `on_sqlite::NAME` and `on_mariadb::NAME`. They are async and take a
+/// [`Database`]; after `blocking:` they are plain functions of a `&Database`.
 macro_rules! on_both {
+    (blocking: $($name:ident),+ $(,)?) => {
+        $crate::support::database::on_both! { |database, test| test(&database); $($name),+ }
+    };
     ($($name:ident),+ $(,)?) => {
+        $crate::support::database::on_both! { |database, test| $crate::support::database::run(test(database)); $($name),+ }
+    };
+    (|$database:ident, $test:ident| $run:expr; $($name:ident),+) => {
         #[cfg(feature = "sqlite")]
         mod on_sqlite {
             $(#[test]
             fn $name() {
-                $crate::support::database::run(super::$name($crate::support::database::Database::sqlite()));
+                let ($database, $test) = ($crate::support::database::Database::sqlite(), super::$name);
+                $run;
             })+
         }
 
@@ -125,7 +132,8 @@ macro_rules! on_both {
         mod on_mariadb {
             $(#[test]
             fn $name() {
-                $crate::support::database::run(super::$name($crate::support::database::Database::mariadb()));
+                let ($database, $test) = ($crate::support::database::Database::mariadb(), super::$name);
+                $run;
             })+
         }
     };

@@ -119,13 +119,13 @@ fn shared() -> String {
     url_of(port)
 }
 
-/// Leaves a shell behind that looks every second whether anybody still holds the lease. What was still being installed may
+/// Leaves a shell behind that looks every three seconds whether anybody still holds the lease. What was still being installed may
 /// go on to write for a moment, so the folder is removed twice.
 #[expect(clippy::zombie_processes, reason = "it outlives this process")]
 fn end_when_nobody_holds_the_lease(folder: &Path) {
     let script = r#"
         exec 9<>"$1"
-        while sleep 1; do flock --exclusive --nonblock 9 && break; done
+        while sleep 3; do flock --exclusive --nonblock 9 && break; done
         rm -f "$2"
         kill -KILL "$(cat "$3/server")"
         exec 9>&-

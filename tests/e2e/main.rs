@@ -3,6 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod crashing;
+mod load;
+mod scene;
+
+mod crash;
 mod delivering;
 mod sink;

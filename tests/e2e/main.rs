@@ -7,5 +7,15 @@ mod load;
 mod scene;
 
 mod crash;
+#[cfg(feature = "mysql")]
+mod database_away;
 mod delivering;
+mod egress;
+mod hold;
+mod ingest;
+mod isolation;
+mod retry;
+mod shutdown;
+mod signatures;
 mod sink;
+mod windows;

@@ -79,7 +79,7 @@ impl Api {
     /// `POST path` with `body` as JSON.
     pub fn post(&self, path: &str, body: &Value) -> Result<Reply, NoReply> {
         let request = self.agent.post(self.url(path)).header("Authorization", self.authorization());
-        read(request.send_json(body)?)
+        read(request.content_type("application/json").send(body.to_string())?)
     }
 
     /// Any request, with these bytes as they are.
@@ -95,7 +95,7 @@ impl Api {
     /// `PATCH path` with `body` as JSON.
     pub fn patch(&self, path: &str, body: &Value) -> Result<Reply, NoReply> {
         let request = self.agent.patch(self.url(path)).header("Authorization", self.authorization());
-        read(request.send_json(body)?)
+        read(request.content_type("application/json").send(body.to_string())?)
     }
 
     /// `GET path`, which is there.

@@ -8,7 +8,9 @@ help: ## Show this list
 
 demo: ## See deliveries in a minute: an engine with a sample receiver and sample events
 	@scripts/prepare engine
-	cargo run --locked --quiet -- demo
+	@echo "Building: a few minutes the first time."
+	@cargo build --locked
+	@cargo run --locked --quiet -- demo
 
 test: ## Everything: format, lints, docs, both databases, end to end
 	@scripts/prepare engine tests

@@ -4,6 +4,7 @@
 //! microseconds, and everything that decides is here.
 
 pub mod attempt;
+pub mod breaker;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
@@ -11,6 +12,7 @@ pub mod event_type;
 pub mod headers;
 pub mod hold;
 pub mod id;
+pub mod ordering;
 pub mod owner;
 pub mod queue;
 pub mod retry;

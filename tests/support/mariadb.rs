@@ -22,7 +22,6 @@ use super::{eventually::eventually, port::free_port, warden};
 
 /// Starting takes about a second, and much longer on a machine that is busy compiling.
 const START_DEADLINE: Duration = Duration::from_mins(1);
-const ROOT: &str = "0";
 
 /// Whether a commit waits for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,16 +166,24 @@ fn new_folder() -> PathBuf {
 
 /// MariaDB refuses to run as root.
 fn user_args() -> Vec<String> {
-    if id("-u", None) == ROOT { vec!["--user=mysql".to_owned()] } else { Vec::new() }
+    if is_root() { vec!["--user=mysql".to_owned()] } else { Vec::new() }
 }
 
-fn id(flag: &str, user: Option<&str>) -> String {
-    let output = Command::new("id").arg(flag).args(user).output().expect("id is there");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().expect("id is there");
+    output.stdout.trim_ascii() == b"0"
+}
+
+/// A program of the server package: Debian has the server itself where only root looks.
+fn program(name: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(name);
+    command.env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin"));
+    command
 }
 
 fn install(folder: &Path) {
-    let output = Command::new("mariadb-install-db")
+    let output = program("mariadb-install-db")
         .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal", "--skip-name-resolve"])
         .arg(format!("--datadir={}", folder.join("data").display()))
         .args(user_args())
@@ -194,7 +201,7 @@ fn spawn(folder: &Path, port: u16, durability: Durability) -> Child {
         Durability::PowerCut => 1,
         Durability::Kill => 2,
     };
-    Command::new("mariadbd")
+    program("mariadbd")
         .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"])
         .args(["--max-connections=500", "--innodb-buffer-pool-size=128M", "--performance-schema=OFF"])
         .arg(format!("--port={port}"))

@@ -2,6 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -10,15 +15,20 @@ use serde_json::json;
 
 use crate::{
     load::{Accepted, Load, event_of},
-    scene::{Scene, id_in},
+    scene::{Scene, TYPE, id_in},
     support::{
         database::{Database, on_both},
-        eventually::pass,
-        sink::{Answer, Behaviour, Request},
+        engine::Engine,
+        eventually::{eventually, pass},
+        sink::{Answer, Behaviour, Request, Sink},
     },
 };
 
-on_both! { blocking: every_accepted_event_survives_kills_at_full_speed }
+on_both! { blocking:
+    every_accepted_event_survives_kills_at_full_speed,
+    a_publisher_who_asks_again_under_its_key_never_publishes_twice,
+    an_engine_killed_while_it_starts_for_the_first_time_starts_in_the_end,
+}
 
 const EVENTS: usize = 5_000;
 const CONNECTIONS: usize = 16;
@@ -30,10 +40,7 @@ const WINDOW: usize = 200;
 const DEADLINE: Duration = Duration::from_secs(90);
 
 fn every_accepted_event_survives_kills_at_full_speed(database: &Database) {
-    let seed = rand::random::<u64>();
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-
+    let mut random = seeded();
     let mut scene = Scene::new(database, &[("POSTRIDER_WINDOW", &WINDOW.to_string())]);
     for path in PATHS {
         scene.sink.decide(path, sometimes_failing(random.random()));
@@ -83,6 +90,13 @@ fn every_accepted_event_survives_kills_at_full_speed(database: &Database) {
     );
     let most = kills * PATHS.len() * WINDOW;
     assert!(repeats <= most, "{repeats} attempts were repeated, at most {most} were under way");
+}
+
+/// Random moments, which the output of a failed test allows to repeat.
+fn seeded() -> StdRng {
+    let seed = rand::random::<u64>();
+    println!("seed {seed}");
+    StdRng::seed_from_u64(seed)
 }
 
 /// Mostly 200 after a few milliseconds, so that kills find attempts in flight; now and then 500, so that they find some
@@ -138,4 +152,67 @@ impl Deliveries {
         let recorded: usize = self.0.values().map(|(_, attempts)| attempts).sum();
         requests.len().checked_sub(recorded).expect("no attempt is recorded that was not made")
     }
+}
+
+/// What at-least-once publishers do: the same request until it is answered.
+fn a_publisher_who_asks_again_under_its_key_never_publishes_twice(database: &Database) {
+    const PUBLISHERS: usize = 4;
+    const EACH: usize = 150;
+    let mut random = seeded();
+    let mut scene = Scene::new(database, &[]);
+    let subscription = scene.subscribe("/in", json!({}));
+    let done = Arc::new(AtomicUsize::new(0));
+    let publishers: Vec<_> = (0..PUBLISHERS)
+        .map(|publisher| {
+            let (api, done) = (scene.api.clone(), Arc::clone(&done));
+            thread::spawn(move || {
+                for number in (publisher..PUBLISHERS * EACH).step_by(PUBLISHERS) {
+                    let event =
+                        json!({"event_type": TYPE, "payload": {"id": number}, "idempotency_key": number.to_string()});
+                    eventually("an answer", DEADLINE, || match api.post("/api/v1/events", &event) {
+                        Ok(reply) if reply.status == 202 => Ok(()),
+                        other => Err(format!("{other:?}")),
+                    });
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    for kill in 1..=6 {
+        eventually("a part to be accepted", DEADLINE, || match done.load(Ordering::Relaxed) {
+            seen if seen >= kill * PUBLISHERS * EACH / 7 => Ok(()),
+            seen => Err(format!("{seen} accepted")),
+        });
+        pass(Duration::from_micros(random.random_range(0..20_000)));
+        scene.crash();
+    }
+    for publisher in publishers {
+        publisher.join().expect("every event is accepted in the end");
+    }
+    scene.settle(subscription, DEADLINE);
+    let mut numbers: Vec<usize> = Vec::new();
+    let mut uuids = HashSet::new();
+    for request in scene.sink.requests("/in") {
+        // A kill may repeat an attempt; it cannot make another delivery.
+        if uuids.insert(request.header("webhook-id").expect("an id").to_owned()) {
+            numbers.push(id_in(&request.json()));
+        }
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..PUBLISHERS * EACH).collect::<Vec<_>>());
+}
+
+fn an_engine_killed_while_it_starts_for_the_first_time_starts_in_the_end(database: &Database) {
+    let mut random = seeded();
+    let mut engine = Engine::not_started(&database.url(), &[]);
+    for kill in 0..12 {
+        engine.spawn();
+        pass(Duration::from_millis(20 + kill * 10) + Duration::from_micros(random.random_range(0..10_000)));
+        engine.kill9();
+    }
+    engine.start_again();
+    let sink = Sink::start();
+    engine.api().subscribe(TYPE, &sink.url("/in"), json!({}));
+    engine.api().publish(TYPE, &json!({"id": 1}));
+    sink.wait_for("/in", 1, DEADLINE);
 }

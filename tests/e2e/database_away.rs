@@ -1,6 +1,9 @@
 //! A database that goes away takes nothing along that was answered with 202, and needs nobody to start the engine again.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -10,7 +13,7 @@ use crate::{
     support::{
         api::Reply,
         database::Database,
-        eventually::eventually,
+        eventually::{eventually, throughout},
         mariadb::{Durability, PrivateMariaDb},
         sink::Behaviour,
     },
@@ -76,4 +79,51 @@ fn refusal(load: &Load) -> Reply {
         Some([.., reply]) => Ok(reply.clone()),
         _ => Err("none since the kill"),
     })
+}
+
+#[test]
+fn a_database_that_stalls_keeps_everybody_waiting_and_loses_nothing() {
+    let server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    let scene = Scene::new(&database, &[]);
+    let subscription = scene.subscribe("/in", json!({}));
+    let load = Load::start(&scene.api, 8, usize::MAX);
+    load.wait_for(200);
+    server.stall();
+    throughout("the engine lives", Duration::from_secs(3), || match scene.api.get("/healthz") {
+        Ok(reply) if reply.status == 200 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let before = load.accepted();
+    server.go_on();
+    load.wait_for(before + 200);
+    assert_eq!(load.unanswered(), 0);
+    let accepted = load.stop();
+    scene.settle(subscription, SOON);
+    let arrived: HashSet<usize> = scene.arrived("/in").into_iter().collect();
+    for event in &accepted {
+        assert!(arrived.contains(&event.number), "{event:?} was answered with 202");
+    }
+}
+
+#[test]
+fn the_engine_ends_in_time_although_the_database_is_away() {
+    let mut server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    let mut scene = Scene::new(&database, &[("POSTRIDER_DRAIN", "2")]);
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.sink.script("/in", [Behaviour::slow(Duration::from_millis(500))]);
+    scene.publish_many(0..20);
+    scene.sink.wait_for("/in", 20, SOON);
+    server.kill();
+    let asked = Instant::now();
+    let status = scene.engine.terminate(SOON);
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(took <= Duration::from_secs(5), "{took:?}");
+
+    server.start_again();
+    scene.engine.start_again();
+    scene.settle(subscription, SOON);
+    assert_eq!(scene.count(subscription, "delivered"), 20);
 }

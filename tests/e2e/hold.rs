@@ -22,6 +22,7 @@ on_both! { blocking:
     a_pause_under_load_holds_through_a_crash_and_ends_in_order,
     a_pause_ends_by_itself_at_its_time,
     a_pause_holds_retries_back_and_other_subscriptions_go_on,
+    pausing_and_resuming_again_and_again_loses_and_repeats_nothing,
 }
 
 /// Attempts of one subscription at once.
@@ -155,4 +156,23 @@ fn a_pause_holds_retries_back_and_other_subscriptions_go_on(database: &Database)
     let mut arrived = scene.arrived("/held");
     arrived.sort_unstable();
     assert_eq!(arrived, [1, 1, 2]);
+}
+
+fn pausing_and_resuming_again_and_again_loses_and_repeats_nothing(database: &Database) {
+    let scene = Scene::new(database, &[("POSTRIDER_WINDOW", "20")]);
+    scene.sink.script("/in", [Behaviour::slow(Duration::from_millis(10))]);
+    let subscription = scene.subscribe("/in", json!({}));
+    let load = Load::start(&scene.api, 8, usize::MAX);
+    for round in 1..=30 {
+        load.wait_for(round * 20);
+        scene.api.pause(subscription, &json!({}));
+        scene.api.resume(subscription);
+    }
+    let accepted = load.stop();
+    scene.settle(subscription, SOON);
+    let mut arrived = scene.arrived("/in");
+    arrived.sort_unstable();
+    let mut expected: Vec<usize> = accepted.iter().map(|event| event.number).collect();
+    expected.sort_unstable();
+    assert_eq!(arrived, expected);
 }

@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashSet,
+    io::Write,
+    net::TcpStream,
     sync::{Arc, Barrier},
     thread,
 };
@@ -9,6 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    load::Load,
     scene::{SOON, Scene, TYPE},
     support::{
         api::{Api, Reply},
@@ -25,6 +28,8 @@ on_both! { blocking:
     a_batch_has_its_limits,
     what_cannot_be_accepted_is_refused_with_the_reason,
     refusals_are_problems_wherever_they_come_from,
+    past_the_bound_publishers_are_told_to_wait,
+    publishers_who_hang_up_take_no_place,
 }
 
 const EVENTS: &str = "/api/v1/events";
@@ -265,4 +270,50 @@ fn refusals_are_problems_wherever_they_come_from(database: &Database) {
         Ok(reply) if reply.status == 200 => Ok(()),
         other => Err(format!("{other:?}")),
     });
+}
+
+fn past_the_bound_publishers_are_told_to_wait(database: &Database) {
+    let scene = Scene::new(database, &[("POSTRIDER_MAX_WAITING", "4")]);
+    let subscription = scene.subscribe("/in", json!({}));
+    let load = Load::start(&scene.api, 24, 300);
+    eventually("somebody to be refused", SOON, || if load.refused().is_empty() { Err("nobody is") } else { Ok(()) });
+    for refused in load.refused() {
+        problem(&refused, 503, "busy");
+        assert!(refused.header("retry-after").is_some_and(|wait| wait.parse::<u32>().is_ok()), "{refused:?}");
+    }
+    let accepted = load.finish();
+    // Whoever comes alone may bring more than the bound.
+    let events: Vec<_> = (0..100).map(|id| json!({"event_type": TYPE, "payload": {"id": 1_000_000 + id}})).collect();
+    eventually("a batch to be accepted", SOON, || match scene.api.post(BATCH, &json!(events)) {
+        Ok(reply) if reply.status == 202 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    scene.settle(subscription, SOON);
+    let arrived = scene.arrived("/in");
+    assert_eq!(arrived.len(), accepted.len() + events.len());
+    let arrived: HashSet<usize> = arrived.into_iter().collect();
+    for event in &accepted {
+        assert!(arrived.contains(&event.number), "{event:?} was answered with 202");
+    }
+}
+
+fn publishers_who_hang_up_take_no_place(database: &Database) {
+    let scene = Scene::new(database, &[("POSTRIDER_MAX_WAITING", "4")]);
+    let address = scene.engine.base().trim_start_matches("http://").to_owned();
+    let event = json!({"event_type": TYPE, "payload": {"id": 1}}).to_string();
+    for number in 0..200 {
+        let mut stream = TcpStream::connect(&address).expect("the engine listens");
+        let cut = if number % 2 == 0 { event.len() } else { event.len() / 2 };
+        let head = "POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Token token-of-the-tests\r\n";
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{}", event.len(), &event[..cut]).expect("the engine reads");
+    }
+    eventually("an event to be accepted", SOON, || {
+        match scene.api.post(EVENTS, &json!({"event_type": TYPE, "payload": 2})) {
+            Ok(reply) if reply.status == 202 => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    for _ in 0..20 {
+        scene.publish(3);
+    }
 }

@@ -5,11 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use serde_json::json;
 
 use crate::{
-    scene::{SOON, Scene},
+    scene::{SOON, Scene, TYPE},
     support::{
         database::{Database, on_both},
         eventually::{eventually, throughout},
-        sink::Behaviour,
+        sink::{Answer, Behaviour},
     },
 };
 
@@ -17,6 +17,8 @@ on_both! { blocking:
     thousands_of_events_pass_through_a_window_of_ten,
     a_backlog_larger_than_memory_survives_a_crash,
     the_end_of_a_subscription_cancels_what_it_is_owed,
+    heavy_payloads_pass_through_a_small_budget,
+    a_changed_subscription_is_changed_for_what_it_is_already_owed,
 }
 
 const EVENTS: usize = 2_000;
@@ -129,4 +131,51 @@ fn the_end_of_a_subscription_cancels_what_it_is_owed(database: &Database) {
         seen if seen == SLOTS + 1 => Ok(()),
         seen => Err(format!("{seen} requests")),
     });
+}
+
+fn heavy_payloads_pass_through_a_small_budget(database: &Database) {
+    const HEAVY: usize = 60;
+    let scene = Scene::new(database, &[("POSTRIDER_PAYLOAD_BUDGET", "1")]);
+    let paths = ["/a", "/b", "/c"];
+    for path in paths {
+        scene.sink.script(path, [Behaviour::slow(Duration::from_millis(20))]);
+    }
+    let subscriptions = paths.map(|path| scene.subscribe(path, json!({})));
+    for id in 0..HEAVY {
+        scene.api.publish(TYPE, &json!({"id": id, "text": "x".repeat(200 * 1024)}));
+    }
+    for (path, subscription) in paths.into_iter().zip(subscriptions) {
+        scene.settle(subscription, SOON * 2);
+        let mut arrived = scene.arrived(path);
+        arrived.sort_unstable();
+        assert_eq!(arrived, (0..HEAVY).collect::<Vec<_>>(), "{path}");
+    }
+}
+
+/// In memory, in the store, or waiting for a retry: the next attempt is made by the new terms.
+fn a_changed_subscription_is_changed_for_what_it_is_already_owed(database: &Database) {
+    const OWED: usize = 100;
+    let scene = Scene::new(database, &[("POSTRIDER_WINDOW", "50")]);
+    scene.sink.script("/old", [Behaviour::Slow(Duration::from_millis(1_000), Answer::new(500))]);
+    let subscription = scene.subscribe("/old", json!({"secret_key": "old"}));
+    scene.publish_many(0..OWED);
+    scene.sink.wait_for("/old", SLOTS, SOON);
+    let change = json!({
+        "target_url": scene.sink.url("/new"),
+        "secret_key": "new",
+        "additional_headers": {"X-Shop": "7"},
+        "retry_countdown_config": {"choice": "fixed", "kwargs": {"seconds": 0}},
+    });
+    scene.api.patch(&format!("/whisperer/hooks/{subscription}/"), &change).expect("an answer").expect(200);
+    scene.settle(subscription, SOON);
+    assert_eq!(scene.sink.count("/old"), SLOTS, "what was in flight, and no more");
+    let mut arrived = scene.arrived("/new");
+    arrived.sort_unstable();
+    assert_eq!(arrived, (0..OWED).collect::<Vec<_>>());
+    for request in scene.sink.requests("/new") {
+        let digest = hmac_sha256::HMAC::mac(&request.body, "new");
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(request.header("X-Whisperer-Signature"), Some(format!("sha256={hex}").as_str()));
+        assert_eq!(request.header("X-Shop"), Some("7"));
+    }
 }

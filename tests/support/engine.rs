@@ -29,6 +29,13 @@ pub struct Engine {
 impl Engine {
     /// Starts one on the database at `database_url` with further settings; gives back when it is healthy.
     pub fn start(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut engine = Self::not_started(database_url, settings);
+        engine.start_again();
+        engine
+    }
+
+    /// One that was never started.
+    pub fn not_started(database_url: &str, settings: &[(&str, &str)]) -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
         let defaults = [
             ("DATABASE_URL", database_url),
@@ -39,14 +46,12 @@ impl Engine {
         ];
         let folder = tempfile::Builder::new().prefix("postrider-engine-").tempdir().expect("there is a temp folder");
         warden::watch_folder(folder.path());
-        let mut engine = Self {
+        Self {
             settings: defaults.iter().chain(settings).map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             base: format!("http://{listen}"),
             folder,
             process: None,
-        };
-        engine.start_again();
-        engine
+        }
     }
 
     /// A client with the admin's token.

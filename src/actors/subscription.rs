@@ -5,14 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, Recipient, ResponseFuture, SpawnHandle};
 use tokio::sync::oneshot;
 
 use super::{
     budget::Share,
     colleagues::{Colleagues, Shared},
-    deliverer::{self, Deliverer, Report, Sending},
-    mail::tell,
+    deliverer::{self, Report, Sending},
+    mail::{hand, tell},
     orders::Orders,
     recorder::RecordAttempt,
     router::{Changed, MayStop},
@@ -66,7 +66,7 @@ pub struct SubscriptionActor {
     /// Attempts that a person ordered.
     pub(super) orders: Orders,
     share: Share,
-    deliverer: Addr<Deliverer>,
+    deliverer: Recipient<deliverer::Attempt>,
     pub(super) with: Colleagues,
 }
 
@@ -75,7 +75,7 @@ impl SubscriptionActor {
     pub(super) fn new(
         subscription: Arc<Subscription>,
         last_minted: DeliveryId,
-        deliverer: Addr<Deliverer>,
+        deliverer: Recipient<deliverer::Attempt>,
         with: Colleagues,
     ) -> Self {
         let shared = &with.shared;
@@ -137,7 +137,7 @@ impl SubscriptionActor {
             ctx.stop();
         }
         let report = Report::new(ctx.address(), &owed, self.now());
-        tell(&self.deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });
+        hand(&self.deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });
     }
 
     fn read(&self, order: ReadOrder, ctx: &Context<Self>) {

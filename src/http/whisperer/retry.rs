@@ -18,7 +18,7 @@ use super::{
     text::strip,
 };
 use crate::{
-    actors::{orders::NotMade, router::Order},
+    actors::{router::Order, subscription::NotMade},
     domain::{
         attempt::{Attempt, Outcome},
         delivery::State,

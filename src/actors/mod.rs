@@ -22,5 +22,7 @@ pub mod roster;
 pub mod router;
 pub mod slots;
 pub mod subscription;
+#[cfg(all(test, feature = "sqlite"))]
+mod tests;
 
 pub use mail::tell;

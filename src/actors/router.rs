@@ -45,8 +45,8 @@ pub struct Router {
     intake: Intake,
     /// A transaction is under way.
     busy: bool,
-    roster: Roster,
-    with: Colleagues,
+    pub(super) roster: Roster,
+    pub(super) with: Colleagues,
 }
 
 impl Router {

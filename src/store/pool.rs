@@ -13,6 +13,7 @@ use super::{
     connection::{self, AnyConnection, DatabaseUrl},
     error::{StoreError, Trouble, trouble},
     keyring::Keyring,
+    transaction::is_stuck,
 };
 
 /// Connections that only read.
@@ -141,7 +142,7 @@ impl Inner {
                     reconnected = true;
                 }
                 Trouble::Lost => return Err(error.into()),
-                Trouble::Transient | Trouble::Lasting => {
+                Trouble::Transient | Trouble::Full | Trouble::Lasting => {
                     pool.give_back(connection);
                     return Err(log_if_unexpected(error));
                 }
@@ -173,7 +174,10 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn give_back(&self, connection: AnyConnection) {
+    fn give_back(&self, mut connection: AnyConnection) {
+        if is_stuck(&mut connection) {
+            return;
+        }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 

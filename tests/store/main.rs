@@ -4,6 +4,7 @@
 mod support;
 
 mod accepting;
+mod full_disk;
 mod holding;
 mod keys;
 mod listing;

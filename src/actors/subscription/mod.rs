@@ -11,7 +11,7 @@ mod work;
 
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Context, SpawnHandle};
+use actix::{Actor, Context, Recipient, SpawnHandle};
 use tokio::sync::oneshot;
 
 use self::orders::Orders;
@@ -22,7 +22,7 @@ pub use self::{
 };
 use super::{
     colleagues::Colleagues,
-    deliverer::{Deliverer, Sending},
+    deliverer::{self, Sending},
     slots::InUse,
 };
 use crate::{
@@ -53,8 +53,8 @@ pub struct SubscriptionActor {
     /// Attempts that a person ordered.
     orders: Orders,
     in_use: InUse,
-    deliverer: Addr<Deliverer>,
-    with: Colleagues,
+    deliverer: Recipient<deliverer::Attempt>,
+    pub(in crate::actors) with: Colleagues,
 }
 
 impl SubscriptionActor {
@@ -62,7 +62,7 @@ impl SubscriptionActor {
     pub(in crate::actors) fn new(
         subscription: Arc<Subscription>,
         last_minted: DeliveryId,
-        deliverer: Addr<Deliverer>,
+        deliverer: Recipient<deliverer::Attempt>,
         with: Colleagues,
     ) -> Self {
         let shared = &with.shared;

@@ -13,7 +13,7 @@ use crate::{
         budget::Budget,
         colleagues::Shared,
         deliverer::{self, Report},
-        mail::tell,
+        mail::{hand, tell},
         recorder::RecordAttempt,
     },
     domain::{
@@ -79,7 +79,7 @@ impl SubscriptionActor {
             ctx.stop();
         }
         let report = Report::new(ctx.address(), &owed, self.now());
-        tell(&self.deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });
+        hand(&self.deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });
     }
 
     fn read(&self, order: ReadOrder, ctx: &Context<Self>) {

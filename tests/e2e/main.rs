@@ -6,6 +6,7 @@ mod support;
 mod load;
 mod scene;
 
+mod bulk_holds;
 mod contract;
 mod crash;
 #[cfg(feature = "mysql")]
@@ -16,6 +17,7 @@ mod hold;
 mod ingest;
 mod isolation;
 mod retry;
+mod secrets;
 mod shutdown;
 mod signatures;
 mod sink;

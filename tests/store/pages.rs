@@ -201,7 +201,7 @@ async fn those_who_are_owed_something_are_found_in_pages(database: Database) {
 }
 
 fn order(fresh: usize, due: usize) -> ReadOrder {
-    ReadOrder { known: HashSet::new(), fresh, due }
+    ReadOrder { known: HashSet::new(), fresh, due, ..ReadOrder::default() }
 }
 
 /// Lets the first attempt of each fail, with its retry due then.

@@ -177,7 +177,7 @@ pub(crate) fn key(name: &str, content: u8, expires_at: Timestamp) -> Idempotency
 
 /// Everything that is owed, nothing known.
 pub(crate) fn all() -> ReadOrder {
-    ReadOrder { known: std::collections::HashSet::new(), fresh: 10_000, due: 10_000 }
+    ReadOrder { known: std::collections::HashSet::new(), fresh: 10_000, due: 10_000, ..ReadOrder::default() }
 }
 
 pub(crate) fn answered(status: u16) -> Outcome {

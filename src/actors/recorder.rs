@@ -142,7 +142,7 @@ async fn record(store: &Store, records: Arc<[Record]>, now: Timestamp) -> Result
     match store.run(Lane::Write, move |connection| record_attempts(connection, &together, now)).await {
         Ok(()) => return Ok(vec![Written::Durable; records.len()]),
         Err(error @ StoreError::Unavailable(_)) => return Err(error),
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => {}
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {}
     }
     let mut written = Vec::with_capacity(records.len());
     for record in records.iter() {

@@ -21,6 +21,7 @@ use crate::{
         janitor::Janitor,
         roster::Bench,
         router::{Drain, Router},
+        slots::Slots,
     },
     clock::Clock,
     config::ServeSettings,
@@ -173,6 +174,8 @@ async fn start_actors(
         store: store.clone(),
         clock: clock.clone(),
         budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
+        slots: Slots::new(settings.max_in_flight.get()),
+        breaker: settings.breaker(),
         window: settings.window.get(),
     };
     let minter = Minter::new(settings.node, last_stored);

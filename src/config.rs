@@ -8,7 +8,7 @@ use clap::{Args, builder::NonEmptyStringValueParser};
 use ipnet::IpNet;
 
 use crate::{
-    domain::{id::Node, secret::Secret},
+    domain::{breaker::BreakerSettings, id::Node, secret::Secret},
     store::DatabaseUrl,
 };
 
@@ -61,6 +61,22 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_WINDOW", default_value = "1000", value_name = "COUNT")]
     pub window: NonZeroUsize,
 
+    /// Attempts in flight at once, of all subscriptions together; at the bound each gets its fair share
+    #[arg(long, env = "POSTRIDER_MAX_IN_FLIGHT", default_value = "4096", value_name = "COUNT")]
+    pub max_in_flight: NonZeroUsize,
+
+    /// Deliveries in a row that fail until their endpoint is only probed; 0 for never
+    #[arg(long, env = "POSTRIDER_BREAKER_THRESHOLD", default_value = "10", value_name = "COUNT")]
+    pub breaker_threshold: u16,
+
+    /// Seconds until the first probe of an endpoint that fails; the wait doubles with each probe
+    #[arg(long, env = "POSTRIDER_BREAKER_WAIT", default_value = "2", value_parser = seconds, value_name = "SECONDS")]
+    pub breaker_wait: Duration,
+
+    /// The longest wait between probes, in seconds
+    #[arg(long, env = "POSTRIDER_BREAKER_LONGEST_WAIT", default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+    pub breaker_longest_wait: Duration,
+
     /// MiB of payload that all subscriptions together keep in memory
     #[arg(long, env = "POSTRIDER_PAYLOAD_BUDGET", default_value = "64", value_name = "MIB")]
     pub payload_budget_mib: NonZeroUsize,
@@ -76,6 +92,18 @@ pub struct ServeSettings {
     /// How long attempts in flight may take to finish after SIGTERM, in seconds
     #[arg(long, env = "POSTRIDER_DRAIN", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
     pub drain: Duration,
+}
+
+impl ServeSettings {
+    /// How breakers behave.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerSettings {
+        BreakerSettings {
+            threshold: self.breaker_threshold,
+            first_wait: self.breaker_wait,
+            longest_wait: self.breaker_longest_wait.max(self.breaker_wait),
+        }
+    }
 }
 
 fn secret_parser() -> impl clap::builder::TypedValueParser<Value = Secret> {

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::admission::Ticket;
+use super::{admission::Ticket, budget::Budget};
 use crate::{
     domain::{
         event::Event,
@@ -100,7 +100,13 @@ impl Intake {
 
     /// Takes a batch out, in the order of arrival; mints the ids and finds out what is owed to whom. `None` when nothing
     /// waits.
-    pub(super) fn next_batch(&mut self, table: &RoutingTable, minter: &mut Minter, now: Timestamp) -> Option<Batch> {
+    pub(super) fn next_batch(
+        &mut self,
+        table: &RoutingTable,
+        minter: &mut Minter,
+        budget: &Budget,
+        now: Timestamp,
+    ) -> Option<Batch> {
         let mut acceptances = Vec::new();
         let mut waiting = Vec::new();
         let mut bytes = 0;
@@ -113,14 +119,21 @@ impl Intake {
             let Some(next) = self.waiting.pop_front() else { break };
             bytes += more;
             waiting.push((next.events.len(), next.answer, next.ticket));
-            acceptances.extend(next.events.into_iter().map(|event| accept(event, table, minter, now)));
+            acceptances.extend(next.events.into_iter().map(|event| accept(event, table, minter, budget, now)));
         }
         (!waiting.is_empty()).then(|| Batch { acceptances: acceptances.into(), waiting })
     }
 }
 
-fn accept(submission: Submission, table: &RoutingTable, minter: &mut Minter, now: Timestamp) -> Acceptance {
+fn accept(
+    submission: Submission,
+    table: &RoutingTable,
+    minter: &mut Minter,
+    budget: &Budget,
+    now: Timestamp,
+) -> Acceptance {
     let Submission { event_type, payload, ordering_key, publisher, key } = submission;
+    let payload = budget.count(payload);
     let event = Event { id: minter.event(now), event_type, payload, ordering_key, accepted_at: now };
     let deliveries =
         table.matches(&event.event_type).iter().map(|subscription| (minter.delivery(now), subscription.id)).collect();

@@ -21,7 +21,6 @@ where
 }
 
 /// [`tell`] for one of whom only what he takes is known.
-#[expect(clippy::disallowed_methods, reason = "the loss is intended and the work is bounded by the caller")]
 pub(super) fn hand<M>(to: &Recipient<M>, message: M)
 where
     M: Message + Send + 'static,

@@ -17,10 +17,10 @@ pub mod deliverer;
 pub mod intake;
 pub mod janitor;
 mod mail;
-pub mod orders;
 pub mod recorder;
 pub mod roster;
 pub mod router;
+pub mod slots;
 pub mod subscription;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;

@@ -11,8 +11,7 @@ use super::{
     colleagues::Colleagues,
     deliverer::{Attempt, Deliverer},
     mail::tell,
-    orders::AttemptNow,
-    subscription::{LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor},
+    subscription::{AttemptNow, LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor},
 };
 use crate::{
     clock::Clock,

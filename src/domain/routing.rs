@@ -85,7 +85,7 @@ mod tests {
         headers::AdditionalHeaders,
         id::OwnerId,
         retry::RetryPolicy,
-        subscription::{Config, DEFAULT_MAX_IN_FLIGHT, Terms},
+        subscription::{Config, Flow, Terms},
         time::Timestamp,
     };
 
@@ -99,7 +99,7 @@ mod tests {
             callback: None,
             additional_headers: AdditionalHeaders::default(),
             config: Config::default(),
-            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            flow: Flow::default(),
         };
         Arc::new(Subscription {
             id: SubscriptionId::from_raw(id),

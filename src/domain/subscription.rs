@@ -10,6 +10,8 @@ use super::{
     headers::{AdditionalHeaders, latin_1},
     hold::Hold,
     id::{OwnerId, SubscriptionId},
+    ordering::Ordering,
+    queue::Rate,
     retry::RetryPolicy,
     secret::Secret,
     time::Timestamp,
@@ -42,8 +44,27 @@ pub struct Terms {
     pub additional_headers: AdditionalHeaders,
     /// Basic auth, time-out, and whatever else the owner keeps there.
     pub config: Config,
+    /// How deliveries flow. The contract knows nothing of it.
+    pub flow: Flow,
+}
+
+/// How deliveries flow: how many at once, how fast, in which order, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
     /// How many attempts may run at once, 1 to [`MAX_MAX_IN_FLIGHT`].
     pub max_in_flight: u16,
+    /// What may not overtake what.
+    pub ordering: Ordering,
+    /// How many attempts may start per second; `None` for as many as there are slots.
+    pub rate: Option<Rate>,
+    /// Older deliveries expire; whole seconds. `None` for as long as the retry policy lasts.
+    pub max_age: Option<Duration>,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self { max_in_flight: DEFAULT_MAX_IN_FLIGHT, ordering: Ordering::None, rate: None, max_age: None }
+    }
 }
 
 impl Terms {

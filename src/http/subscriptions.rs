@@ -25,6 +25,7 @@ use crate::{
         hold::{Hold, MAX_REASON_LENGTH},
         id::{DeliveryId, SubscriptionId},
         owner::Owner,
+        queue::Rate,
         retry::RetryPolicy,
         subscription::Subscription,
         time::Timestamp,
@@ -53,9 +54,24 @@ struct SubscriptionView<'a> {
     retry: &'a RetryPolicy,
     timeout_seconds: f64,
     max_in_flight: u16,
+    ordering: &'static str,
+    rate: Option<RateView>,
+    max_age_seconds: Option<u64>,
     created_at: String,
     modified_at: String,
     backlog: BacklogView,
+}
+
+#[derive(Serialize)]
+struct RateView {
+    per_second: u32,
+    burst: u32,
+}
+
+impl From<Rate> for RateView {
+    fn from(Rate { per_second, burst }: Rate) -> Self {
+        Self { per_second, burst }
+    }
 }
 
 #[derive(Serialize)]
@@ -99,7 +115,10 @@ impl<'a> SubscriptionView<'a> {
             is_signed: terms.signing_secret().is_some(),
             retry: &terms.retry,
             timeout_seconds: terms.config.timeout().as_secs_f64(),
-            max_in_flight: terms.max_in_flight,
+            max_in_flight: terms.flow.max_in_flight,
+            ordering: terms.flow.ordering.as_str(),
+            rate: terms.flow.rate.map(RateView::from),
+            max_age_seconds: terms.flow.max_age.map(|age| age.as_secs()),
             created_at: rfc3339(subscription.created_at),
             modified_at: rfc3339(subscription.modified_at),
             backlog: BacklogView::new(backlog, now),

@@ -11,9 +11,9 @@ use diesel::{
 };
 
 use super::{
-    AnyConnection, Queried,
+    AnyConnection, Queried, parking,
     schema::{deliveries, events, subscriptions},
-    values::{corrupt, count_from, due_from, state_number},
+    values::{PARKED, corrupt, count_from, due_from, state_number},
 };
 use crate::domain::{
     delivery::State,
@@ -65,6 +65,8 @@ pub fn read_page(
     if left_out.is_some() {
         next_due = left_out;
     }
+    page.keys = order.keys.then(|| parking::keys_found(connection, subscription, order.ordering)).transpose()?;
+    page.heads = parking::heads(connection, subscription, order)?;
     Ok(Page { more_fresh, next_due, ..page })
 }
 
@@ -94,7 +96,7 @@ impl<T> Ids<T> {
 }
 
 /// Enough rows to find `limit` unknown ones and one more.
-fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
+pub(super) fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
     i64::try_from(limit + order.known.len() + 1).unwrap_or(i64::MAX)
 }
 
@@ -140,6 +142,7 @@ fn next_due_after(
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
         .filter(dsl::state.eq(state_number(State::Pending)))
         .filter(dsl::due_at.gt(now.as_micros()))
+        .filter(dsl::due_at.lt(PARKED))
         .select(min(dsl::due_at))
         .first(connection)?;
     Ok(next.and_then(due_from))
@@ -164,7 +167,7 @@ macro_rules! owed_columns {
 }
 
 /// Those of `ids` that are still pending, in this order until their payloads together reach `max_bytes`.
-fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> Queried<HashMap<i64, Owed>> {
+pub(super) fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> Queried<HashMap<i64, Owed>> {
     let mut owed = HashMap::with_capacity(ids.len());
     let (mut bytes, mut heaviest) = (0, 1);
     let mut rest = ids;

@@ -12,6 +12,7 @@ pub mod deliveries;
 pub mod error;
 pub mod lists;
 pub mod owners;
+pub mod parking;
 mod pool;
 pub mod record;
 mod schema;

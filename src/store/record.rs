@@ -119,6 +119,8 @@ enum Effect {
     Postpone(Timestamp),
     /// The attempt counts, and nothing else changes.
     Keep,
+    /// No attempt was made, and none will be.
+    Expire,
     /// The attempt counts, and the delivery is in this state from now on, due at this time if it is owed.
     Move(State, Option<Timestamp>),
 }
@@ -131,6 +133,7 @@ impl Effect {
             Verdict::Dead => Self::Move(State::Dead, None),
             Verdict::Cancelled => Self::Move(State::Cancelled, None),
             Verdict::Kept => Self::Keep,
+            Verdict::Expired => Self::Expire,
             Verdict::Postponed(due_at) => Self::Postpone(due_at),
         }
     }
@@ -143,12 +146,14 @@ impl Effect {
                 &[State::Pending, State::Dead, State::Expired, State::Cancelled]
             }
             Self::Move(State::Cancelled, _) => &[State::Pending, State::Cancelled],
-            Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) => &[State::Pending],
+            Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) | Self::Expire => {
+                &[State::Pending]
+            }
         }
     }
 
     const fn counts(self) -> bool {
-        !matches!(self, Self::Postpone(_))
+        !matches!(self, Self::Postpone(_) | Self::Expire)
     }
 }
 
@@ -178,6 +183,10 @@ fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], 
     let due = |due_at| dsl::due_at.eq(due_column(due_at));
     match (change.effect, number) {
         (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection)?,
+        (Effect::Expire, _) => {
+            let expired = dsl::state.eq(state_number(State::Expired));
+            diesel::update(rows).set((expired, due(None), dsl::recorded_at.eq(now.as_micros()))).execute(connection)?
+        }
         (Effect::Keep, 1) => diesel::update(rows).set((attempted, first)).execute(connection)?,
         (Effect::Keep, _) => diesel::update(rows).set(attempted).execute(connection)?,
         (Effect::Move(state, due_at), 1) => {

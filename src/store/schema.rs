@@ -41,6 +41,10 @@ table! {
         held_by -> Nullable<Text>,
         created_at -> BigInt,
         modified_at -> BigInt,
+        ordering -> SmallInt,
+        rate_per_second -> Nullable<Integer>,
+        rate_burst -> Nullable<Integer>,
+        max_age_seconds -> Nullable<BigInt>,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Subscriptions: standing orders and their holds.
 
+use std::time::Duration;
+
 use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
     insert_into,
@@ -7,15 +9,20 @@ use diesel::{
 };
 
 use super::{
-    AnyConnection, Queried, connection::on_each, schema::subscriptions, transaction::in_transaction, values::corrupt,
+    AnyConnection, Queried,
+    connection::on_each,
+    schema::subscriptions,
+    transaction::in_transaction,
+    values::{corrupt, ordering_from, ordering_number},
 };
 use crate::domain::{
     event_type::EventType,
     hold::Hold,
     id::{OwnerId, SubscriptionId},
     owner::Scope,
+    queue::Rate,
     secret::Secret,
-    subscription::{Config, MAX_MAX_IN_FLIGHT, Subscription, Terms},
+    subscription::{Config, Flow, MAX_MAX_IN_FLIGHT, Subscription, Terms},
     time::Timestamp,
 };
 
@@ -51,9 +58,28 @@ struct Row {
     held_by: Option<String>,
     created_at: i64,
     modified_at: i64,
+    ordering: i16,
+    rate_per_second: Option<i32>,
+    rate_burst: Option<i32>,
+    max_age_seconds: Option<i64>,
 }
 
 impl Row {
+    fn flow(&self) -> Queried<Flow> {
+        let positive = |number: i32| u32::try_from(number).unwrap_or(1).max(1);
+        Ok(Flow {
+            max_in_flight: u16::try_from(self.max_in_flight).unwrap_or(1).clamp(1, MAX_MAX_IN_FLIGHT),
+            ordering: ordering_from(self.ordering)?,
+            rate: self.rate_per_second.map(|per_second| Rate {
+                per_second: positive(per_second),
+                burst: self.rate_burst.map_or(1, positive),
+            }),
+            max_age: self
+                .max_age_seconds
+                .map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or_default())),
+        })
+    }
+
     fn into_subscription(self) -> Queried<Subscription> {
         let unreadable = |column: &str, error: String| corrupt(format!("subscription {}, {column}: {error}", self.id));
         let config = serde_json::from_str(&self.config).map_err(|error| unreadable("config", error.to_string()))?;
@@ -64,7 +90,7 @@ impl Row {
             additional_headers: serde_json::from_str(&self.additional_headers)
                 .map_err(|error| unreadable("additional_headers", error.to_string()))?,
             config: Config::new(config).map_err(|error| unreadable("config", error.to_string()))?,
-            max_in_flight: u16::try_from(self.max_in_flight).unwrap_or(1).clamp(1, MAX_MAX_IN_FLIGHT),
+            flow: self.flow()?,
             target_url: self.target_url,
             secret: self.secret_key.map(Secret::new),
             is_active: self.is_active,
@@ -101,6 +127,10 @@ struct TermsRow {
     additional_headers: String,
     config: String,
     max_in_flight: i32,
+    ordering: i16,
+    rate_per_second: Option<i32>,
+    rate_burst: Option<i32>,
+    max_age_seconds: Option<i64>,
 }
 
 impl TermsRow {
@@ -116,7 +146,11 @@ impl TermsRow {
             callback: terms.callback.clone(),
             additional_headers: json(serde_json::to_string(&terms.additional_headers))?,
             config: json(serde_json::to_string(terms.config.raw()))?,
-            max_in_flight: i32::from(terms.max_in_flight),
+            max_in_flight: i32::from(terms.flow.max_in_flight),
+            ordering: ordering_number(terms.flow.ordering),
+            rate_per_second: terms.flow.rate.map(|rate| i32::try_from(rate.per_second).unwrap_or(i32::MAX)),
+            rate_burst: terms.flow.rate.map(|rate| i32::try_from(rate.burst).unwrap_or(i32::MAX)),
+            max_age_seconds: terms.flow.max_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX)),
         })
     }
 }

@@ -6,6 +6,7 @@ mod support;
 mod load;
 mod scene;
 
+mod contract;
 mod crash;
 #[cfg(feature = "mysql")]
 mod database_away;

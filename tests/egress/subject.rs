@@ -12,7 +12,7 @@ use postrider::{
         id::{DeliveryId, EventId},
         retry::RetryPolicy,
         secret::Secret,
-        subscription::{Config, Terms},
+        subscription::{Config, Flow, Terms},
     },
     egress::{Client, Guard, Names, Reply, Request, Template},
 };
@@ -32,7 +32,7 @@ pub(crate) fn terms(url: &str) -> Terms {
         callback: None,
         additional_headers: AdditionalHeaders::default(),
         config: Config::default(),
-        max_in_flight: 1,
+        flow: Flow::default(),
     }
 }
 

@@ -7,6 +7,7 @@ mod accepting;
 mod full_disk;
 mod keys;
 mod listing;
+mod lists;
 mod owners;
 mod pages;
 mod plans;

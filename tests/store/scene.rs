@@ -16,7 +16,7 @@ use postrider::{
         owner::{Role, Scope, Standing},
         queue::{Page, ReadOrder},
         retry::RetryPolicy,
-        subscription::{Config, DEFAULT_MAX_IN_FLIGHT, Terms},
+        subscription::{Config, Flow, Terms},
         time::Timestamp,
     },
     store::{
@@ -166,7 +166,7 @@ pub(crate) fn terms(name: &str) -> Terms {
         callback: None,
         additional_headers: postrider::domain::headers::AdditionalHeaders::default(),
         config: Config::default(),
-        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+        flow: Flow::default(),
     }
 }
 

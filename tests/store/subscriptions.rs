@@ -1,6 +1,6 @@
 //! Subscriptions: what an owner writes comes back as it was, and two changes never undo each other.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use postrider::{
     domain::{
@@ -8,10 +8,12 @@ use postrider::{
         headers::AdditionalHeaders,
         hold::{Hold, MAX_REASON_LENGTH},
         id::SubscriptionId,
+        ordering::Ordering,
         owner::Scope,
+        queue::Rate,
         retry::RetryPolicy,
         secret::Secret,
-        subscription::{Config, MAX_MAX_IN_FLIGHT, Subscription, Terms},
+        subscription::{Config, Flow, MAX_MAX_IN_FLIGHT, Subscription, Terms},
     },
     store::subscriptions::{Change, change_terms, create, get, page, set_hold},
 };
@@ -49,7 +51,12 @@ async fn terms_come_back_as_they_were(database: Database) {
         callback: Some("paket.güncelle".to_owned()),
         additional_headers: AdditionalHeaders::new(headers).expect("valid headers"),
         config: Config::new(config.as_object().expect("an object").clone()).expect("a valid config"),
-        max_in_flight: MAX_MAX_IN_FLIGHT,
+        flow: Flow {
+            max_in_flight: MAX_MAX_IN_FLIGHT,
+            ordering: Ordering::Key,
+            rate: Some(Rate { per_second: 50, burst: 7 }),
+            max_age: Some(Duration::from_secs(3_600)),
+        },
     };
     for terms in [rich, terms("plain")] {
         let made = made(&scene, &terms).await;
@@ -102,14 +109,17 @@ async fn only_the_owner_sees_and_changes_it(database: Database) {
 
 async fn the_newest_version_wins_and_no_change_is_lost(database: Database) {
     let scene = Arc::new(Scene::of(&database).await);
-    let slow = Terms { max_in_flight: 1, ..terms("one") };
+    let slow = Terms { flow: Flow { max_in_flight: 1, ..Flow::default() }, ..terms("one") };
     let id = made(&scene, &slow).await.id;
     let mut writers = Vec::new();
     for _ in 0..8 {
         let scene = Arc::clone(&scene);
         writers.push(tokio::spawn(async move {
             for _ in 0..5 {
-                let edit = |terms: &Terms| Terms { max_in_flight: terms.max_in_flight + 1, ..terms.clone() };
+                let edit = |terms: &Terms| {
+                    let flow = Flow { max_in_flight: terms.flow.max_in_flight + 1, ..terms.flow };
+                    Terms { flow, ..terms.clone() }
+                };
                 let change = scene.write(move |c| change_terms(c, Scope::All, id, &edit, at(9))).await;
                 assert!(matches!(change, Change::Made(_)), "{change:?}");
             }
@@ -119,7 +129,7 @@ async fn the_newest_version_wins_and_no_change_is_lost(database: Database) {
         writer.await.expect("no panic");
     }
     let found = scene.read(move |c| get(c, Scope::All, id)).await.expect("it is there");
-    assert_eq!((found.terms.max_in_flight, found.version, found.modified_at), (41, 41, at(9)));
+    assert_eq!((found.terms.flow.max_in_flight, found.version, found.modified_at), (41, 41, at(9)));
 }
 
 async fn a_hold_comes_back_as_it_was_and_is_lifted(database: Database) {

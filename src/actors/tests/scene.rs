@@ -21,9 +21,11 @@ use crate::{
         mail::tell,
         roster::Bench,
         router::{AcceptEvents, Changed, Router},
+        slots::Slots,
     },
     clock::Clock,
     domain::{
+        breaker::BreakerSettings,
         delivery::State,
         event_type::EventType,
         headers::AdditionalHeaders,
@@ -32,7 +34,7 @@ use crate::{
         owner::Scope,
         retry::RetryPolicy,
         routing::RoutingTable,
-        subscription::{Config, DEFAULT_MAX_IN_FLIGHT, Terms},
+        subscription::{Config, Flow, Terms},
         time::Timestamp,
     },
     store::{
@@ -193,7 +195,14 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize)
         let (endpoint, clock) = (endpoint.clone(), clock.clone());
         Bench::with(arbiter, move |arbiter| endpoint.start_deliverer(arbiter, &clock))
     };
-    let shared = Shared { store: store.clone(), clock: clock.clone(), budget: Budget::new(1 << 26), window };
+    let shared = Shared {
+        store: store.clone(),
+        clock: clock.clone(),
+        budget: Budget::new(1 << 26),
+        slots: Slots::new(10_000),
+        breaker: BreakerSettings::default(),
+        window,
+    };
     Router::start(table, Minter::new(Node::default(), last), last, vec![bench], shared)
 }
 
@@ -211,6 +220,6 @@ fn terms(name: &str, retry: RetryPolicy) -> Terms {
         callback: None,
         additional_headers: AdditionalHeaders::default(),
         config: Config::default(),
-        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+        flow: Flow::default(),
     }
 }

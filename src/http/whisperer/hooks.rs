@@ -1,6 +1,6 @@
 //! `/whisperer/hooks/`: hooks, which are subscriptions (contract, sections 3 to 6).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 
@@ -25,6 +25,10 @@ use crate::{
         subscriptions::{self, Change},
     },
 };
+
+/// How long to wait for a name's addresses. One that takes longer passes, like one that has none: it is checked again at
+/// every attempt.
+const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The columns of the reference's table.
 const COLUMNS: [Column<Key>; 12] = [
@@ -119,7 +123,8 @@ async fn read(asked: &Asked<'_>, request: &HttpRequest, payload: Payload, purpos
 /// Where the egress guard would refuse to go is refused when it is written, so that somebody notices.
 async fn check_address(asked: &Asked<'_>, reading: &mut Reading) {
     let Some(Ok(endpoint)) = reading.target_url().map(Endpoint::parse) else { return };
-    if let Err(refusal) = asked.state.guard.check(&endpoint).await {
+    let checked = tokio::time::timeout(NAME_TIMEOUT, asked.state.guard.check(&endpoint)).await;
+    if let Ok(Err(refusal)) = checked {
         reading.refuse_target_url(refusal.to_string());
     }
 }

@@ -21,7 +21,7 @@ pub use self::{
 };
 use super::{
     colleagues::Colleagues,
-    deliverer::{Attempt, Sending},
+    deliverer::{self, Sending},
     slots::InUse,
 };
 use crate::{
@@ -52,8 +52,8 @@ pub struct SubscriptionActor {
     /// Attempts that a person ordered.
     orders: Orders,
     in_use: InUse,
-    deliverer: Recipient<Attempt>,
-    pub(super) with: Colleagues,
+    deliverer: Recipient<deliverer::Attempt>,
+    pub(in crate::actors) with: Colleagues,
 }
 
 impl SubscriptionActor {
@@ -61,7 +61,7 @@ impl SubscriptionActor {
     pub(in crate::actors) fn new(
         subscription: Arc<Subscription>,
         last_minted: DeliveryId,
-        deliverer: Recipient<Attempt>,
+        deliverer: Recipient<deliverer::Attempt>,
         with: Colleagues,
     ) -> Self {
         let shared = &with.shared;

@@ -199,7 +199,7 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize)
         store: store.clone(),
         clock: clock.clone(),
         budget: Budget::new(1 << 26),
-        slots: Slots::new(10_000),
+        slots: Slots::new(1_000),
         breaker: BreakerSettings::default(),
         window,
     };

@@ -8,7 +8,7 @@ use postrider::store::{AnyConnection, Queried, connection::unmigrate};
 mod cut_off;
 
 use crate::{
-    scene::Scene,
+    scene::{Scene, no_keys},
     sql,
     support::database::{Database, on_both},
 };
@@ -44,7 +44,7 @@ async fn migrations_go_up_down_and_up_again(database: Database) {
 }
 
 async fn processes_that_start_together_migrate_once(database: Database) {
-    let stores: Vec<_> = (0..6).map(|_| postrider::store::Store::new(database.database_url())).collect();
+    let stores: Vec<_> = (0..6).map(|_| postrider::store::Store::new(database.database_url(), no_keys())).collect();
     let results = futures_util::future::join_all(stores.iter().map(postrider::store::Store::migrate)).await;
     let ran: Vec<String> = results.into_iter().flat_map(|result| result.expect("nobody fails")).collect();
     assert_eq!(ran.len(), folders("sqlite").len(), "{ran:?}");

@@ -6,6 +6,7 @@
 mod changes;
 mod messages;
 mod orders;
+mod ramp;
 mod work;
 
 use std::sync::Arc;
@@ -95,9 +96,9 @@ impl SubscriptionActor {
 }
 
 fn limits(subscription: &Subscription, window: usize) -> Limits {
-    let Flow { max_in_flight, ordering, rate, max_age } = subscription.terms.flow;
+    let Flow { max_in_flight, ordering, rate: _, max_age } = subscription.terms.flow;
     let slots = usize::from(max_in_flight).max(1);
-    Limits { slots, window: window.max(slots), rate, ordering, max_age }
+    Limits { slots, window: window.max(slots), rate: subscription.rate(), ordering, max_age }
 }
 
 fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
@@ -115,6 +116,7 @@ impl Actor for SubscriptionActor {
         if self.demand() == Demand::Ended {
             self.cancel();
         }
+        self.watch_ramp(ctx);
         self.advance(ctx);
     }
 }

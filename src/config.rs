@@ -2,14 +2,18 @@
 //!
 //! `postrider serve --help` is the reference; nothing else reads the environment.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
-use clap::{Args, builder::NonEmptyStringValueParser};
+use clap::{
+    Arg, Args, Command,
+    builder::{NonEmptyStringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
 use ipnet::IpNet;
 
 use crate::{
     domain::{breaker::BreakerSettings, id::Node, secret::Secret},
-    store::DatabaseUrl,
+    store::{BadKeys, DatabaseUrl, Keyring, Store},
 };
 
 /// Which database.
@@ -26,12 +30,39 @@ pub struct DatabaseSettings {
     pub database_url: DatabaseUrl,
 }
 
+/// The keys of secrets at rest.
+#[derive(Args, Clone, Debug)]
+pub struct KeySettings {
+    /// Keys that seal secrets in the database: ID:KEY,... where KEY is 32 bytes in base64 or hex; the first seals, all open
+    #[arg(long, env = "POSTRIDER_SECRET_KEY", hide_env_values = true, value_name = "KEYS", value_parser = KeyringParser)]
+    pub secret_key: Option<Keyring>,
+}
+
+/// A parser whose refusal does not repeat the text, as clap's own would.
+#[derive(Clone)]
+struct KeyringParser;
+
+impl TypedValueParser for KeyringParser {
+    type Value = Keyring;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Keyring, clap::Error> {
+        let keys = value.to_str().unwrap_or_default().parse();
+        keys.map_err(|error: BadKeys| {
+            command.clone().error(ErrorKind::ValueValidation, format!("POSTRIDER_SECRET_KEY: {error}"))
+        })
+    }
+}
+
 /// Everything that `postrider serve` can be told.
 #[derive(Args, Clone, Debug)]
 pub struct ServeSettings {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// The keys of secrets at rest.
+    #[command(flatten)]
+    pub keys: KeySettings,
 
     /// Address and port of the HTTP API
     #[arg(long, env = "POSTRIDER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
@@ -94,6 +125,12 @@ pub struct ServeSettings {
     pub drain: Duration,
 }
 
+/// The store that the settings ask for.
+#[must_use]
+pub fn store(database: &DatabaseSettings, keys: &KeySettings) -> Store {
+    Store::new(database.database_url.clone(), keys.secret_key.clone().unwrap_or_default())
+}
+
 impl ServeSettings {
     /// How breakers behave.
     #[must_use]
@@ -106,8 +143,7 @@ impl ServeSettings {
     }
 }
 
-fn secret_parser() -> impl clap::builder::TypedValueParser<Value = Secret> {
-    use clap::builder::TypedValueParser;
+fn secret_parser() -> impl TypedValueParser<Value = Secret> {
     NonEmptyStringValueParser::new().map(Secret::new)
 }
 

@@ -136,7 +136,7 @@ fn accept(
     let payload = budget.count(payload);
     let event = Event { id: minter.event(now), event_type, payload, ordering_key, accepted_at: now };
     let deliveries =
-        table.matches(&event.event_type).iter().map(|subscription| (minter.delivery(now), subscription.id)).collect();
+        table.matches(&event.event_type, now).map(|subscription| (minter.delivery(now), subscription.id)).collect();
     Acceptance { event: Arc::new(event), publisher, deliveries, key }
 }
 
@@ -152,7 +152,7 @@ pub(super) async fn store_batch(store: &Store, batch: Arc<[Acceptance]>, now: Ti
     match store_together(store, Arc::clone(&batch), now).await {
         Ok(accepted) => return Ok(accepted.into_iter().map(Ok).collect()),
         Err(error @ StoreError::Unavailable(_)) => return Err(error),
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => {}
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {}
     }
     let mut stored = Vec::with_capacity(batch.len());
     for acceptance in batch.iter() {
@@ -192,7 +192,9 @@ pub(super) fn receipt(acceptance: &Acceptance, stored: &Result<Accepted, StoreEr
         Ok(Accepted::Repeated { event, deliveries }) => Receipt::Accepted { event: *event, deliveries: *deliveries },
         Ok(Accepted::KeyReused) => Receipt::KeyReused,
         Err(StoreError::Unavailable(_)) => Receipt::Unavailable,
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => Receipt::Refused,
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {
+            Receipt::Refused
+        }
     }
 }
 

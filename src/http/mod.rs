@@ -7,10 +7,14 @@
 pub mod auth;
 mod batch;
 mod body;
+mod bulk_holds;
 mod deliveries;
 mod events;
+mod holds;
+mod live;
 mod ops;
 mod problem;
+mod secrets;
 mod submission;
 mod subscriptions;
 mod time;
@@ -74,8 +78,11 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
         .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
         .service(resource("/api/v1/subscriptions/{id}", "GET", [get().to(subscriptions::show)]))
-        .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(subscriptions::pause)]))
-        .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(subscriptions::resume)]))
+        .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(holds::pause)]))
+        .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(holds::resume)]))
+        .service(resource("/api/v1/subscriptions/{id}/rotate-secret", "POST", [post().to(secrets::rotate)]))
+        .service(resource("/api/v1/holds", "POST", [post().to(bulk_holds::hold)]))
+        .service(resource("/api/v1/holds/release", "POST", [post().to(bulk_holds::release)]))
         .service(resource("/api/v1/deliveries", "GET", [get().to(deliveries::list)]))
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
         .configure(whisperer::configure)

@@ -7,21 +7,27 @@
 
 pub mod accept;
 pub mod backlog;
+#[cfg(feature = "mysql")]
+mod completing;
 pub mod connection;
 pub mod deliveries;
 pub mod error;
+mod keyring;
 pub mod lists;
 pub mod owners;
 pub mod parking;
 mod pool;
 pub mod record;
+pub mod reseal;
 mod schema;
+mod sealed;
 pub mod subscriptions;
 mod transaction;
 mod values;
 
 pub use connection::{AnyConnection, DatabaseUrl};
 pub use error::StoreError;
+pub use keyring::{BadKeys, Keyring};
 pub use pool::{Lane, Store};
 
 /// What every function of the store gives back; `Store::run` looks at the error before its caller does.

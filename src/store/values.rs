@@ -6,6 +6,7 @@ use super::Queried;
 use crate::domain::{
     attempt::FailureClass,
     delivery::State,
+    hold::HoldMode,
     ordering::{KeyHash, Ordering},
     owner::Role,
     time::Timestamp,
@@ -40,6 +41,17 @@ pub(super) const fn role_number(role: Role) -> i16 {
 
 pub(super) fn role_from(number: i16) -> Queried<Role> {
     find([Role::Subscriber, Role::Publisher, Role::Admin], number, role_number, "role of an owner")
+}
+
+pub(super) const fn hold_mode_number(mode: HoldMode) -> i16 {
+    match mode {
+        HoldMode::Keep => 0,
+        HoldMode::Drop => 1,
+    }
+}
+
+pub(super) fn hold_mode_from(number: i16) -> Queried<HoldMode> {
+    find(HoldMode::ALL, number, hold_mode_number, "mode of a hold")
 }
 
 pub(super) const fn ordering_number(ordering: Ordering) -> i16 {

@@ -5,6 +5,7 @@ mod support;
 
 mod accepting;
 mod full_disk;
+mod holding;
 mod keys;
 mod listing;
 mod lists;
@@ -14,6 +15,7 @@ mod plans;
 mod recording;
 mod scene;
 mod schema;
+mod sealing;
 mod sql;
 mod subscriptions;
 mod trouble;

@@ -6,6 +6,8 @@
 mod changes;
 mod messages;
 mod orders;
+mod ramp;
+mod status;
 mod work;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub use self::{
     changes::{Quiesce, SetSubscription, Stop},
     messages::{Attempted, LookAgain, Offer, Recorded},
     orders::{Answer, AttemptNow, NotMade},
+    status::{GetStatus, Status},
 };
 use super::{
     colleagues::Colleagues,
@@ -95,9 +98,9 @@ impl SubscriptionActor {
 }
 
 fn limits(subscription: &Subscription, window: usize) -> Limits {
-    let Flow { max_in_flight, ordering, rate, max_age } = subscription.terms.flow;
+    let Flow { max_in_flight, ordering, rate: _, max_age } = subscription.terms.flow;
     let slots = usize::from(max_in_flight).max(1);
-    Limits { slots, window: window.max(slots), rate, ordering, max_age }
+    Limits { slots, window: window.max(slots), rate: subscription.rate(), ordering, max_age }
 }
 
 fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
@@ -115,6 +118,7 @@ impl Actor for SubscriptionActor {
         if self.demand() == Demand::Ended {
             self.cancel();
         }
+        self.watch_ramp(ctx);
         self.advance(ctx);
     }
 }

@@ -24,7 +24,7 @@ use postrider::{
 use serde_json::Value;
 
 use crate::{
-    scene::{NOW, Scene, at, key, record},
+    scene::{NOW, Scene, all, at, key, record},
     sql,
     support::database::{Database, on_both},
 };
@@ -72,7 +72,7 @@ async fn a_page_is_chosen_by_the_index_alone(database: Database) {
     let (scene, subscriptions) = crowd(&database).await;
     for subscription in [subscriptions[0], subscriptions[7]] {
         let known = (0..50).map(DeliveryId::from_raw).collect();
-        let order = ReadOrder { known, fresh: 100, due: 100, ..ReadOrder::default() };
+        let order = ReadOrder { known, fresh: 100, due: 100, ..all() };
         let page = move |c: &mut _| read_page(c, subscription, &order, at(60), usize::MAX).map(drop);
         let overheard = scene.read(move |c| overhear(c, &page)).await;
         for statement in &overheard[..3] {
@@ -84,7 +84,7 @@ async fn a_page_is_chosen_by_the_index_alone(database: Database) {
 
 async fn payloads_are_found_by_their_keys(database: Database) {
     let (scene, subscriptions) = crowd(&database).await;
-    let order = ReadOrder { known: std::collections::HashSet::new(), fresh: 100, due: 100, ..ReadOrder::default() };
+    let order = ReadOrder { known: std::collections::HashSet::new(), fresh: 100, due: 100, ..all() };
     let subscription = subscriptions[0];
     let page = move |c: &mut _| read_page(c, subscription, &order, at(600), usize::MAX).map(drop);
     let overheard = scene.read(move |c| overhear(c, &page)).await;

@@ -7,7 +7,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, problem::Problem, subscriptions::checked_limit, time::rfc3339};
+use super::{State, auth::Caller, live::waits_for, problem::Problem, subscriptions::checked_limit, time::rfc3339};
 use crate::{
     domain::{
         attempt::{Attempt, Outcome},
@@ -177,6 +177,7 @@ pub(super) async fn show(
         found.ok_or_else(|| Problem::not_found("There is no delivery with this id, or it is not yours."))?;
     let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
     let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
+    view["waits_for"] = waits_for(&state, &listed).await?;
     if let Value::Object(members) = &mut view {
         members.insert("attempt_log".to_owned(), json!(attempts));
     }

@@ -11,6 +11,7 @@ mod bulk_holds;
 mod deliveries;
 mod events;
 mod holds;
+mod live;
 mod ops;
 mod problem;
 mod secrets;

@@ -58,7 +58,7 @@ fn a_migration_that_was_cut_off_is_completed() {
 fn tables_of_somebody_else_are_not_taken_over() {
     let database = database_after("CREATE TABLE events (theirs INT);");
     run(async {
-        let store = postrider::store::Store::new(database.database_url(), crate::scene::no_keys());
+        let store = postrider::store::Store::new(database.database_url(), postrider::store::Keyring::default());
         for _ in 0..2 {
             match store.migrate().await {
                 Err(StoreError::Corrupt(text)) => assert!(text.contains("events"), "{text}"),

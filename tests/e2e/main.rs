@@ -9,6 +9,7 @@ mod support;
 mod load;
 mod scene;
 
+mod bulk_holds;
 mod contract;
 mod crash;
 #[cfg(feature = "mysql")]
@@ -19,6 +20,7 @@ mod hold;
 mod ingest;
 mod isolation;
 mod retry;
+mod secrets;
 mod shutdown;
 mod signatures;
 mod sink;

@@ -19,6 +19,7 @@ use crate::{
         budget::Budget,
         colleagues::Shared,
         janitor::Janitor,
+        replayer::Replayer,
         roster::Bench,
         router::{Drain, Router},
     },
@@ -177,6 +178,7 @@ async fn start_actors(
     };
     let minter = Minter::new(settings.node, last_stored);
     let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
+    Replayer::new(store.clone(), clock.clone(), router.clone()).start();
     Janitor::new(store.clone(), clock.clone()).start();
     Ok((router, arbiters))
 }

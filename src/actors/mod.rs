@@ -19,8 +19,10 @@ pub mod janitor;
 mod mail;
 pub mod orders;
 pub mod recorder;
+pub mod replayer;
 pub mod roster;
 pub mod router;
 pub mod subscription;
+pub mod withdrawal;
 
 pub use mail::tell;

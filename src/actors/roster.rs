@@ -13,6 +13,7 @@ use super::{
     mail::tell,
     orders::AttemptNow,
     subscription::{LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor},
+    withdrawal::Withdraw,
 };
 use crate::{
     clock::Clock,
@@ -124,6 +125,15 @@ impl Roster {
         let running = self.find_or_start(to, last, with)?;
         running.offers += 1;
         Some(running.addr.send(order))
+    }
+
+    /// Calls deliveries off; `None` when nobody runs who could have them.
+    pub(super) fn withdraw(
+        &self,
+        id: SubscriptionId,
+        withdraw: Withdraw,
+    ) -> Option<Request<SubscriptionActor, Withdraw>> {
+        Some(self.running.get(&id)?.addr.send(withdraw))
     }
 
     /// Lets an idle actor go, unless something is on the way to it.

@@ -46,7 +46,7 @@ pub struct Router {
     intake: Intake,
     /// A transaction is under way.
     busy: bool,
-    roster: Roster,
+    pub(super) roster: Roster,
     with: Colleagues,
 }
 
@@ -240,6 +240,21 @@ impl Handler<Changed> for Router {
                 changing.await.unwrap_or_default();
             }
         })
+    }
+}
+
+/// The store holds something for a subscription that nobody told it of.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct OwedAgain(pub SubscriptionId);
+
+impl Handler<OwedAgain> for Router {
+    type Result = ();
+
+    fn handle(&mut self, OwedAgain(id): OwedAgain, _: &mut Self::Context) {
+        if self.has_work(id) || self.roster.runs(id) {
+            self.wake(id);
+        }
     }
 }
 

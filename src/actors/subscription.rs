@@ -16,6 +16,7 @@ use super::{
     orders::Orders,
     recorder::RecordAttempt,
     router::{Changed, MayStop},
+    withdrawal::Withdrawals,
 };
 use crate::{
     domain::{
@@ -65,6 +66,8 @@ pub struct SubscriptionActor {
     quiet: Vec<oneshot::Sender<()>>,
     /// Attempts that a person ordered.
     pub(super) orders: Orders,
+    /// Deliveries that are called off and still under way.
+    pub(super) withdrawals: Withdrawals,
     share: Share,
     deliverer: Addr<Deliverer>,
     pub(super) with: Colleagues,
@@ -89,6 +92,7 @@ impl SubscriptionActor {
             idle_since: None,
             quiet: Vec::new(),
             orders: Orders::default(),
+            withdrawals: Withdrawals::default(),
             share: shared.budget.share(),
             deliverer,
             with,
@@ -166,6 +170,11 @@ impl SubscriptionActor {
 
     fn demand(&self) -> Demand {
         if self.subscription.terms.is_active { Demand::Standing } else { Demand::Ended }
+    }
+
+    /// The same for one delivery, which may have been called off on its own.
+    fn demand_for(&self, delivery: DeliveryId) -> Demand {
+        if self.withdrawals.include(delivery) { Demand::Ended } else { self.demand() }
     }
 
     /// Calls off what is owed after the subscription ended.
@@ -300,7 +309,7 @@ impl Handler<Attempted> for SubscriptionActor {
             judge_by_hand(&attempt.outcome)
         } else {
             let retry = &self.subscription.terms.retry;
-            judge(&attempt, retry, self.demand(), owed.first_recorded_at, rand::random())
+            judge(&attempt, retry, self.demand_for(delivery), owed.course, rand::random())
         };
         tell(&self.with.recorder, RecordAttempt { record: Record { attempt, verdict }, from: ctx.address() });
         if is_gone && self.demand() == Demand::Standing {
@@ -322,6 +331,7 @@ impl Handler<Recorded> for SubscriptionActor {
         for (delivery, next) in recorded {
             self.queue.recorded(delivery, next);
             self.orders.recorded(delivery);
+            self.withdrawals.over(delivery);
         }
         self.advance(ctx);
     }

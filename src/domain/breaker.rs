@@ -35,8 +35,15 @@ pub struct Breaker {
 #[derive(Debug)]
 enum State {
     /// The deliveries that failed since the last success, at most the threshold.
-    Closed { failed: Vec<DeliveryId> },
-    Open { since: Timestamp, probe_at: Timestamp, wait: Duration, probe: Option<DeliveryId> },
+    Closed {
+        failed: Vec<DeliveryId>,
+    },
+    Open {
+        since: Timestamp,
+        probe_at: Timestamp,
+        wait: Duration,
+        probe: Option<DeliveryId>,
+    },
 }
 
 /// What an attempt says about the endpoint.
@@ -159,11 +166,8 @@ fn spread(wait: Duration, draw: u64) -> Duration {
 mod tests {
     use super::*;
 
-    const SETTINGS: BreakerSettings = BreakerSettings {
-        threshold: 3,
-        first_wait: Duration::from_secs(2),
-        longest_wait: Duration::from_secs(7),
-    };
+    const SETTINGS: BreakerSettings =
+        BreakerSettings { threshold: 3, first_wait: Duration::from_secs(2), longest_wait: Duration::from_secs(7) };
 
     fn id(number: i64) -> DeliveryId {
         DeliveryId::from_raw(number)

@@ -9,6 +9,8 @@ use actix_web::{
     web::{PathConfig, QueryConfig},
 };
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use super::problem::Problem;
 
@@ -41,4 +43,15 @@ pub(super) fn query_config() -> QueryConfig {
 /// A path whose id is none names nothing.
 pub(super) fn path_config() -> PathConfig {
     PathConfig::default().error_handler(|_, _| Problem::not_found("There is nothing with this id.").into())
+}
+
+/// Reads a body of JSON.
+///
+/// # Errors
+/// 400 for what is no JSON, 422 for JSON that says something else than the path takes.
+pub(super) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => Problem::invalid(format!("The body is not valid: {error}.")),
+        Category::Io | Category::Syntax | Category::Eof => Problem::malformed(format!("The body is no JSON: {error}.")),
+    })
 }

@@ -11,6 +11,7 @@ mod deliveries;
 mod events;
 mod ops;
 mod problem;
+mod replays;
 mod submission;
 mod subscriptions;
 mod time;
@@ -78,6 +79,11 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(subscriptions::resume)]))
         .service(resource("/api/v1/deliveries", "GET", [get().to(deliveries::list)]))
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
+        .service(resource("/api/v1/deliveries/{id}/redeliver", "POST", [post().to(deliveries::redeliver)]))
+        .service(resource("/api/v1/deliveries/{id}/cancel", "POST", [post().to(deliveries::cancel)]))
+        .service(resource("/api/v1/replays", "GET, POST", [get().to(replays::list), post().to(replays::order)]))
+        .service(resource("/api/v1/replays/{id}", "GET", [get().to(replays::show)]))
+        .service(resource("/api/v1/replays/{id}/cancel", "POST", [post().to(replays::cancel)]))
         .configure(whisperer::configure)
         .default_service(web::to(not_found));
 }

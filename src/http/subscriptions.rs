@@ -193,7 +193,7 @@ async fn answer(state: &State, subscription: &Subscription) -> Result<HttpRespon
     Ok(HttpResponse::Ok().json(SubscriptionView::new(subscription, &backlog, state.clock.now())))
 }
 
-fn no_such_subscription() -> Problem {
+pub(super) fn no_such_subscription() -> Problem {
     Problem::not_found("There is no subscription with this id, or it is not yours.")
 }
 

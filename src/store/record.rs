@@ -117,8 +117,10 @@ struct Change {
 enum Effect {
     /// The attempt does not count; only the due time moves.
     Postpone(Timestamp),
-    /// The attempt counts, and nothing else changes.
+    /// The attempt counts, though not for the retry policy, and nothing else changes.
     Keep,
+    /// The same for a delivery that was settled meanwhile.
+    CountOnly,
     /// The attempt counts, and the delivery is in this state from now on, due at this time if it is owed.
     Move(State, Option<Timestamp>),
 }
@@ -142,6 +144,7 @@ impl Effect {
             Self::Move(State::Delivered, _) | Self::Keep => {
                 &[State::Pending, State::Dead, State::Expired, State::Cancelled]
             }
+            Self::CountOnly => &[State::Dead, State::Expired, State::Cancelled],
             Self::Move(State::Cancelled, _) => &[State::Pending, State::Cancelled],
             Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) => &[State::Pending],
         }
@@ -166,30 +169,44 @@ fn changes(records: &[Record]) -> Vec<(Change, Vec<i64>)> {
 }
 
 fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<()> {
+    let moved = apply(connection, change.number, change.effect, ids, now)?;
+    match change.effect {
+        // Settled while the attempt was in flight. It was made, so its number must not be given to another.
+        Effect::Move(State::Pending | State::Dead, _) if moved < ids.len() => {
+            apply(connection, change.number, Effect::CountOnly, ids, now).map(drop)
+        }
+        Effect::Move(..) | Effect::Keep | Effect::CountOnly | Effect::Postpone(_) => Ok(()),
+    }
+}
+
+/// Gives how many deliveries changed.
+fn apply(connection: &mut AnyConnection, number: u16, effect: Effect, ids: &[i64], now: Timestamp) -> Queried<usize> {
     use deliveries::dsl;
-    let number = i32::from(change.number);
-    let may_move = change.effect.takes_effect_in().iter().map(|state| state_number(*state));
+    let number = i32::from(number);
+    let may_move = effect.takes_effect_in().iter().map(|state| state_number(*state));
     let rows = dsl::deliveries
         .filter(dsl::id.eq_any(ids).and(dsl::state.eq_any(may_move)))
         // Else the second run of an old batch would turn back what a newer attempt has moved.
         .filter(dsl::attempts.lt(number));
     let attempted = (dsl::recorded_at.eq(now.as_micros()), dsl::attempts.eq(number));
     let first = dsl::first_recorded_at.eq((number == 1).then(|| now.as_micros()));
+    let uncounted = dsl::uncounted_attempts.eq(dsl::uncounted_attempts + 1);
     let due = |due_at| dsl::due_at.eq(due_column(due_at));
-    match (change.effect, number) {
-        (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection)?,
-        (Effect::Keep, 1) => diesel::update(rows).set((attempted, first)).execute(connection)?,
-        (Effect::Keep, _) => diesel::update(rows).set(attempted).execute(connection)?,
+    match (effect, number) {
+        (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection),
+        (Effect::Keep | Effect::CountOnly, 1) => {
+            diesel::update(rows).set((attempted, uncounted, first)).execute(connection)
+        }
+        (Effect::Keep | Effect::CountOnly, _) => diesel::update(rows).set((attempted, uncounted)).execute(connection),
         (Effect::Move(state, due_at), 1) => {
             let state = dsl::state.eq(state_number(state));
-            diesel::update(rows).set((attempted, first, state, due(due_at))).execute(connection)?
+            diesel::update(rows).set((attempted, first, state, due(due_at))).execute(connection)
         }
         (Effect::Move(state, due_at), _) => {
             let state = dsl::state.eq(state_number(state));
-            diesel::update(rows).set((attempted, state, due(due_at))).execute(connection)?
+            diesel::update(rows).set((attempted, state, due(due_at))).execute(connection)
         }
-    };
-    Ok(())
+    }
 }
 
 /// Cancels what `subscription` is owed, up to and including `last`, at most `limit` deliveries; gives how many it found, of
@@ -226,4 +243,17 @@ pub fn cancel_owed(
             .execute(connection)?;
         Ok(ids.len())
     })
+}
+
+/// Cancels a delivery that is pending; gives whether it was. One statement, and the same when it is run again.
+///
+/// # Errors
+/// None of its own.
+pub fn cancel_one(connection: &mut AnyConnection, delivery: DeliveryId, now: Timestamp) -> Queried<bool> {
+    use deliveries::dsl;
+    let pending = dsl::deliveries.find(delivery.as_raw()).filter(dsl::state.eq(state_number(State::Pending)));
+    let cancelled = diesel::update(pending)
+        .set((dsl::state.eq(state_number(State::Cancelled)), dsl::due_at.eq(0), dsl::recorded_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(cancelled > 0)
 }

@@ -38,6 +38,8 @@ struct Reading {
     forgotten: HashSet<DeliveryId>,
     missed: bool,
     next_due: Option<Timestamp>,
+    /// The page brings what must not be attempted any more.
+    discarded: bool,
 }
 
 impl Behind {
@@ -114,6 +116,23 @@ impl Behind {
     /// How many deliveries the page under way may bring.
     pub(super) fn room_for_page(&self) -> usize {
         self.reading.as_ref().map_or(0, |reading| reading.room)
+    }
+
+    /// The page under way, if there is one, is not to be used.
+    pub(super) fn discard_page(&mut self) {
+        if let Some(reading) = &mut self.reading {
+            reading.discarded = true;
+        }
+    }
+
+    /// Whether the page that came is not to be used. Then it is as if it had not been asked for, and another is.
+    pub(super) fn drop_discarded_page(&mut self) -> bool {
+        let discarded = self.reading.as_ref().is_some_and(|reading| reading.discarded);
+        if discarded {
+            self.reading = None;
+            self.distrust();
+        }
+        discarded
     }
 
     pub(super) fn read_failed(&mut self, retry_at: Timestamp) {

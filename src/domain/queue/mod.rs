@@ -20,6 +20,7 @@
 mod behind;
 #[cfg(test)]
 mod laws;
+mod withdraw;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -27,7 +28,13 @@ use std::{
 };
 
 use self::behind::{Admission, Behind};
-use super::{delivery::Next, event::Event, id::DeliveryId, time::Timestamp};
+pub use self::withdraw::Withdrawn;
+use super::{
+    delivery::{Course, Next},
+    event::Event,
+    id::DeliveryId,
+    time::Timestamp,
+};
 
 /// The largest page read at once, in deliveries.
 const PAGE: usize = 250;
@@ -48,8 +55,8 @@ pub struct Owed {
     pub id: DeliveryId,
     /// Attempts recorded so far.
     pub attempts: u16,
-    /// When the first of them was recorded.
-    pub first_recorded_at: Option<Timestamp>,
+    /// What the retry policy knows of them.
+    pub course: Course,
     /// What to deliver; shared with the other subscriptions of its type.
     pub event: Arc<Event>,
 }
@@ -242,6 +249,10 @@ impl Queue {
 
     /// The page asked for by [`Step::Read`].
     pub fn page_read(&mut self, page: Page) {
+        if self.behind.drop_discarded_page() {
+            self.take_late();
+            return;
+        }
         let forgotten = self.behind.page_read(&page);
         if self.gate != Gate::Open {
             self.behind = Behind::unknown();
@@ -404,11 +415,11 @@ mod tests {
             ordering_key: None,
             accepted_at: Timestamp::EPOCH,
         };
-        Owed { id: DeliveryId::from_raw(id), attempts: 0, first_recorded_at: None, event: Arc::new(event) }
+        Owed { id: DeliveryId::from_raw(id), attempts: 0, course: Course::default(), event: Arc::new(event) }
     }
 
     /// A queue that has read the store and found nothing.
-    fn caught_up() -> Queue {
+    pub(super) fn caught_up() -> Queue {
         let mut queue = Queue::new(LIMITS, Gate::Open);
         assert!(matches!(queue.next(NOW), Step::Read(_)));
         queue.page_read(Page::default());

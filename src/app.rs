@@ -179,7 +179,7 @@ async fn start_actors(
     let minter = Minter::new(settings.node, last_stored);
     let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
     Replayer::new(store.clone(), clock.clone(), router.clone()).start();
-    Janitor::new(store.clone(), clock.clone()).start();
+    Janitor::new(store.clone(), clock.clone(), router.clone(), settings.retention(), settings.sweep).start();
     Ok((router, arbiters))
 }
 

@@ -14,6 +14,7 @@ pub mod admission;
 pub mod budget;
 pub mod colleagues;
 pub mod deliverer;
+pub mod erasing;
 pub mod intake;
 pub mod janitor;
 mod mail;

@@ -33,9 +33,9 @@ pub enum NotMade {
     /// There is no such delivery of this subscription.
     #[error("there is no such delivery")]
     NotFound,
-    /// The payload was erased: there is nothing left to send.
+    /// The payload was erased, or the delivery is about to be.
     #[error("the payload was erased")]
-    PayloadErased,
+    Erased,
     /// The database is away, or nothing could be sent for a reason of ours: try again later.
     #[error("the attempt could not be made: {0}")]
     Unavailable(String),
@@ -128,7 +128,7 @@ impl Handler<ClaimRead> for SubscriptionActor {
                 self.queue.claim_started(owed.clone());
                 self.attempt(owed, ctx);
             }
-            Ok(Wanted::PayloadErased) => self.refuse(delivery, NotMade::PayloadErased),
+            Ok(Wanted::Erased) => self.refuse(delivery, NotMade::Erased),
             Ok(Wanted::NotFound) => self.refuse(delivery, NotMade::NotFound),
             Err(error) => self.refuse(delivery, NotMade::Unavailable(error.to_string())),
         }

@@ -65,6 +65,45 @@ impl Retention {
     }
 }
 
+/// Sweeps after which a walk that has come to its end begins again.
+const SWEEPS_PER_WALK: u16 = 60;
+
+/// How far a walk over rows in the order of their ids has come. Most sweeps look only at what has become old since the last
+/// one; from time to time a walk begins again, because what could not go when it was passed may go since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk<Id> {
+    start: Id,
+    after: Id,
+    sweeps: u16,
+}
+
+impl<Id: Copy> Walk<Id> {
+    /// A walk over everything after `start`.
+    #[must_use]
+    pub const fn new(start: Id) -> Self {
+        Self { start, after: start, sweeps: 0 }
+    }
+
+    /// The last row that was looked at.
+    #[must_use]
+    pub const fn after(&self) -> Id {
+        self.after
+    }
+
+    /// Everything up to `last` was looked at; `None`: there was nothing left to look at. Gives whether this sweep goes on.
+    pub fn looked_up_to(&mut self, last: Option<Id>) -> bool {
+        if let Some(last) = last {
+            self.after = last;
+            return true;
+        }
+        self.sweeps += 1;
+        if self.sweeps >= SWEEPS_PER_WALK {
+            *self = Self::new(self.start);
+        }
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +131,17 @@ mod tests {
         let retention = Retention { given_up: Keep::For(DAY), ..retention };
         assert_eq!(retention.settled_until(State::Delivered, Timestamp::EPOCH.after(DAY)), None);
         assert_eq!(retention.accepted_until(Timestamp::EPOCH.after(DAY)), Some(Timestamp::EPOCH));
+    }
+
+    #[test]
+    fn a_walk_goes_on_and_begins_again_from_time_to_time() {
+        let mut walk = Walk::new(0);
+        assert!(walk.looked_up_to(Some(7)));
+        for _ in 1..SWEEPS_PER_WALK {
+            assert!(!walk.looked_up_to(None));
+            assert_eq!(walk.after(), 7);
+        }
+        assert!(!walk.looked_up_to(None));
+        assert_eq!(walk, Walk::new(0));
     }
 }

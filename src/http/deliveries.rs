@@ -216,7 +216,7 @@ pub(super) async fn redeliver(
         Ok(Ok(attempt)) => Ok(HttpResponse::Ok().json(AttemptView::new(&attempt))),
         Ok(Err(NotMade::Busy)) => Err(Problem::attempt_under_way()),
         Ok(Err(NotMade::NotFound)) => Err(no_such_delivery()),
-        Ok(Err(NotMade::PayloadErased)) => Err(Problem::payload_erased()),
+        Ok(Err(NotMade::Erased)) => Err(Problem::erased()),
         Ok(Err(NotMade::Unavailable(_))) | Err(_) => Err(Problem::unavailable()),
     }
 }

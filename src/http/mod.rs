@@ -8,6 +8,7 @@ pub mod auth;
 mod batch;
 mod body;
 mod deliveries;
+mod erasures;
 mod events;
 mod ops;
 mod problem;
@@ -23,7 +24,7 @@ use actix::Addr;
 use actix_web::{
     HttpResponse, Resource, Route,
     http::header,
-    web::{self, PayloadConfig, ServiceConfig, get, post},
+    web::{self, PayloadConfig, ServiceConfig, delete, get, post},
 };
 
 use self::{auth::Tokens, problem::Problem};
@@ -73,10 +74,16 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
                 .app_data(PayloadConfig::new(events::MAX_BODY_BYTES)),
         )
         .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
+        .service(resource("/api/v1/events/{id}", "DELETE", [delete().to(erasures::erase_event)]))
         .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
         .service(resource("/api/v1/subscriptions/{id}", "GET", [get().to(subscriptions::show)]))
         .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(subscriptions::pause)]))
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(subscriptions::resume)]))
+        .service(resource(
+            "/api/v1/subscriptions/{id}/erase",
+            "GET, POST",
+            [get().to(erasures::show), post().to(erasures::order)],
+        ))
         .service(resource("/api/v1/deliveries", "GET", [get().to(deliveries::list)]))
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
         .service(resource("/api/v1/deliveries/{id}/redeliver", "POST", [post().to(deliveries::redeliver)]))

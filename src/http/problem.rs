@@ -110,9 +110,9 @@ impl Problem {
     }
 
     /// 410: the event is still listed, and its payload is not stored any more.
-    pub(super) fn payload_erased() -> Self {
+    pub(super) fn erased() -> Self {
         let detail = "The payload of this event was erased; there is nothing left to deliver.";
-        Self::new(StatusCode::GONE, "payload-erased", "The payload was erased", detail)
+        Self::new(StatusCode::GONE, "erased", "The payload was erased", detail)
     }
 
     /// 413: larger than `limit` bytes.

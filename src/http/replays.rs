@@ -160,6 +160,7 @@ pub(super) async fn order(
             .insert_header((header::LOCATION, format!("/api/v1/replays/{}", replay.id)))
             .json(ReplayView::from(&*replay))),
         Ordered::Running(id) => Err(Problem::replay_runs(id)),
+        Ordered::Erasing => Err(Problem::erased()),
     }
 }
 

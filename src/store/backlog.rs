@@ -12,6 +12,7 @@ use diesel::{
 
 use super::{
     AnyConnection, Queried,
+    erase::erasure_of,
     schema::{deliveries, events, subscriptions},
     values::{corrupt, count_from, due_from, state_number},
 };
@@ -197,13 +198,13 @@ fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> 
 pub enum Wanted {
     /// Here it is.
     Found(Owed),
-    /// There is nothing left to send.
-    PayloadErased,
+    /// It is erased, or about to be.
+    Erased,
     /// There is no such delivery.
     NotFound,
 }
 
-/// One delivery of `subscription`, whatever its state. One query.
+/// One delivery of `subscription`, whatever its state. Two queries.
 ///
 /// # Errors
 /// A row that this version cannot read.
@@ -217,7 +218,8 @@ pub fn read_one(connection: &mut AnyConnection, subscription: SubscriptionId, de
         .optional()?;
     let Some(row) = row else { return Ok(Wanted::NotFound) };
     // No JSON is empty, so an empty payload is one that was erased.
-    if row.6.is_empty() { Ok(Wanted::PayloadErased) } else { owed_from(row).map(Wanted::Found) }
+    let being_erased = erasure_of(connection, subscription)?.is_some_and(|erasure| delivery <= erasure.up_to);
+    if being_erased || row.6.is_empty() { Ok(Wanted::Erased) } else { owed_from(row).map(Wanted::Found) }
 }
 
 fn owed_rows(connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<OwedRow>> {

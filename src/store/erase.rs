@@ -14,6 +14,7 @@ use super::{
     connection::on_each,
     locked::lock,
     prune::{Cleared, clear, empty, lock_events},
+    replays::cancel_running,
     schema::{deliveries, erasures, events},
     transaction::in_transaction,
     values::state_number,
@@ -61,7 +62,7 @@ pub fn withhold_event(
 ///
 /// # Errors
 /// None of its own.
-pub fn erase_deliveries(connection: &mut AnyConnection, ids: &[DeliveryId]) -> Queried<Cleared> {
+pub fn delete_deliveries(connection: &mut AnyConnection, ids: &[DeliveryId]) -> Queried<Cleared> {
     in_transaction(connection, |connection| {
         let ids: Vec<i64> = ids.iter().map(|id| id.as_raw()).collect();
         let locked = lock(connection, &ids)?;
@@ -73,7 +74,7 @@ pub fn erase_deliveries(connection: &mut AnyConnection, ids: &[DeliveryId]) -> Q
 ///
 /// # Errors
 /// None of its own.
-pub fn erase_event(connection: &mut AnyConnection, event: EventId) -> Queried<()> {
+pub fn delete_event(connection: &mut AnyConnection, event: EventId) -> Queried<()> {
     diesel::delete(events::table.find(event.as_raw())).execute(connection).map(drop)
 }
 
@@ -110,8 +111,8 @@ fn erasure_from((subscription, up_to, ordered_by, ordered_at): Row) -> Erasure {
     }
 }
 
-/// Stores the order to erase what a subscription was sent. A second one while the first is carried out replaces it, because it
-/// reaches further. One transaction.
+/// Stores the order to erase what a subscription was sent, and calls off its replay. A second order while the first is carried
+/// out replaces it, because it reaches further. One transaction.
 ///
 /// # Errors
 /// None of its own.
@@ -123,6 +124,7 @@ pub fn order_erasure(connection: &mut AnyConnection, erasure: &Erasure) -> Queri
         ordered_at: erasure.ordered_at.as_micros(),
     };
     in_transaction(connection, |connection| {
+        cancel_running(connection, erasure.subscription, erasure.ordered_at)?;
         let present = erasures::table.find(erasure.subscription.as_raw());
         let inserted = on_each!(connection, c => insert_into(erasures::table).values(&row).execute(c));
         match inserted {

@@ -14,6 +14,7 @@ pub use self::steps::{Count, Moved, count, move_on};
 use super::{
     AnyConnection, Queried,
     connection::on_each,
+    erase::erasure_of,
     schema::{replays, subscriptions},
     transaction::in_transaction,
     values::{corrupt, stage_from, stage_number, states_from, states_number},
@@ -95,12 +96,14 @@ pub enum Ordered {
     Made(Box<Replay>),
     /// The subscription has a replay that runs already.
     Running(ReplayId),
+    /// What the subscription was sent is being erased.
+    Erasing,
 }
 
-/// Stores the order of a replay, which runs from then on ([`move_on`]). One transaction.
+/// Stores the order of a replay, which runs from then on ([`move_on`]). One query and one transaction.
 ///
 /// # Errors
-/// None of its own: that one runs already is an [`Ordered`].
+/// A violated key when another replay of the subscription ended in the same moment.
 pub fn order(
     connection: &mut AnyConnection,
     filter: &Filter,
@@ -123,6 +126,9 @@ pub fn order(
         ordered_by,
         ordered_at: now.as_micros(),
     };
+    if erasure_of(connection, filter.subscription)?.is_some() {
+        return Ok(Ordered::Erasing);
+    }
     let made = in_transaction(connection, |connection| {
         on_each!(connection, c => insert_into(replays::table).values(&row).execute(c).map(drop))?;
         running_for(connection, filter.subscription)
@@ -215,6 +221,18 @@ pub fn cancel(connection: &mut AnyConnection, scope: Scope, id: ReplayId, now: T
     }
     end(connection, id, Stage::Cancelled, now)?;
     get(connection, scope, id)
+}
+
+/// Calls off the replay of a subscription that runs, if there is one.
+pub(super) fn cancel_running(
+    connection: &mut AnyConnection,
+    subscription: SubscriptionId,
+    now: Timestamp,
+) -> Queried<()> {
+    match running_for(connection, subscription)? {
+        Some(running) => end(connection, running.id, Stage::Cancelled, now),
+        None => Ok(()),
+    }
 }
 
 /// Ends a replay that runs.

@@ -137,6 +137,8 @@ pub enum Verdict {
     Postponed(Timestamp),
     /// Its subscription ended while the attempt was in flight.
     Cancelled,
+    /// It was too old to be attempted; no attempt is counted.
+    Expired,
     /// A person ordered the attempt, and it failed: the delivery stays what it was, and due when it was.
     Kept,
 }
@@ -158,7 +160,7 @@ impl Verdict {
     pub const fn next(self) -> Next {
         match self {
             Self::RetryAt(at) | Self::Postponed(at) => Next::DueAt(at),
-            Self::Delivered | Self::Dead | Self::Cancelled => Next::Settled,
+            Self::Delivered | Self::Dead | Self::Cancelled | Self::Expired => Next::Settled,
             Self::Kept => Next::Unchanged,
         }
     }

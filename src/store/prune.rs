@@ -98,6 +98,9 @@ pub fn clear_deliveries(
 
 /// Deletes deliveries, their attempts, and those of their events that have no other. Part of a transaction that holds them.
 pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Queried<Cleared> {
+    if locked.is_empty() {
+        return Ok(Cleared::default());
+    }
     let ids: Vec<i64> = locked.iter().map(|locked| locked.id).collect();
     diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(&ids))).execute(connection)?;
     let gone = diesel::delete(deliveries::table.filter(deliveries::id.eq_any(&ids))).execute(connection)?;
@@ -105,7 +108,10 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
         locked.iter().map(|locked| (locked.event, u32::try_from(locked.owed).unwrap_or_default())).collect();
     let needed = events_among(connection, &touched, None)?;
     let unneeded: Vec<i64> = touched.into_keys().filter(|event| !needed.contains(event)).collect();
-    let events = diesel::delete(events::table.filter(events::id.eq_any(&unneeded))).execute(connection)?;
+    let events = match unneeded.as_slice() {
+        [] => 0,
+        unneeded => diesel::delete(events::table.filter(events::id.eq_any(unneeded))).execute(connection)?,
+    };
     Ok(Cleared { deliveries: gone, events })
 }
 
@@ -202,6 +208,9 @@ pub fn erase_payloads(connection: &mut AnyConnection, ids: &[EventId], now: Time
 
 /// Erases payloads. No JSON is empty, so an empty payload is always one that was erased.
 pub(super) fn empty(connection: &mut AnyConnection, events: &[i64], now: Timestamp) -> Queried<usize> {
+    if events.is_empty() {
+        return Ok(0);
+    }
     diesel::update(events::table.filter(events::id.eq_any(events)))
         .set((events::payload.eq(Vec::new()), events::payload_erased_at.eq(now.as_micros())))
         .execute(connection)

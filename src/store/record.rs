@@ -121,6 +121,8 @@ enum Effect {
     Keep,
     /// The same for a delivery that was settled meanwhile.
     CountOnly,
+    /// No attempt was made, and none will be.
+    Expire,
     /// The attempt counts, and the delivery is in this state from now on, due at this time if it is owed.
     Move(State, Option<Timestamp>),
 }
@@ -133,6 +135,7 @@ impl Effect {
             Verdict::Dead => Self::Move(State::Dead, None),
             Verdict::Cancelled => Self::Move(State::Cancelled, None),
             Verdict::Kept => Self::Keep,
+            Verdict::Expired => Self::Expire,
             Verdict::Postponed(due_at) => Self::Postpone(due_at),
         }
     }
@@ -146,12 +149,14 @@ impl Effect {
             }
             Self::CountOnly => &[State::Dead, State::Expired, State::Cancelled],
             Self::Move(State::Cancelled, _) => &[State::Pending, State::Cancelled],
-            Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) => &[State::Pending],
+            Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) | Self::Expire => {
+                &[State::Pending]
+            }
         }
     }
 
     const fn counts(self) -> bool {
-        !matches!(self, Self::Postpone(_))
+        !matches!(self, Self::Postpone(_) | Self::Expire)
     }
 }
 
@@ -175,7 +180,7 @@ fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], 
         Effect::Move(State::Pending | State::Dead, _) if moved < ids.len() => {
             apply(connection, change.number, Effect::CountOnly, ids, now).map(drop)
         }
-        Effect::Move(..) | Effect::Keep | Effect::CountOnly | Effect::Postpone(_) => Ok(()),
+        Effect::Move(..) | Effect::Keep | Effect::CountOnly | Effect::Expire | Effect::Postpone(_) => Ok(()),
     }
 }
 
@@ -194,6 +199,10 @@ fn apply(connection: &mut AnyConnection, number: u16, effect: Effect, ids: &[i64
     let due = |due_at| dsl::due_at.eq(due_column(due_at));
     match (effect, number) {
         (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection),
+        (Effect::Expire, _) => {
+            let expired = dsl::state.eq(state_number(State::Expired));
+            diesel::update(rows).set((expired, due(None), dsl::recorded_at.eq(now.as_micros()))).execute(connection)
+        }
         (Effect::Keep | Effect::CountOnly, 1) => {
             diesel::update(rows).set((attempted, uncounted, first)).execute(connection)
         }

@@ -4,14 +4,19 @@
 mod support;
 
 mod accepting;
+mod erasing;
+mod expiring;
 mod keys;
 mod listing;
 mod owners;
 mod pages;
 mod plans;
+mod pruning;
 mod recording;
+mod replaying;
 mod scene;
 mod schema;
 mod sql;
 mod subscriptions;
+mod sweeping_plans;
 mod trouble;

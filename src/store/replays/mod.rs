@@ -153,14 +153,15 @@ fn running_for(connection: &mut AnyConnection, subscription: SubscriptionId) -> 
     row.map(Row::into_replay).transpose()
 }
 
-/// The replays that run, the longest running first, at most `limit`. One query.
+/// The replays that run, at most `limit`. One query.
 ///
 /// # Errors
 /// None of its own.
 pub fn running(connection: &mut AnyConnection, limit: i64) -> Queried<Vec<ReplayId>> {
     let ids: Vec<i32> = replays::table
-        .filter(replays::running_for.is_not_null())
-        .order(replays::id)
+        // Not null, in words for which SQLite has use of the index.
+        .filter(replays::running_for.gt(0))
+        .order(replays::running_for)
         .limit(limit)
         .select(replays::id)
         .load(connection)?;

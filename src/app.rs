@@ -22,9 +22,10 @@ use crate::{
         replayer::Replayer,
         roster::Bench,
         router::{Drain, Router},
+        slots::Slots,
     },
     clock::Clock,
-    config::ServeSettings,
+    config::{self, ServeSettings},
     domain::{
         id::{Minter, SubscriptionId},
         owner::{Role, Scope, Standing},
@@ -74,7 +75,7 @@ pub enum StartError {
 /// [`StartError`] when it cannot start or its router died.
 pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
-    let (clock, store) = (Clock::system(), Store::new(settings.database.database_url.clone()));
+    let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys));
     for migration in store.migrate().await? {
         log::info!(migration = migration.as_str(); "migration run");
     }
@@ -174,6 +175,8 @@ async fn start_actors(
         store: store.clone(),
         clock: clock.clone(),
         budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
+        slots: Slots::new(settings.max_in_flight.get()),
+        breaker: settings.breaker(),
         window: settings.window.get(),
     };
     let minter = Minter::new(settings.node, last_stored);
@@ -187,7 +190,8 @@ async fn routing_table(store: &Store) -> Result<RoutingTable, StoreError> {
     let mut table = RoutingTable::default();
     let mut after = SubscriptionId::from_raw(0);
     loop {
-        let work = move |connection: &mut _| subscriptions::page(connection, Scope::All, after, LOAD_PAGE);
+        let keys = store.keys();
+        let work = move |connection: &mut _| subscriptions::page(connection, &keys, Scope::All, after, LOAD_PAGE);
         let page = store.run(Lane::Read, work).await?;
         let Some(last) = page.last() else { return Ok(table) };
         after = last.id;

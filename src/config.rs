@@ -2,18 +2,23 @@
 //!
 //! `postrider serve --help` is the reference; nothing else reads the environment.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
-use clap::{Args, builder::NonEmptyStringValueParser};
+use clap::{
+    Arg, Args, Command,
+    builder::{NonEmptyStringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
 use ipnet::IpNet;
 
 use crate::{
     domain::{
+        breaker::BreakerSettings,
         id::Node,
         retention::{Keep, Retention},
         secret::Secret,
     },
-    store::DatabaseUrl,
+    store::{BadKeys, DatabaseUrl, Keyring, Store},
 };
 
 /// Which database.
@@ -30,12 +35,39 @@ pub struct DatabaseSettings {
     pub database_url: DatabaseUrl,
 }
 
+/// The keys of secrets at rest.
+#[derive(Args, Clone, Debug)]
+pub struct KeySettings {
+    /// Keys that seal secrets in the database: ID:KEY,... where KEY is 32 bytes in base64 or hex; the first seals, all open
+    #[arg(long, env = "POSTRIDER_SECRET_KEY", hide_env_values = true, value_name = "KEYS", value_parser = KeyringParser)]
+    pub secret_key: Option<Keyring>,
+}
+
+/// A parser whose refusal does not repeat the text, as clap's own would.
+#[derive(Clone)]
+struct KeyringParser;
+
+impl TypedValueParser for KeyringParser {
+    type Value = Keyring;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Keyring, clap::Error> {
+        let keys = value.to_str().unwrap_or_default().parse();
+        keys.map_err(|error: BadKeys| {
+            command.clone().error(ErrorKind::ValueValidation, format!("POSTRIDER_SECRET_KEY: {error}"))
+        })
+    }
+}
+
 /// Everything that `postrider serve` can be told.
 #[derive(Args, Clone, Debug)]
 pub struct ServeSettings {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// The keys of secrets at rest.
+    #[command(flatten)]
+    pub keys: KeySettings,
 
     /// Address and port of the HTTP API
     #[arg(long, env = "POSTRIDER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
@@ -64,6 +96,22 @@ pub struct ServeSettings {
     /// Deliveries that each subscription keeps in memory; what exceeds them is read from the database when its turn comes
     #[arg(long, env = "POSTRIDER_WINDOW", default_value = "1000", value_name = "COUNT")]
     pub window: NonZeroUsize,
+
+    /// Attempts in flight at once, of all subscriptions together; at the bound each gets its fair share
+    #[arg(long, env = "POSTRIDER_MAX_IN_FLIGHT", default_value = "4096", value_name = "COUNT")]
+    pub max_in_flight: NonZeroUsize,
+
+    /// Deliveries in a row that fail until their endpoint is only probed; 0 for never
+    #[arg(long, env = "POSTRIDER_BREAKER_THRESHOLD", default_value = "10", value_name = "COUNT")]
+    pub breaker_threshold: u16,
+
+    /// Seconds until the first probe of an endpoint that fails; the wait doubles with each probe
+    #[arg(long, env = "POSTRIDER_BREAKER_WAIT", default_value = "2", value_parser = seconds, value_name = "SECONDS")]
+    pub breaker_wait: Duration,
+
+    /// The longest wait between probes, in seconds
+    #[arg(long, env = "POSTRIDER_BREAKER_LONGEST_WAIT", default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+    pub breaker_longest_wait: Duration,
 
     /// MiB of payload that all subscriptions together keep in memory
     #[arg(long, env = "POSTRIDER_PAYLOAD_BUDGET", default_value = "64", value_name = "MIB")]
@@ -98,6 +146,12 @@ pub struct ServeSettings {
     pub drain: Duration,
 }
 
+/// The store that the settings ask for.
+#[must_use]
+pub fn store(database: &DatabaseSettings, keys: &KeySettings) -> Store {
+    Store::new(database.database_url.clone(), keys.secret_key.clone().unwrap_or_default())
+}
+
 impl ServeSettings {
     /// How long what was settled is kept.
     #[must_use]
@@ -108,10 +162,19 @@ impl ServeSettings {
             payloads: self.keep_payloads.unwrap_or(Keep::Forever),
         }
     }
+
+    /// How breakers behave.
+    #[must_use]
+    pub fn breaker(&self) -> BreakerSettings {
+        BreakerSettings {
+            threshold: self.breaker_threshold,
+            first_wait: self.breaker_wait,
+            longest_wait: self.breaker_longest_wait.max(self.breaker_wait),
+        }
+    }
 }
 
-fn secret_parser() -> impl clap::builder::TypedValueParser<Value = Secret> {
-    use clap::builder::TypedValueParser;
+fn secret_parser() -> impl TypedValueParser<Value = Secret> {
     NonEmptyStringValueParser::new().map(Secret::new)
 }
 

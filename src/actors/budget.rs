@@ -1,12 +1,15 @@
-//! How many bytes of payload the windows may hold together.
+//! How many bytes of payload are in memory.
 //!
-//! Past the budget offers are left to the store and pages get small. That slows the subscriptions with a backlog down, and
-//! refuses nothing: what is accepted waits in the store.
+//! A payload counts once, however many windows share it, from its acceptance or its reading to the moment the last of them
+//! lets go. Past the budget, windows are no longer filled beyond what the slots need: that slows subscriptions with a
+//! backlog down, and nobody else; what is accepted waits in the store.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
+
+use bytes::Bytes;
 
 /// The smallest page worth reading, in bytes of payload: so that an exhausted budget still lets everybody move on.
 const SMALLEST_PAGE: usize = 64 * 1024;
@@ -20,18 +23,24 @@ pub struct Budget {
     bytes: usize,
 }
 
-/// What one subscription uses of the budget; given back when dropped.
-#[derive(Debug)]
-pub struct Share {
-    budget: Budget,
-    bytes: usize,
+/// A payload that is counted for as long as somebody holds it.
+struct Counted {
+    payload: Bytes,
+    used: Arc<AtomicUsize>,
 }
 
 impl Budget {
-    /// A budget of `bytes` bytes. A payload counts once for each window that holds it.
+    /// A budget of `bytes` bytes.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         Self { used: Arc::default(), bytes }
+    }
+
+    /// The same payload, counted.
+    #[must_use]
+    pub fn count(&self, payload: Bytes) -> Bytes {
+        self.used.fetch_add(payload.len(), Ordering::Relaxed);
+        Bytes::from_owner(Counted { payload, used: Arc::clone(&self.used) })
     }
 
     /// Bytes in use.
@@ -52,29 +61,17 @@ impl Budget {
         // A part of what is left, because others read at the same moment.
         (self.bytes.saturating_sub(self.used()) / 16).clamp(SMALLEST_PAGE, LARGEST_PAGE)
     }
+}
 
-    /// An empty share.
-    #[must_use]
-    pub fn share(&self) -> Share {
-        Share { budget: self.clone(), bytes: 0 }
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.payload
     }
 }
 
-impl Share {
-    /// The window holds `bytes` bytes now.
-    pub fn set(&mut self, bytes: usize) {
-        if bytes > self.bytes {
-            self.budget.used.fetch_add(bytes - self.bytes, Ordering::Relaxed);
-        } else {
-            self.budget.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
-        }
-        self.bytes = bytes;
-    }
-}
-
-impl Drop for Share {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.set(0);
+        self.used.fetch_sub(self.payload.len(), Ordering::Relaxed);
     }
 }
 
@@ -83,25 +80,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_count_together_and_are_given_back() {
+    fn a_payload_counts_once_and_until_the_last_one_lets_go() {
         let budget = Budget::new(100);
-        let (mut one, mut other) = (budget.share(), budget.share());
-        one.set(60);
-        other.set(50);
-        assert!(budget.is_exhausted());
-        one.set(20);
-        assert_eq!(budget.used(), 70);
-        drop(other);
-        assert_eq!(budget.used(), 20);
+        let payload = budget.count(Bytes::from(vec![0; 60]));
+        let (shared, part) = (payload.clone(), payload.slice(10..20));
+        assert_eq!(budget.used(), 60);
+        drop((payload, shared));
+        assert_eq!(budget.used(), 60);
+        drop(part);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]
     fn an_exhausted_budget_still_allows_small_pages() {
         let budget = Budget::new(1 << 30);
         assert_eq!(budget.page_bytes(), LARGEST_PAGE);
-        budget.share().set(0);
-        let mut share = budget.share();
-        share.set(1 << 31);
+        let budget = Budget::new(10);
+        let _payload = budget.count(Bytes::from(vec![0; 60]));
+        assert!(budget.is_exhausted());
         assert_eq!(budget.page_bytes(), SMALLEST_PAGE);
     }
 }

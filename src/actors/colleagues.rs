@@ -6,8 +6,9 @@ use super::{
     budget::Budget,
     recorder::{Recorder, Waiting},
     router::Router,
+    slots::Slots,
 };
-use crate::{clock::Clock, store::Store};
+use crate::{clock::Clock, domain::breaker::BreakerSettings, store::Store};
 
 /// What every actor works with.
 #[derive(Clone)]
@@ -16,8 +17,12 @@ pub struct Shared {
     pub store: Store,
     /// The time.
     pub clock: Clock,
-    /// Bytes of payload in all windows.
+    /// Bytes of payload in memory.
     pub budget: Budget,
+    /// Attempts in flight.
+    pub slots: Slots,
+    /// How breakers behave.
+    pub breaker: BreakerSettings,
     /// Deliveries in memory, per subscription.
     pub window: usize,
 }

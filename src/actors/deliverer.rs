@@ -61,7 +61,7 @@ pub struct Attempt {
 /// Tells the subscription how its attempt ended. Dropped before that, by a deliverer or a task that died, it says that the
 /// attempt was not made: a slot is never lost.
 pub struct Report {
-    to: Addr<SubscriptionActor>,
+    pub(super) to: Addr<SubscriptionActor>,
     ended: Option<Attempted>,
 }
 
@@ -74,7 +74,8 @@ impl Report {
         Self { to, ended: Some(not_attempted) }
     }
 
-    fn end(mut self, started_at: Timestamp, duration: Duration, outcome: Outcome) {
+    /// The attempt ended like this.
+    pub(super) fn end(mut self, started_at: Timestamp, duration: Duration, outcome: Outcome) {
         if let Some(ended) = &mut self.ended {
             *ended = Attempted { delivery: ended.delivery, started_at, duration, outcome };
         }

@@ -12,10 +12,7 @@ use std::{
 use actix::Addr;
 use tokio::time::timeout;
 
-use super::{
-    router::Router,
-    withdrawal::{UnderWay, WithdrawFrom},
-};
+use super::{router::Router, subscription::UnderWay, withdrawal::WithdrawFrom};
 use crate::{
     clock::Clock,
     domain::{

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::admission::Ticket;
+use super::{admission::Ticket, budget::Budget};
 use crate::{
     domain::{
         delivery::Course,
@@ -101,7 +101,13 @@ impl Intake {
 
     /// Takes a batch out, in the order of arrival; mints the ids and finds out what is owed to whom. `None` when nothing
     /// waits.
-    pub(super) fn next_batch(&mut self, table: &RoutingTable, minter: &mut Minter, now: Timestamp) -> Option<Batch> {
+    pub(super) fn next_batch(
+        &mut self,
+        table: &RoutingTable,
+        minter: &mut Minter,
+        budget: &Budget,
+        now: Timestamp,
+    ) -> Option<Batch> {
         let mut acceptances = Vec::new();
         let mut waiting = Vec::new();
         let mut bytes = 0;
@@ -114,18 +120,25 @@ impl Intake {
             let Some(next) = self.waiting.pop_front() else { break };
             bytes += more;
             waiting.push((next.events.len(), next.answer, next.ticket));
-            acceptances.extend(next.events.into_iter().map(|event| accept(event, table, minter, now)));
+            acceptances.extend(next.events.into_iter().map(|event| accept(event, table, minter, budget, now)));
         }
         (!waiting.is_empty()).then(|| Batch { acceptances: acceptances.into(), waiting })
     }
 }
 
-fn accept(submission: Submission, table: &RoutingTable, minter: &mut Minter, now: Timestamp) -> Acceptance {
+fn accept(
+    submission: Submission,
+    table: &RoutingTable,
+    minter: &mut Minter,
+    budget: &Budget,
+    now: Timestamp,
+) -> Acceptance {
     let Submission { event_type, payload, ordering_key, publisher, key } = submission;
+    let payload = budget.count(payload);
     // The deliveries' ids follow the event's without a gap: `EventId::owed_ids` finds them by that.
     let event = Event { id: minter.event(now), event_type, payload, ordering_key, accepted_at: now };
     let deliveries =
-        table.matches(&event.event_type).iter().map(|subscription| (minter.delivery(now), subscription.id)).collect();
+        table.matches(&event.event_type, now).map(|subscription| (minter.delivery(now), subscription.id)).collect();
     Acceptance { event: Arc::new(event), publisher, deliveries, key }
 }
 
@@ -141,7 +154,7 @@ pub(super) async fn store_batch(store: &Store, batch: Arc<[Acceptance]>, now: Ti
     match store_together(store, Arc::clone(&batch), now).await {
         Ok(accepted) => return Ok(accepted.into_iter().map(Ok).collect()),
         Err(error @ StoreError::Unavailable(_)) => return Err(error),
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => {}
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {}
     }
     let mut stored = Vec::with_capacity(batch.len());
     for acceptance in batch.iter() {
@@ -181,7 +194,9 @@ pub(super) fn receipt(acceptance: &Acceptance, stored: &Result<Accepted, StoreEr
         Ok(Accepted::Repeated { event, deliveries }) => Receipt::Accepted { event: *event, deliveries: *deliveries },
         Ok(Accepted::KeyReused) => Receipt::KeyReused,
         Err(StoreError::Unavailable(_)) => Receipt::Unavailable,
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => Receipt::Refused,
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {
+            Receipt::Refused
+        }
     }
 }
 

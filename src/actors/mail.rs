@@ -1,7 +1,7 @@
 //! Sending a message that nobody waits for.
 
 use actix::{
-    Actor, Addr, Handler, Message,
+    Actor, Addr, Handler, Message, Recipient,
     dev::{MessageResponse, ToEnvelope},
 };
 
@@ -18,4 +18,13 @@ where
     A::Context: ToEnvelope<A, M>,
 {
     addr.do_send(message);
+}
+
+/// [`tell`] for one of whom only what he takes is known.
+pub(super) fn hand<M>(to: &Recipient<M>, message: M)
+where
+    M: Message + Send + 'static,
+    M::Result: Send,
+{
+    to.do_send(message);
 }

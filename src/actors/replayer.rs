@@ -126,7 +126,7 @@ async fn run(id: ReplayId, store: &Store, clock: &Clock, router: &Addr<Router>) 
                 log::warn!(replay = id.as_raw(), error:% = error; "a replay waits for the database");
                 STORE_PAUSE
             }
-            Err(error @ (StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_))) => {
+            Err(error) => {
                 log::error!(replay = id.as_raw(), error:% = error; "a replay cannot go on");
                 REFUSED_PAUSE
             }

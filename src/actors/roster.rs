@@ -5,15 +5,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, Addr, ArbiterHandle, dev::Request};
+use actix::{Actor, Addr, ArbiterHandle, Recipient, dev::Request};
 
 use super::{
     colleagues::Colleagues,
-    deliverer::Deliverer,
+    deliverer::{Attempt, Deliverer},
     mail::tell,
-    orders::AttemptNow,
-    subscription::{LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor},
-    withdrawal::Withdraw,
+    subscription::{AttemptNow, LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor, Withdraw},
 };
 use crate::{
     clock::Clock,
@@ -25,35 +23,44 @@ use crate::{
     egress::{Client, Guard},
 };
 
-/// A thread that runs subscription actors, with the deliverer on it.
+/// Starts somebody who makes attempts on an arbiter.
+type StartDeliverer = Box<dyn Fn(&ArbiterHandle) -> Recipient<Attempt>>;
+
+/// A thread that runs subscription actors, with whoever makes their attempts on it.
 pub struct Bench {
     arbiter: ArbiterHandle,
-    guard: Guard,
-    clock: Clock,
-    deliverer: Addr<Deliverer>,
+    start_deliverer: StartDeliverer,
+    deliverer: Recipient<Attempt>,
 }
 
 impl Bench {
-    /// Starts a deliverer on `arbiter`.
+    /// Starts a [`Deliverer`] on `arbiter`.
     #[must_use]
     pub fn new(arbiter: ArbiterHandle, guard: Guard, clock: Clock) -> Self {
-        let deliverer = start_deliverer(&arbiter, &guard, &clock);
-        Self { arbiter, guard, clock, deliverer }
+        Self::with(arbiter, move |arbiter| {
+            let (guard, clock) = (guard.clone(), clock.clone());
+            Deliverer::start_in_arbiter(arbiter, move |_| Deliverer::new(Client::new(guard), clock)).recipient()
+        })
+    }
+
+    /// The same with attempts made by whom `start_deliverer` starts.
+    #[must_use]
+    pub fn with(
+        arbiter: ArbiterHandle,
+        start_deliverer: impl Fn(&ArbiterHandle) -> Recipient<Attempt> + 'static,
+    ) -> Self {
+        let deliverer = start_deliverer(&arbiter);
+        Self { arbiter, start_deliverer: Box::new(start_deliverer), deliverer }
     }
 
     /// The deliverer; a new one when it died.
-    fn deliverer(&mut self) -> Addr<Deliverer> {
+    fn deliverer(&mut self) -> Recipient<Attempt> {
         if !self.deliverer.connected() {
             log::error!("a deliverer died, starting a new one");
-            self.deliverer = start_deliverer(&self.arbiter, &self.guard, &self.clock);
+            self.deliverer = (self.start_deliverer)(&self.arbiter);
         }
         self.deliverer.clone()
     }
-}
-
-fn start_deliverer(arbiter: &ArbiterHandle, guard: &Guard, clock: &Clock) -> Addr<Deliverer> {
-    let (guard, clock) = (guard.clone(), clock.clone());
-    Deliverer::start_in_arbiter(arbiter, move |_| Deliverer::new(Client::new(guard), clock))
 }
 
 /// A subscription actor that was started.

@@ -15,9 +15,8 @@ use super::{
     colleagues::{Colleagues, Shared},
     intake::{self, Batch, Intake, Receipt, Stored, Submission, Waiting},
     mail::tell,
-    orders::{self, AttemptNow, NotMade},
     roster::{Bench, Roster},
-    subscription::SubscriptionActor,
+    subscription::{self, AttemptNow, NotMade, SubscriptionActor},
 };
 use crate::{
     domain::{
@@ -47,7 +46,7 @@ pub struct Router {
     /// A transaction is under way.
     busy: bool,
     pub(super) roster: Roster,
-    with: Colleagues,
+    pub(super) with: Colleagues,
 }
 
 impl Router {
@@ -92,7 +91,9 @@ impl Router {
             return;
         }
         let now = self.with.shared.clock.now();
-        let Some(batch) = self.intake.next_batch(&self.table, &mut self.minter, now) else { return };
+        let Some(batch) = self.intake.next_batch(&self.table, &mut self.minter, &self.with.shared.budget, now) else {
+            return;
+        };
         self.busy = true;
         let newest = batch.acceptances.iter().flat_map(|acceptance| &acceptance.deliveries).next_back();
         self.last_minted = newest.map_or(self.last_minted, |(id, _)| *id);
@@ -260,7 +261,7 @@ impl Handler<OwedAgain> for Router {
 
 /// Attempt a delivery now, because a person ordered it.
 #[derive(Message)]
-#[rtype(result = "orders::Answer")]
+#[rtype(result = "subscription::Answer")]
 pub struct Order {
     /// To whom.
     pub subscription: SubscriptionId,
@@ -269,7 +270,7 @@ pub struct Order {
 }
 
 impl Handler<Order> for Router {
-    type Result = ResponseFuture<orders::Answer>;
+    type Result = ResponseFuture<subscription::Answer>;
 
     fn handle(&mut self, Order { subscription, delivery }: Order, _: &mut Self::Context) -> Self::Result {
         let order = self

@@ -13,6 +13,7 @@ mod migrate;
 mod pretty;
 mod problem;
 mod samples;
+mod secrets;
 mod send;
 mod signals;
 mod terminal;
@@ -68,6 +69,9 @@ enum Command {
     /// Create and revoke the tokens of users
     #[command(subcommand)]
     Token(tokens::TokenCommand),
+    /// Show and replace the keys of the secrets in the database
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     Listen(listen::ListenArgs),
     Send(send::SendArgs),
 }
@@ -119,6 +123,7 @@ impl Cli {
             | Command::Migrate(_)
             | Command::User(_)
             | Command::Token(_)
+            | Command::Secrets(_)
             | Command::Listen(_)
             | Command::Send(_) => "warn",
         }
@@ -132,6 +137,7 @@ impl Cli {
             Command::Migrate(settings) => migrate::run(settings, terminal).await,
             Command::User(command) => users::run(command, terminal).await,
             Command::Token(command) => tokens::run(command, terminal).await,
+            Command::Secrets(command) => secrets::run(command, terminal).await,
             Command::Listen(args) => listen::run(args, terminal).await,
             Command::Send(args) => send::run(args, terminal).await,
         }

@@ -7,7 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{id::DeliveryId, time::Timestamp};
+use super::{
+    breaker::Sign,
+    id::DeliveryId,
+    queue::{Ease, Ended},
+    time::Timestamp,
+};
 
 /// How much of an answer's body is kept with the attempt, in bytes.
 pub const KEPT_BODY_BYTES: usize = 16 * 1024;
@@ -97,6 +102,22 @@ impl Outcome {
         match self {
             Self::Answered(answer) => 200 <= answer.status && answer.status < 300,
             Self::Failed(_) | Self::NotAttempted => false,
+        }
+    }
+}
+
+impl Outcome {
+    /// What the outcome says about the endpoint, whatever it means for the delivery.
+    #[must_use]
+    pub const fn says(&self) -> Ended {
+        match self {
+            Self::Answered(Answer { status: 200..=299, .. }) => Ended { sign: Sign::Success, ease: Ease::Took },
+            Self::Answered(Answer { status: 429 | 500..=599, .. }) => {
+                Ended { sign: Sign::Failure, ease: Ease::Strained }
+            }
+            Self::Answered(_) => Ended { sign: Sign::Failure, ease: Ease::Refused },
+            Self::Failed(_) => Ended { sign: Sign::Failure, ease: Ease::Strained },
+            Self::NotAttempted => Ended { sign: Sign::None, ease: Ease::Unknown },
         }
     }
 }

@@ -10,7 +10,7 @@
 //! borrows from the milliseconds ahead. Ids of different nodes are ordered by time only roughly, and an id is minted
 //! *before* its commit: never conclude from "greater than the last one seen" that a row is new.
 //!
-//! Ids of one time lie together, so what is older than some date is a range of the primary key ([`EventId::earliest_at`]).
+//! Ids of one time lie together, so what is older than some date is a range of the primary key ([`EventId::before`]).
 //! And the deliveries of an event are minted right behind it, so they are one too ([`EventId::owed_ids`]): neither needs an
 //! index of its own.
 //!
@@ -141,6 +141,16 @@ macro_rules! minted_id {
                 self.0
             }
 
+            /// The greatest id that is minted before the millisecond of `at`. In a burst, ids run ahead of the clock: some
+            /// that were minted shortly before are greater.
+            #[must_use]
+            pub fn before(at: Timestamp) -> Self {
+                let millis = millis_of(at);
+                let shift = NODE_BITS + SEQUENCE_BITS;
+                let first = millis.min(MAX_ID >> shift) << shift;
+                Self(i64::try_from(first).unwrap_or(i64::MAX) - 1)
+            }
+
             /// The public uuid, always the same for this id.
             #[must_use]
             pub fn uuid(self) -> Uuid {
@@ -151,13 +161,6 @@ macro_rules! minted_id {
             #[must_use]
             pub fn from_uuid(uuid: Uuid) -> Option<Self> {
                 id_in(uuid, $kind).map(Self)
-            }
-
-            /// A bound that no id minted at `at` or later lies below. Ids minted before it may lie above: a burst, or a
-            /// clock that stepped back, lets ids run ahead of the time.
-            #[must_use]
-            pub fn earliest_at(at: Timestamp) -> Self {
-                Self(id_at(millis_of(at) << SEQUENCE_BITS, 0))
             }
         }
 
@@ -271,13 +274,16 @@ mod tests {
     }
 
     #[test]
-    fn a_date_bounds_the_ids_minted_since() {
-        let (before, at) = (at_ms(1_800_000_000_000), at_ms(1_800_000_000_001));
-        let bound = DeliveryId::earliest_at(at);
-        let mut minter = Minter::new(Node(31), 0);
-        assert!(minter.delivery(before) < bound);
-        assert!(Minter::new(Node(0), 0).delivery(at) >= bound);
-        assert_eq!(DeliveryId::earliest_at(Timestamp::EPOCH), DeliveryId::from_raw(0));
+    fn ids_are_divided_by_the_millisecond_in_which_they_are_minted() {
+        for node in [0, 31] {
+            let mut minter = Minter::new(Node(node), 0);
+            let early = minter.delivery(at_ms(1_800_000_000_000));
+            let late = minter.delivery(at_ms(1_800_000_000_001));
+            let border = DeliveryId::before(Timestamp::from_micros(1_800_000_000_001_999));
+            assert!(early <= border && border < late);
+        }
+        assert!(DeliveryId::before(Timestamp::EPOCH).as_raw() < 0);
+        assert!(DeliveryId::before(Timestamp::from_micros(i64::MAX)).as_raw().unsigned_abs() < MAX_ID);
     }
 
     #[test]

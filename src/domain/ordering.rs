@@ -36,9 +36,15 @@ impl Ordering {
     /// What `event` may not overtake and must not be overtaken in; `None` when it may go at any time.
     #[must_use]
     pub fn key_of(self, event: &Event) -> Option<KeyHash> {
+        self.key(event.ordering_key.as_deref())
+    }
+
+    /// The same, for an event of which only the ordering key is at hand.
+    #[must_use]
+    pub fn key(self, ordering_key: Option<&str>) -> Option<KeyHash> {
         match self {
             Self::None => None,
-            Self::Key => event.ordering_key.as_deref().map(KeyHash::of),
+            Self::Key => ordering_key.map(KeyHash::of),
             Self::Subscription => Some(KeyHash(0)),
         }
     }
@@ -53,8 +59,8 @@ impl KeyHash {
     #[must_use]
     pub fn of(key: &str) -> Self {
         let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-        let [a, b, c, d, e, f, g, h, ..] = digest;
-        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> (u64::BITS - HASH_BITS))
+        let first = digest.first_chunk().copied().unwrap_or_default();
+        Self(u64::from_be_bytes(first) >> (u64::BITS - HASH_BITS))
     }
 
     /// From a number below 2⁶¹; higher bits are cut.

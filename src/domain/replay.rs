@@ -21,7 +21,7 @@ pub const MAX_PER_SECOND: u16 = 10_000;
 const MAX_STEP: u16 = 500;
 /// Steps a second, so that a slow pace does not come in bursts.
 const STEPS_PER_SECOND: u16 = 10;
-/// By how much ids may run ahead of the time ([`DeliveryId::earliest_at`]).
+/// By how much ids may run ahead of the time ([`DeliveryId::before`]).
 const IDS_AHEAD: Duration = Duration::from_hours(1);
 
 /// Which deliveries are replayed.
@@ -51,14 +51,13 @@ impl Filter {
     /// No delivery that is meant has this id or a smaller one.
     #[must_use]
     pub fn begins_after(&self) -> DeliveryId {
-        let first = self.from.map_or(DeliveryId::from_raw(0), DeliveryId::earliest_at);
-        DeliveryId::from_raw(first.as_raw() - 1)
+        DeliveryId::before(self.from.unwrap_or(Timestamp::EPOCH))
     }
 
-    /// No delivery that is meant has this id or a greater one.
+    /// No delivery that is meant has a greater id.
     #[must_use]
-    pub fn ends_before(&self) -> DeliveryId {
-        DeliveryId::earliest_at(self.to.after(IDS_AHEAD))
+    pub fn ends_with(&self) -> DeliveryId {
+        DeliveryId::before(self.to.after(IDS_AHEAD))
     }
 }
 
@@ -182,9 +181,9 @@ mod tests {
     #[test]
     fn no_id_that_is_meant_lies_outside_of_the_bounds() {
         let filter = filter();
-        assert!(filter.begins_after() < DeliveryId::earliest_at(at(10)));
+        assert_eq!(filter.begins_after(), DeliveryId::before(at(10)));
         // An id may have run ahead of its event's time.
-        assert!(DeliveryId::earliest_at(at(20 + 3_599)) < filter.ends_before());
+        assert!(DeliveryId::before(at(20 + 3_599)) < filter.ends_with());
         assert!(Filter { from: None, ..filter }.begins_after() < DeliveryId::from_raw(0));
     }
 

@@ -83,7 +83,7 @@ fn answer(read: Vec<Result<Submission, Problem>>, receipts: Vec<Receipt>) -> Htt
     HttpResponse::build(status).json(Answer { accepted, refused, results })
 }
 
-/// The events of the body, still unread.
+/// The events of the body, still unread. Copied, or one event that waits would keep the whole body in memory.
 fn split(request: &HttpRequest, body: &Bytes) -> Result<Vec<Bytes>, Problem> {
     let items = match media_type(request).as_deref() {
         None | Some("application/json") => array_items(body)?,
@@ -100,11 +100,11 @@ fn split(request: &HttpRequest, body: &Bytes) -> Result<Vec<Bytes>, Problem> {
 fn array_items(body: &Bytes) -> Result<Vec<Bytes>, Problem> {
     let items: Vec<&RawValue> = serde_json::from_slice(body)
         .map_err(|error| Problem::malformed(format!("The batch is no JSON array: {error}.")))?;
-    Ok(items.into_iter().map(|item| body.slice_ref(item.get().as_bytes())).collect())
+    Ok(items.into_iter().map(|item| Bytes::copy_from_slice(item.get().as_bytes())).collect())
 }
 
 /// Lines that are not blank.
 fn lines(body: &Bytes) -> Vec<Bytes> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    lines.filter(|line| !line.is_empty()).map(|line| body.slice_ref(line)).collect()
+    lines.filter(|line| !line.is_empty()).map(Bytes::copy_from_slice).collect()
 }

@@ -10,7 +10,6 @@ use actix_web::{
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
 
 use super::problem::Problem;
 
@@ -25,6 +24,22 @@ impl FromRequest for Body {
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move { bytes.await.map(Self).map_err(|error| refusal(&error)) })
     }
+}
+
+/// Reads a JSON object.
+///
+/// # Errors
+/// 400 with what is wrong and where.
+pub(super) fn read_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::malformed(format!("The body is not valid: {error}.")))
+}
+
+/// Reads a JSON object that need not be there.
+///
+/// # Errors
+/// 400 with what is wrong and where.
+pub(super) fn read_optional_json<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
+    if body.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(body) }
 }
 
 fn refusal(error: &actix_web::Error) -> Problem {
@@ -43,15 +58,4 @@ pub(super) fn query_config() -> QueryConfig {
 /// A path whose id is none names nothing.
 pub(super) fn path_config() -> PathConfig {
     PathConfig::default().error_handler(|_, _| Problem::not_found("There is nothing with this id.").into())
-}
-
-/// Reads a body of JSON.
-///
-/// # Errors
-/// 400 for what is no JSON, 422 for JSON that says something else than the path takes.
-pub(super) fn read_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| match error.classify() {
-        Category::Data => Problem::invalid(format!("The body is not valid: {error}.")),
-        Category::Io | Category::Syntax | Category::Eof => Problem::malformed(format!("The body is no JSON: {error}.")),
-    })
 }

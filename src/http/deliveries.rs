@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::{State, auth::Caller, problem::Problem, subscriptions::checked_limit, time::rfc3339};
 use crate::{
     actors::{
-        orders::NotMade,
         router::Order,
-        withdrawal::{UnderWay, WithdrawFrom},
+        subscription::{NotMade, UnderWay},
+        withdrawal::WithdrawFrom,
     },
     domain::{
         attempt::{Attempt, Outcome},

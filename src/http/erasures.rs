@@ -6,7 +6,7 @@ use actix_web::{
 };
 use serde::Serialize;
 
-use super::{State, auth::Caller, problem::Problem, subscriptions::no_such_subscription, time::rfc3339};
+use super::{State, auth::Caller, problem::Problem, subscriptions::find, time::rfc3339};
 use crate::{
     actors::erasing::{self, NotErased},
     domain::{
@@ -17,7 +17,6 @@ use crate::{
         Lane,
         accept::last_minted,
         erase::{Erasure, erasure_of, order_erasure},
-        subscriptions,
     },
 };
 
@@ -79,11 +78,11 @@ pub(super) async fn order(
     Caller(owner): Caller,
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
-    let subscription = find(&state, &owner, id.into_inner()).await?;
+    let subscription = find(&state, &owner, id.into_inner()).await?.id;
     let now = state.clock.now();
     let work = move |connection: &mut _| {
         // What a commit under way brings has an id of the present; a burst may have minted beyond it.
-        let up_to = DeliveryId::from_raw(last_minted(connection)?).max(DeliveryId::earliest_at(now));
+        let up_to = DeliveryId::from_raw(last_minted(connection)?).max(DeliveryId::before(now));
         let erasure = Erasure { subscription, up_to, ordered_by: owner.name.clone(), ordered_at: now };
         order_erasure(connection, &erasure).map(|()| erasure)
     };
@@ -97,16 +96,8 @@ pub(super) async fn show(
     Caller(owner): Caller,
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
-    let subscription = find(&state, &owner, id.into_inner()).await?;
+    let subscription = find(&state, &owner, id.into_inner()).await?.id;
     let found = state.store.run(Lane::Read, move |connection| erasure_of(connection, subscription)).await?;
     let erasure = found.ok_or_else(|| Problem::not_found("Nothing of this subscription is being erased."))?;
     Ok(HttpResponse::Ok().json(ErasureView::from(&erasure)))
-}
-
-/// # Errors
-/// 404 for a subscription that is not there, or not the caller's.
-async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Result<SubscriptionId, Problem> {
-    let scope = owner.scope();
-    let found = state.store.run(Lane::Read, move |connection| subscriptions::get(connection, scope, id)).await?;
-    Ok(found.ok_or_else(no_such_subscription)?.id)
 }

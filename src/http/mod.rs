@@ -7,12 +7,15 @@
 pub mod auth;
 mod batch;
 mod body;
+mod bulk_holds;
 mod deliveries;
 mod erasures;
 mod events;
+mod holds;
 mod ops;
 mod problem;
 mod replays;
+mod secrets;
 mod submission;
 mod subscriptions;
 mod time;
@@ -77,13 +80,16 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/events/{id}", "DELETE", [delete().to(erasures::erase_event)]))
         .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
         .service(resource("/api/v1/subscriptions/{id}", "GET", [get().to(subscriptions::show)]))
-        .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(subscriptions::pause)]))
-        .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(subscriptions::resume)]))
+        .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(holds::pause)]))
+        .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(holds::resume)]))
+        .service(resource("/api/v1/subscriptions/{id}/rotate-secret", "POST", [post().to(secrets::rotate)]))
         .service(resource(
             "/api/v1/subscriptions/{id}/erase",
             "GET, POST",
             [get().to(erasures::show), post().to(erasures::order)],
         ))
+        .service(resource("/api/v1/holds", "POST", [post().to(bulk_holds::hold)]))
+        .service(resource("/api/v1/holds/release", "POST", [post().to(bulk_holds::release)]))
         .service(resource("/api/v1/deliveries", "GET", [get().to(deliveries::list)]))
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
         .service(resource("/api/v1/deliveries/{id}/redeliver", "POST", [post().to(deliveries::redeliver)]))

@@ -115,6 +115,12 @@ impl Problem {
         Self::new(StatusCode::GONE, "erased", "The payload was erased", detail)
     }
 
+    /// 409: only a paused subscription can be resumed in a special way.
+    pub(super) fn not_paused() -> Self {
+        let detail = "The subscription is not paused: there is no backlog to skip or to slow down.";
+        Self::new(StatusCode::CONFLICT, "not-paused", "The subscription is not paused", detail)
+    }
+
     /// 413: larger than `limit` bytes.
     pub(super) fn too_large(what: &str, limit: usize) -> Self {
         let detail = format!("{what} may have at most {limit} bytes.");
@@ -224,7 +230,7 @@ impl From<StoreError> for Problem {
                 Self::unavailable()
             }
             StoreError::NotFound => Self::not_found("There is no such row, or not for you."),
-            StoreError::Conflict(_) | StoreError::Corrupt(_) => Self::internal(&error),
+            StoreError::Conflict(_) | StoreError::Sealed(_) | StoreError::Corrupt(_) => Self::internal(&error),
         }
     }
 }

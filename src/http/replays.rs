@@ -17,7 +17,7 @@ use super::{
     body::{Body, read_json},
     deliveries::named_state,
     problem::Problem,
-    subscriptions::{checked_limit, no_such_subscription},
+    subscriptions::{checked_limit, find},
     time::{parse, rfc3339},
 };
 use crate::{
@@ -31,7 +31,6 @@ use crate::{
     store::{
         Lane,
         replays::{self, Count, Ordered},
-        subscriptions,
     },
 };
 
@@ -145,9 +144,7 @@ pub(super) async fn order(
 ) -> Result<HttpResponse, Problem> {
     let now = state.clock.now();
     let (order, filter, per_second) = read(&body, now)?;
-    let (scope, id) = (owner.scope(), order.subscription);
-    let found = state.store.run(Lane::Read, move |connection| subscriptions::get(connection, scope, id)).await?;
-    let subscription = found.ok_or_else(no_such_subscription)?;
+    let subscription = find(&state, &owner, order.subscription).await?;
     if order.dry_run {
         return dry_run(&state, filter).await;
     }
@@ -272,12 +269,11 @@ mod tests {
             r#"{"subscription": 7, "event_type": "no type"}"#,
             r#"{"subscription": 7, "per_second": 0}"#,
             r#"{"subscription": 7, "per_second": 10001}"#,
-            r#"{"subscription": 7, "per_minute": 1}"#,
-            r#"{"subscription": "7"}"#,
-            "{}",
         ] {
             assert_eq!(ordered(json).map(drop), Err(StatusCode::UNPROCESSABLE_ENTITY), "{json}");
         }
-        assert_eq!(ordered(r#"{"subscription": 7"#).map(drop), Err(StatusCode::BAD_REQUEST));
+        for json in ["{}", r#"{"subscription": 7"#, r#"{"subscription": "7"}"#, r#"{"subscription": 7, "pace": 1}"#] {
+            assert_eq!(ordered(json).map(drop), Err(StatusCode::BAD_REQUEST), "{json}");
+        }
     }
 }

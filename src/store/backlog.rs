@@ -13,8 +13,9 @@ use diesel::{
 use super::{
     AnyConnection, Queried,
     erase::erasure_of,
+    parking,
     schema::{deliveries, events, subscriptions},
-    values::{corrupt, count_from, due_from, state_number},
+    values::{PARKED, corrupt, count_from, due_from, state_number},
 };
 use crate::domain::{
     delivery::{Course, State},
@@ -66,6 +67,8 @@ pub fn read_page(
     if left_out.is_some() {
         next_due = left_out;
     }
+    page.keys = order.keys.then(|| parking::keys_found(connection, subscription, order.ordering)).transpose()?;
+    page.heads = parking::heads(connection, subscription, order)?;
     Ok(Page { more_fresh, next_due, ..page })
 }
 
@@ -95,7 +98,7 @@ impl<T> Ids<T> {
 }
 
 /// Enough rows to find `limit` unknown ones and one more.
-fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
+pub(super) fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
     i64::try_from(limit + order.known.len() + 1).unwrap_or(i64::MAX)
 }
 
@@ -141,6 +144,7 @@ fn next_due_after(
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
         .filter(dsl::state.eq(state_number(State::Pending)))
         .filter(dsl::due_at.gt(now.as_micros()))
+        .filter(dsl::due_at.lt(PARKED))
         .select(min(dsl::due_at))
         .first(connection)?;
     Ok(next.and_then(due_from))
@@ -171,7 +175,7 @@ macro_rules! owed_columns {
 }
 
 /// Those of `ids` that are still pending, in this order until their payloads together reach `max_bytes`.
-fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> Queried<HashMap<i64, Owed>> {
+pub(super) fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes: usize) -> Queried<HashMap<i64, Owed>> {
     let mut owed = HashMap::with_capacity(ids.len());
     let (mut bytes, mut heaviest) = (0, 1);
     let mut rest = ids;

@@ -52,6 +52,19 @@ macro_rules! on_each {
 }
 pub(super) use on_each;
 
+/// Inserts a slice of rows in one statement. A single row, the usual case at ordinary load, has a statement of its own that
+/// is prepared once for each connection; those of several rows are prepared each time.
+macro_rules! insert_rows {
+    ($connection:expr, $insert:ident($table:expr), $rows:expr) => {
+        match $rows {
+            [] => Ok(()),
+            [row] => $crate::store::connection::on_each!($connection, c => $insert($table).values(row).execute(c).map(drop)),
+            rows => $crate::store::connection::on_each!($connection, c => $insert($table).values(rows).execute(c).map(drop)),
+        }
+    };
+}
+pub(super) use insert_rows;
+
 /// Which database, and where.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {

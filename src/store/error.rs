@@ -2,6 +2,8 @@
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
+use super::sealed::Unopened;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -14,6 +16,9 @@ pub enum StoreError {
     /// There is no such row, or not for the one who asks.
     #[error("no such row")]
     NotFound,
+    /// A secret cannot be opened: give the engine the key that sealed it. Nothing was changed.
+    #[error("{0}: see POSTRIDER_SECRET_KEY")]
+    Sealed(String),
     /// A row or a statement is not what this version expects: a person must look.
     #[error("the database holds or refuses something unexpected: {0}")]
     Corrupt(String),
@@ -29,8 +34,9 @@ const TRANSIENT: [&str; 5] = [
     "database is locked",
 ];
 
-/// Errors after which the connection is of no use, in the words of `MySQL`'s library and of `MariaDB`'s.
-const LOST: [&str; 9] = [
+/// Errors after which the connection is of no use, in the words of `MySQL`'s library and of `MariaDB`'s. A server that takes
+/// no writes (any more) is not the one to talk to: after a failover the name leads to another.
+const LOST: [&str; 11] = [
     "server has gone away",
     "Server has gone away",
     "Lost connection",
@@ -40,7 +46,12 @@ const LOST: [&str; 9] = [
     "Commands out of sync",
     "Broken pipe",
     "Connection reset",
+    "read-only option",
+    "read-only mode",
 ];
+
+/// Errors that last until somebody makes room: on disk, in a quota, in a tablespace.
+const FULL: [&str; 4] = ["database or disk is full", "Disk full", "is full", "No space left on device"];
 
 /// How a failed statement is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +60,8 @@ pub(super) enum Trouble {
     Transient,
     /// The connection is gone; another may work.
     Lost,
+    /// There is no room for more: later, perhaps.
+    Full,
     /// It would fail again.
     Lasting,
 }
@@ -66,6 +79,9 @@ pub(super) fn trouble(error: &DieselError) -> Trouble {
         }
         DieselError::DatabaseError(_, info) if mentions(info.message(), &TRANSIENT) => Trouble::Transient,
         DieselError::DatabaseError(_, info) if mentions(info.message(), &LOST) => Trouble::Lost,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) if mentions(info.message(), &FULL) => {
+            Trouble::Full
+        }
         // The rollback failed as well: whatever came first, the connection is in an unknown state.
         DieselError::RollbackErrorOnCommit { .. } => Trouble::Lost,
         _ => Trouble::Lasting,
@@ -79,8 +95,11 @@ fn mentions(message: &str, texts: &[&str]) -> bool {
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         match (&error, trouble(&error)) {
-            (_, Trouble::Transient | Trouble::Lost) => Self::Unavailable(error.to_string()),
+            (_, Trouble::Transient | Trouble::Lost | Trouble::Full) => Self::Unavailable(error.to_string()),
             (DieselError::NotFound, _) => Self::NotFound,
+            (DieselError::DeserializationError(source), _) if source.is::<Unopened>() => {
+                Self::Sealed(source.to_string())
+            }
             (DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info), _) => {
                 Self::Conflict(info.message().to_owned())
             }
@@ -92,5 +111,33 @@ impl From<DieselError> for StoreError {
 impl From<ConnectionError> for StoreError {
     fn from(error: ConnectionError) -> Self {
         Self::Unavailable(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the words of the databases; what cannot be brought about in a test is at least read.
+    #[test]
+    fn a_database_that_takes_no_writes_for_now_is_one_to_wait_for() {
+        for (message, expected) in [
+            ("database or disk is full", Trouble::Full),
+            ("The table 'deliveries' is full", Trouble::Full),
+            ("Disk full (/tmp/#sql_1.MAI); waiting for someone to free some space... (errno: 28)", Trouble::Full),
+            ("Error writing file '/var/lib/mysql/x' (Errcode: 28 \"No space left on device\")", Trouble::Full),
+            (
+                "The MariaDB server is running with the --read-only option so it cannot execute this statement",
+                Trouble::Lost,
+            ),
+            ("Running in read-only mode", Trouble::Lost),
+            ("Deadlock found when trying to get lock; try restarting transaction", Trouble::Transient),
+            ("Unknown column 'x' in 'field list'", Trouble::Lasting),
+        ] {
+            let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()));
+            assert_eq!(trouble(&error), expected, "{message}");
+            let is_unavailable = matches!(StoreError::from(error), StoreError::Unavailable(_));
+            assert_eq!(is_unavailable, expected != Trouble::Lasting, "{message}");
+        }
     }
 }

@@ -42,7 +42,7 @@ pub fn find_expired(
     limit: i64,
 ) -> Queried<Found> {
     use deliveries::dsl;
-    let too_old = DeliveryId::earliest_at(accepted_before).as_raw();
+    let last_old = DeliveryId::before(accepted_before).as_raw();
     let pending = || {
         dsl::deliveries
             .filter(dsl::subscription_id.eq(subscription.as_raw()))
@@ -51,7 +51,7 @@ pub fn find_expired(
     };
     let mut here = pending().filter(dsl::due_at.eq(place.due_at)).filter(dsl::id.gt(place.id)).into_boxed();
     if place.due_at == 0 {
-        here = here.filter(dsl::id.lt(too_old));
+        here = here.filter(dsl::id.le(last_old));
     }
     let mut rows: Vec<(i64, i64)> = here.order(dsl::id).limit(limit).load(connection)?;
     let left = limit - i64::try_from(rows.len()).unwrap_or(limit);
@@ -66,7 +66,7 @@ pub fn find_expired(
     let is_last = i64::try_from(rows.len()).is_ok_and(|rows| rows < limit);
     Ok(Found {
         next: rows.last().filter(|_| !is_last).map(|(due_at, id)| Place { due_at: *due_at, id: *id }),
-        ids: rows.into_iter().filter(|(_, id)| *id < too_old).map(|(_, id)| DeliveryId::from_raw(id)).collect(),
+        ids: rows.into_iter().filter(|(_, id)| *id <= last_old).map(|(_, id)| DeliveryId::from_raw(id)).collect(),
     })
 }
 

@@ -12,6 +12,8 @@ use super::{
     Queried,
     connection::{self, AnyConnection, DatabaseUrl},
     error::{StoreError, Trouble, trouble},
+    keyring::Keyring,
+    transaction::is_stuck,
 };
 
 /// Connections that only read.
@@ -38,6 +40,7 @@ pub struct Store {
 
 struct Inner {
     url: DatabaseUrl,
+    keys: Keyring,
     writers: Pool,
     readers: Pool,
 }
@@ -49,11 +52,11 @@ struct Pool {
 }
 
 impl Store {
-    /// A store that connects when it is first used.
+    /// A store that connects when it is first used. What it holds of secrets is sealed and opened with `keys`.
     #[must_use]
-    pub fn new(url: DatabaseUrl) -> Self {
+    pub fn new(url: DatabaseUrl, keys: Keyring) -> Self {
         let (writers, readers) = (Pool::new(url.writers()), Pool::new(READERS));
-        Self { inner: Arc::new(Inner { url, writers, readers }) }
+        Self { inner: Arc::new(Inner { url, keys, writers, readers }) }
     }
 
     /// Brings the tables up to this version; gives the names of the migrations that were run.
@@ -63,6 +66,12 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         let url = self.inner.url.clone();
         blocking(move || connection::migrate(&mut url.connect()?)).await
+    }
+
+    /// The keys, for work that reads or writes secrets.
+    #[must_use]
+    pub fn keys(&self) -> Keyring {
+        self.inner.keys.clone()
     }
 
     /// Runs `work` on a connection of `lane`, on a thread that may block.
@@ -133,7 +142,7 @@ impl Inner {
                     reconnected = true;
                 }
                 Trouble::Lost => return Err(error.into()),
-                Trouble::Transient | Trouble::Lasting => {
+                Trouble::Transient | Trouble::Full | Trouble::Lasting => {
                     pool.give_back(connection);
                     return Err(log_if_unexpected(error));
                 }
@@ -165,7 +174,10 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn give_back(&self, connection: AnyConnection) {
+    fn give_back(&self, mut connection: AnyConnection) {
+        if is_stuck(&mut connection) {
+            return;
+        }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 

@@ -54,7 +54,7 @@ pub fn find_deliveries(
     let Some(until) = retention.accepted_until(now) else { return Ok(Found { ids: Vec::new(), last: None }) };
     let rows: Vec<(i64, i16, Option<i64>)> = deliveries::table
         .filter(deliveries::id.gt(after.as_raw()))
-        .filter(deliveries::id.lt(DeliveryId::earliest_at(until).as_raw()))
+        .filter(deliveries::id.le(DeliveryId::before(until).as_raw()))
         .order(deliveries::id)
         .limit(limit)
         .select((deliveries::id, deliveries::state, deliveries::recorded_at))
@@ -149,7 +149,7 @@ pub fn find_unwanted(
 ) -> Queried<Found<EventId>> {
     let rows: Vec<(i64, i32)> = events::table
         .filter(events::id.gt(after.as_raw()))
-        .filter(events::id.lt(EventId::earliest_at(until).as_raw()))
+        .filter(events::id.le(EventId::before(until).as_raw()))
         .order(events::id)
         .limit(limit)
         .select((events::id, events::deliveries))
@@ -182,7 +182,7 @@ pub fn find_payloads(
 ) -> Queried<Found<EventId>> {
     let rows: Vec<(i64, Option<i64>)> = events::table
         .filter(events::id.gt(after.as_raw()))
-        .filter(events::id.lt(EventId::earliest_at(until).as_raw()))
+        .filter(events::id.le(EventId::before(until).as_raw()))
         .order(events::id)
         .limit(limit)
         .select((events::id, events::payload_erased_at))

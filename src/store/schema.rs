@@ -30,6 +30,7 @@ table! {
         target_url -> Text,
         is_active -> Bool,
         secret_key -> Nullable<Text>,
+        retiring_secrets -> Nullable<Text>,
         retry_countdown_config -> Text,
         callback -> Nullable<Text>,
         additional_headers -> Text,
@@ -39,8 +40,15 @@ table! {
         held_until -> Nullable<BigInt>,
         held_reason -> Nullable<Text>,
         held_by -> Nullable<Text>,
+        held_mode -> Nullable<SmallInt>,
+        resume_per_second -> Nullable<Integer>,
+        resume_up_to -> Nullable<BigInt>,
         created_at -> BigInt,
         modified_at -> BigInt,
+        ordering -> SmallInt,
+        rate_per_second -> Nullable<Integer>,
+        rate_burst -> Nullable<Integer>,
+        max_age_seconds -> Nullable<BigInt>,
     }
 }
 

@@ -6,7 +6,6 @@
 use diesel::{
     Connection,
     connection::{AnsiTransactionManager, TransactionManager},
-    result::Error as DieselError,
 };
 
 use super::{AnyConnection, Queried};
@@ -33,9 +32,13 @@ pub(super) fn in_transaction<T>(
         Ok(value) => return Manager::commit_transaction(connection).map(|()| value),
         Err(error) => error,
     };
-    // What broke the transaction manager is the error itself.
-    match Manager::rollback_transaction(connection) {
-        Ok(()) | Err(DieselError::BrokenTransactionManager) => Err(error),
-        Err(rollback_error) => Err(rollback_error),
-    }
+    // When even this fails, the first error is what tells why: SQLite rolls back by itself when the disk is full, and then
+    // complains that there is nothing to roll back. The pool drops a connection in that state.
+    Manager::rollback_transaction(connection).ok();
+    Err(error)
+}
+
+/// Whether a transaction of this connection could not be ended: nothing more can be done with it.
+pub(super) fn is_stuck(connection: &mut AnyConnection) -> bool {
+    Manager::is_broken_transaction_manager(connection)
 }

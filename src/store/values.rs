@@ -4,7 +4,15 @@ use bytes::Bytes;
 use diesel::result::Error as DieselError;
 
 use super::Queried;
-use crate::domain::{attempt::FailureClass, delivery::State, owner::Role, replay::Stage, time::Timestamp};
+use crate::domain::{
+    attempt::FailureClass,
+    delivery::State,
+    hold::HoldMode,
+    ordering::{KeyHash, Ordering},
+    owner::Role,
+    replay::Stage,
+    time::Timestamp,
+};
 
 /// A row that this version cannot read.
 pub(super) fn corrupt(what: impl Into<String>) -> DieselError {
@@ -58,6 +66,29 @@ pub(super) fn role_from(number: i16) -> Queried<Role> {
     find([Role::Subscriber, Role::Publisher, Role::Admin], number, role_number, "role of an owner")
 }
 
+pub(super) const fn hold_mode_number(mode: HoldMode) -> i16 {
+    match mode {
+        HoldMode::Keep => 0,
+        HoldMode::Drop => 1,
+    }
+}
+
+pub(super) fn hold_mode_from(number: i16) -> Queried<HoldMode> {
+    find(HoldMode::ALL, number, hold_mode_number, "mode of a hold")
+}
+
+pub(super) const fn ordering_number(ordering: Ordering) -> i16 {
+    match ordering {
+        Ordering::None => 0,
+        Ordering::Key => 1,
+        Ordering::Subscription => 2,
+    }
+}
+
+pub(super) fn ordering_from(number: i16) -> Queried<Ordering> {
+    find(Ordering::ALL, number, ordering_number, "ordering of a subscription")
+}
+
 pub(super) const fn failure_number(class: FailureClass) -> i16 {
     match class {
         FailureClass::Forbidden => 1,
@@ -80,13 +111,28 @@ fn find<T: Copy, const N: usize>(all: [T; N], number: i16, number_of: fn(T) -> i
         .ok_or_else(|| corrupt(format!("unknown {what}: {number}")))
 }
 
+/// Where `due_at` says that a delivery is parked behind its ordering key: from here on, and the key's hash. No time is as
+/// late (year 148,109), and the index finds the parked deliveries of one key together, in the order of their ids.
+pub(super) const PARKED: i64 = 1 << 62;
+
 /// How `due_at` is stored: 0 while nothing holds the delivery back.
 pub(super) fn due_column(due_at: Option<Timestamp>) -> i64 {
-    due_at.map_or(0, Timestamp::as_micros)
+    due_at.map_or(0, |at| at.as_micros().clamp(1, PARKED - 1))
 }
 
+/// `None` also for a parked delivery: when it is due depends on the one before it.
 pub(super) fn due_from(column: i64) -> Option<Timestamp> {
-    (column != 0).then_some(Timestamp::from_micros(column))
+    (0 < column && column < PARKED).then_some(Timestamp::from_micros(column))
+}
+
+/// How `due_at` is stored while the delivery is parked behind `key`.
+pub(super) fn parked_column(key: KeyHash) -> i64 {
+    PARKED + i64::try_from(key.as_raw()).unwrap_or_default()
+}
+
+/// The key behind which a delivery is parked; `None` when it is not parked.
+pub(super) fn parked_behind(column: i64) -> Option<KeyHash> {
+    u64::try_from(column.checked_sub(PARKED)?).ok().map(KeyHash::from_raw)
 }
 
 /// `text`, cut to at most `bytes` bytes at the border of a character.

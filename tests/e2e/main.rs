@@ -3,6 +3,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod crashing;
+mod load;
+mod scene;
+
+mod contract;
+mod crash;
+#[cfg(feature = "mysql")]
+mod database_away;
 mod delivering;
+mod egress;
+mod hold;
+mod ingest;
+mod isolation;
+mod retry;
+mod shutdown;
+mod signatures;
 mod sink;
+mod windows;

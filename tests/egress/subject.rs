@@ -12,7 +12,7 @@ use postrider::{
         id::{DeliveryId, EventId},
         retry::RetryPolicy,
         secret::Secret,
-        subscription::{Config, Terms},
+        subscription::{Config, Flow, Terms},
     },
     egress::{Client, Guard, Names, Reply, Request, Template},
 };
@@ -27,12 +27,13 @@ pub(crate) fn terms(url: &str) -> Terms {
         event_type: EventType::parse("package.created").expect("a type"),
         target_url: url.to_owned(),
         secret: None,
+        retiring: Vec::new(),
         retry: RetryPolicy::Fixed { seconds: 1 },
         is_active: true,
         callback: None,
         additional_headers: AdditionalHeaders::default(),
         config: Config::default(),
-        max_in_flight: 1,
+        flow: Flow::default(),
     }
 }
 

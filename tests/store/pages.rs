@@ -109,10 +109,10 @@ async fn known_ones_hide_nothing_behind_them(database: Database) {
     let subscription = scene.subscription("one").await;
     let ids = scene.owe(subscription, 100).await;
     let known = ids[..95].iter().copied().collect();
-    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3 }, NOW).await;
+    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3, ..all() }, NOW).await;
     assert_eq!(seen(&page), (ids[95..98].to_vec(), vec![], true, None));
     let known = ids[..97].iter().copied().collect();
-    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3 }, NOW).await;
+    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3, ..all() }, NOW).await;
     assert_eq!(seen(&page), (ids[97..].to_vec(), vec![], false, None));
 }
 
@@ -164,7 +164,8 @@ async fn paging_through_finds_everything_once(database: Database) {
     fail(&scene, &retries).await;
     let mut found = HashSet::new();
     loop {
-        let page = scene.page(subscription, ReadOrder { known: found.clone(), fresh: 7, due: 5 }, at(1_000)).await;
+        let page =
+            scene.page(subscription, ReadOrder { known: found.clone(), fresh: 7, due: 5, ..all() }, at(1_000)).await;
         for owed in page.fresh.iter().chain(&page.due) {
             assert!(found.insert(owed.id), "{} came twice", owed.id);
         }
@@ -199,7 +200,7 @@ async fn those_who_are_owed_something_are_found_in_pages(database: Database) {
 }
 
 fn order(fresh: usize, due: usize) -> ReadOrder {
-    ReadOrder { known: HashSet::new(), fresh, due }
+    ReadOrder { known: HashSet::new(), fresh, due, ..all() }
 }
 
 /// Lets the first attempt of each fail, with its retry due then.

@@ -17,13 +17,14 @@ use postrider::{
         accept::{Run, accept_events},
         backlog::{owing_subscriptions, read_page},
         deliveries,
+        lists::{List, Skip, waiting},
         record::{cancel_owed, record_attempts},
     },
 };
 use serde_json::Value;
 
 use crate::{
-    scene::{NOW, Scene, at, key, record},
+    scene::{NOW, Scene, all, at, key, record},
     sql,
     support::database::{Database, on_both},
 };
@@ -36,6 +37,7 @@ on_both! {
     cancelling_finds_what_is_owed_by_the_index,
     idempotency_keys_are_found_by_their_key,
     a_list_of_one_state_is_read_in_the_order_of_the_index,
+    what_waits_is_found_by_the_index_among_all_that_was_delivered,
 }
 
 const SUBSCRIPTIONS: usize = 40;
@@ -70,7 +72,7 @@ async fn a_page_is_chosen_by_the_index_alone(database: Database) {
     let (scene, subscriptions) = crowd(&database).await;
     for subscription in [subscriptions[0], subscriptions[7]] {
         let known = (0..50).map(DeliveryId::from_raw).collect();
-        let order = ReadOrder { known, fresh: 100, due: 100 };
+        let order = ReadOrder { known, fresh: 100, due: 100, ..all() };
         let page = move |c: &mut _| read_page(c, subscription, &order, at(60), usize::MAX).map(drop);
         let overheard = scene.read(move |c| overhear(c, &page)).await;
         for statement in &overheard[..3] {
@@ -82,7 +84,7 @@ async fn a_page_is_chosen_by_the_index_alone(database: Database) {
 
 async fn payloads_are_found_by_their_keys(database: Database) {
     let (scene, subscriptions) = crowd(&database).await;
-    let order = ReadOrder { known: std::collections::HashSet::new(), fresh: 100, due: 100 };
+    let order = ReadOrder { known: std::collections::HashSet::new(), fresh: 100, due: 100, ..all() };
     let subscription = subscriptions[0];
     let page = move |c: &mut _| read_page(c, subscription, &order, at(600), usize::MAX).map(drop);
     let overheard = scene.read(move |c| overhear(c, &page)).await;
@@ -177,6 +179,23 @@ async fn a_list_of_one_state_is_read_in_the_order_of_the_index(database: Databas
     if database.is_mariadb() {
         let read = scene.read(move |c| rows_read(c, &list_again)).await;
         assert!(read <= 100, "{read} rows read to list 20 deliveries");
+    }
+}
+
+async fn what_waits_is_found_by_the_index_among_all_that_was_delivered(database: Database) {
+    let (scene, _) = crowd(&database).await;
+    scene
+        .write(|c| sql::execute(c, "UPDATE deliveries SET state = 1, attempts = 1, due_at = 0 WHERE id % 100 <> 0"))
+        .await;
+    if database.is_mariadb() {
+        scene.write(|c| sql::execute(c, "ANALYZE TABLE deliveries, events, subscriptions")).await;
+    }
+    for scope in [Scope::All, Scope::Of(scene.owner)] {
+        let filter = waiting::Filter { scope, delivery: None, event_type: None, order: Vec::new() };
+        let list = move |c: &mut _| filter.ids(c, Skip::Rows(0), 10_000).map(drop);
+        let overheard = scene.read(move |c| overhear(c, &list)).await;
+        let plan = scene.read(explain(&overheard[0])).await.of("deliveries");
+        assert!(plan.scans_nothing(), "{}\n{plan:#?}", overheard[0]);
     }
 }
 

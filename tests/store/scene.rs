@@ -13,14 +13,15 @@ use postrider::{
         event::Event,
         event_type::EventType,
         id::{DeliveryId, Minter, Node, OwnerId, SubscriptionId},
+        ordering::Ordering,
         owner::{Role, Scope, Standing},
         queue::{Page, ReadOrder},
         retry::RetryPolicy,
-        subscription::{Config, DEFAULT_MAX_IN_FLIGHT, Terms},
+        subscription::{Config, Flow, Terms},
         time::Timestamp,
     },
     store::{
-        AnyConnection, Lane, Queried, Store, StoreError,
+        AnyConnection, Keyring, Lane, Queried, Store, StoreError,
         accept::{Acceptance, Accepted, IdempotencyKey, Run, accept_events},
         backlog,
         deliveries::{self, Listed},
@@ -91,7 +92,7 @@ impl Scene {
     /// A subscription to `package.created` at an endpoint of this name.
     pub(crate) async fn subscription(&self, name: &str) -> SubscriptionId {
         let (owner, terms) = (self.owner, terms(name));
-        match self.write(move |c| subscriptions::create(c, owner, &terms, NOW)).await {
+        match self.write(move |c| subscriptions::create(c, &no_keys(), owner, &terms, NOW)).await {
             subscriptions::Change::Made(subscription) => subscription.id,
             change @ (subscriptions::Change::AlreadyRegistered | subscriptions::Change::NotFound) => {
                 panic!("{change:?}")
@@ -179,6 +180,11 @@ impl Scene {
     }
 }
 
+/// Secrets are in plain text.
+pub(crate) fn no_keys() -> Keyring {
+    Keyring::default()
+}
+
 pub(crate) fn event_type() -> EventType {
     EventType::parse("package.created").expect("one of the built-in types")
 }
@@ -188,12 +194,13 @@ pub(crate) fn terms(name: &str) -> Terms {
         event_type: event_type(),
         target_url: format!("https://{name}.example/"),
         secret: None,
+        retiring: Vec::new(),
         retry: RetryPolicy::Fixed { seconds: 5 },
         is_active: true,
         callback: None,
         additional_headers: postrider::domain::headers::AdditionalHeaders::default(),
         config: Config::default(),
-        max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+        flow: Flow::default(),
     }
 }
 
@@ -204,7 +211,14 @@ pub(crate) fn key(name: &str, content: u8, expires_at: Timestamp) -> Idempotency
 
 /// Everything that is owed, nothing known.
 pub(crate) fn all() -> ReadOrder {
-    ReadOrder { known: std::collections::HashSet::new(), fresh: 10_000, due: 10_000 }
+    ReadOrder {
+        known: std::collections::HashSet::new(),
+        fresh: 10_000,
+        due: 10_000,
+        keys: false,
+        ordering: Ordering::None,
+        heads: Vec::new(),
+    }
 }
 
 pub(crate) fn answered(status: u16) -> Outcome {

@@ -13,6 +13,8 @@ pub struct Reply {
     pub status: u16,
     /// The body; `null` when it is empty or no JSON.
     pub body: Value,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
 }
 
 impl Reply {
@@ -24,6 +26,11 @@ impl Reply {
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         self.body
+    }
+
+    /// The value of a header; `name` is in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -72,13 +79,23 @@ impl Api {
     /// `POST path` with `body` as JSON.
     pub fn post(&self, path: &str, body: &Value) -> Result<Reply, NoReply> {
         let request = self.agent.post(self.url(path)).header("Authorization", self.authorization());
-        read(request.send_json(body)?)
+        read(request.content_type("application/json").send(body.to_string())?)
+    }
+
+    /// Any request, with these bytes as they are.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply, NoReply> {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(self.url(path))
+            .header("Authorization", self.authorization());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        read(self.agent.run(request.body(body).expect("tests write valid requests"))?)
     }
 
     /// `PATCH path` with `body` as JSON.
     pub fn patch(&self, path: &str, body: &Value) -> Result<Reply, NoReply> {
         let request = self.agent.patch(self.url(path)).header("Authorization", self.authorization());
-        read(request.send_json(body)?)
+        read(request.content_type("application/json").send(body.to_string())?)
     }
 
     /// `GET path`, which is there.
@@ -129,6 +146,18 @@ impl Api {
         page["items"].as_array().unwrap_or_else(|| panic!("no list of deliveries: {page}")).clone()
     }
 
+    /// All deliveries that `filter` leaves, the newest first.
+    #[track_caller]
+    pub fn all_deliveries(&self, filter: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut page = self.deliveries(filter);
+        while let Some(last) = page.last().map(|delivery| delivery["id"].clone()) {
+            all.append(&mut page);
+            page = self.deliveries(&format!("{filter}&before={last}"));
+        }
+        all
+    }
+
     /// One delivery with its attempts.
     #[track_caller]
     pub fn delivery(&self, id: i64) -> Value {
@@ -171,5 +200,8 @@ impl Api {
 
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Reply, NoReply> {
     let text = response.body_mut().read_to_string()?;
-    Ok(Reply { status: response.status().as_u16(), body: serde_json::from_str(&text).unwrap_or_default() })
+    let value = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, header)| (name.as_str().to_owned(), value(header))).collect();
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    Ok(Reply { status: response.status().as_u16(), body, headers })
 }

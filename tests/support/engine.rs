@@ -29,6 +29,13 @@ pub struct Engine {
 impl Engine {
     /// Starts one on the database at `database_url` with further settings; gives back when it is healthy.
     pub fn start(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut engine = Self::not_started(database_url, settings);
+        engine.start_again();
+        engine
+    }
+
+    /// One that was never started.
+    pub fn not_started(database_url: &str, settings: &[(&str, &str)]) -> Self {
         let listen = format!("127.0.0.1:{}", free_port());
         let defaults = [
             ("DATABASE_URL", database_url),
@@ -39,14 +46,12 @@ impl Engine {
         ];
         let folder = tempfile::Builder::new().prefix("postrider-engine-").tempdir().expect("there is a temp folder");
         warden::watch_folder(folder.path());
-        let mut engine = Self {
+        Self {
             settings: defaults.iter().chain(settings).map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             base: format!("http://{listen}"),
             folder,
             process: None,
-        };
-        engine.start_again();
-        engine
+        }
     }
 
     /// A client with the admin's token.
@@ -110,6 +115,25 @@ impl Engine {
         });
     }
 
+    /// Changes a setting; it holds from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Adds a user with `postrider user add`; gives the token.
+    pub fn add_user(&self, args: &[&str]) -> String {
+        let token = format!("token-of-{}", args[0]);
+        let output = Command::new(env!("CARGO_BIN_EXE_postrider"))
+            .args(["user", "add", "--token", &token])
+            .args(args)
+            .env_clear()
+            .envs(&self.settings)
+            .output()
+            .expect("cargo has built the binary");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        token
+    }
+
     /// `kill -9`; gives back when it is dead.
     pub fn kill9(&mut self) {
         let mut process = self.process.take().expect("the engine runs");
@@ -117,10 +141,21 @@ impl Engine {
         warden::forget_program(process.id());
     }
 
+    /// SIGTERM, without waiting for what follows.
+    pub fn ask_to_end(&self) {
+        let process = self.process.as_ref().expect("the engine runs");
+        kill_process(Pid::from_child(process), Signal::TERM).expect("the process is ours");
+    }
+
     /// SIGTERM; waits for its end up to `deadline`.
     pub fn terminate(&mut self, deadline: Duration) -> ExitStatus {
+        self.ask_to_end();
+        self.wait_for_the_end(deadline)
+    }
+
+    /// Waits up to `deadline` until the process has ended by itself.
+    pub fn wait_for_the_end(&mut self, deadline: Duration) -> ExitStatus {
         let mut process = self.process.take().expect("the engine runs");
-        kill_process(Pid::from_child(&process), Signal::TERM).expect("the process is ours");
         let status = eventually("the engine to end", deadline, || match process.try_wait() {
             Ok(Some(status)) => Ok(status),
             Ok(None) => Err("it runs".to_owned()),

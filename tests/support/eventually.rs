@@ -43,6 +43,26 @@ pub async fn eventually_async<T, E: Display>(
     }
 }
 
+/// Looks for the whole of `duration` at something that must not change: `what` completes the sentence "it stays so that …".
+///
+/// # Panics
+/// As soon as `look` sees something else, with that.
+#[track_caller]
+pub fn throughout<E: Display>(what: &str, duration: Duration, mut look: impl FnMut() -> Result<(), E>) {
+    let start = Instant::now();
+    while start.elapsed() < duration {
+        if let Err(seen) = look() {
+            panic!("after {:?} it is no longer so that {what}: {seen}", start.elapsed());
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+/// Lets `duration` pass, for what has to happen at a moment that nothing announces.
+pub fn pass(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 #[track_caller]
 fn give_up(what: &str, deadline: Duration, seen: &dyn Display) -> ! {
     panic!("waited {deadline:?} for {what}; last seen: {seen}");

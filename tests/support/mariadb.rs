@@ -17,6 +17,7 @@ use std::{
 };
 
 use diesel::{Connection, MysqlConnection};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{eventually::eventually, port::free_port, warden};
 
@@ -63,6 +64,22 @@ impl PrivateMariaDb {
             server.kill().and_then(|()| server.wait()).expect("the server is ours");
             warden::forget_program(server.id());
         }
+    }
+
+    /// Stops it in its tracks: connections stay, and nothing is answered any more. A machine that swaps, a network that
+    /// swallows packets.
+    pub fn stall(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`PrivateMariaDb::stall`].
+    pub fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let server = self.server.as_ref().expect("the server runs");
+        kill_process(Pid::from_child(server), signal).expect("the server is ours");
     }
 
     /// Starts it on the same port with the same data; gives back when it answers.

@@ -1,6 +1,7 @@
+-- Each statement is a commit of its own: IF NOT EXISTS, so that a run that was cut off can be run again.
 -- Times are microseconds since 1970-01-01T00:00:00Z. Ids of events and deliveries are minted by the engine.
 
-CREATE TABLE owners (
+CREATE TABLE IF NOT EXISTS owners (
     id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name VARCHAR(150) NOT NULL,
     role SMALLINT NOT NULL,
@@ -9,7 +10,7 @@ CREATE TABLE owners (
     UNIQUE KEY owners_name (name)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE tokens (
+CREATE TABLE IF NOT EXISTS tokens (
     id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     owner_id INT NOT NULL,
     digest VARBINARY(32) NOT NULL,
@@ -18,7 +19,7 @@ CREATE TABLE tokens (
     KEY tokens_owner (owner_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE subscriptions (
+CREATE TABLE IF NOT EXISTS subscriptions (
     id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     owner_id INT NOT NULL,
     version BIGINT NOT NULL,
@@ -40,7 +41,7 @@ CREATE TABLE subscriptions (
     UNIQUE KEY subscriptions_registration (owner_id, target_url, event_type)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE events (
+CREATE TABLE IF NOT EXISTS events (
     id BIGINT NOT NULL PRIMARY KEY,
     publisher_id INT NOT NULL,
     event_type VARCHAR(124) NOT NULL,
@@ -51,7 +52,7 @@ CREATE TABLE events (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- due_at is 0 while nothing holds a delivery back: never attempted, or settled.
-CREATE TABLE deliveries (
+CREATE TABLE IF NOT EXISTS deliveries (
     id BIGINT NOT NULL PRIMARY KEY,
     event_id BIGINT NOT NULL,
     subscription_id INT NOT NULL,
@@ -63,7 +64,7 @@ CREATE TABLE deliveries (
     KEY deliveries_queue (subscription_id, state, due_at, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE attempts (
+CREATE TABLE IF NOT EXISTS attempts (
     delivery_id BIGINT NOT NULL,
     number INT NOT NULL,
     started_at BIGINT NOT NULL,
@@ -78,7 +79,7 @@ CREATE TABLE attempts (
 
 -- `key` is a reserved word in MySQL. Bytes, not characters: for every collation that MySQL and MariaDB share, keys that differ
 -- in trailing blanks only are the same. 1,020 bytes hold 255 characters.
-CREATE TABLE idempotency_keys (
+CREATE TABLE IF NOT EXISTS idempotency_keys (
     publisher_id INT NOT NULL,
     publisher_key VARBINARY(1020) NOT NULL,
     digest VARBINARY(32) NOT NULL,

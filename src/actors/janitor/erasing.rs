@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Chores;
 use crate::{
-    actors::withdrawal::{UnderWay, WithdrawFrom},
+    actors::{subscription::UnderWay, withdrawal::WithdrawFrom},
     domain::queue::Withdrawn,
     store::{
         Lane, StoreError,

@@ -37,9 +37,9 @@ struct Reading {
     room: usize,
     forgotten: HashSet<DeliveryId>,
     missed: bool,
+    /// What was in memory when the read began, and is therefore not on the page, is no longer there.
+    void: bool,
     next_due: Option<Timestamp>,
-    /// The page brings what must not be attempted any more.
-    discarded: bool,
 }
 
 impl Behind {
@@ -58,6 +58,14 @@ impl Behind {
     pub(super) fn distrust(&mut self) {
         self.missed();
         self.note_due(Timestamp::EPOCH);
+    }
+
+    /// Forgets what was known, and what the read under way will bring: memory is empty now, so the page has gaps.
+    pub(super) fn start_over(&mut self) {
+        self.distrust();
+        if let Some(reading) = &mut self.reading {
+            reading.void = true;
+        }
     }
 
     /// What to do with an offered delivery.
@@ -118,49 +126,31 @@ impl Behind {
         self.reading.as_ref().map_or(0, |reading| reading.room)
     }
 
-    /// The page under way, if there is one, is not to be used.
-    pub(super) fn discard_page(&mut self) {
-        if let Some(reading) = &mut self.reading {
-            reading.discarded = true;
-        }
-    }
-
-    /// Whether the page that came is not to be used. Then it is as if it had not been asked for, and another is.
-    pub(super) fn drop_discarded_page(&mut self) -> bool {
-        let discarded = self.reading.as_ref().is_some_and(|reading| reading.discarded);
-        if discarded {
-            self.reading = None;
-            self.distrust();
-        }
-        discarded
-    }
-
     pub(super) fn read_failed(&mut self, retry_at: Timestamp) {
         self.reading = None;
         self.not_before = retry_at;
     }
 
     /// Takes in what a page says, and gives the deliveries that left memory since the read began: the page may still show
-    /// them as owed.
-    pub(super) fn page_read(&mut self, page: &Page) -> HashSet<DeliveryId> {
+    /// them as owed. `None` when the page is of no use any more.
+    pub(super) fn page_read(&mut self, page: &Page) -> Option<HashSet<DeliveryId>> {
         let reading = self.reading.take().unwrap_or_default();
+        if reading.void {
+            return None;
+        }
         self.fresh = page.more_fresh || reading.missed;
         self.next_due = earliest(page.next_due, reading.next_due);
         self.read_up_to = self.read_up_to.max(page.fresh.iter().map(|owed| owed.id).max());
-        reading.forgotten
+        Some(reading.forgotten)
     }
 
-    /// Whether a read could bring something at `now`.
-    pub(super) fn wants_read(&self, now: Timestamp) -> bool {
-        self.next_look().is_some_and(|at| at <= now)
-    }
-
-    /// When a read could bring something; `None` when none could, or one is under way.
-    pub(super) fn next_look(&self) -> Option<Timestamp> {
+    /// When a read could bring something; `None` when none could, or one is under way. `wanted` says that one is wanted for
+    /// the sake of the keys.
+    pub(super) fn next_look(&self, wanted: bool) -> Option<Timestamp> {
         if self.is_reading() {
             return None;
         }
-        let first = if self.fresh { Some(Timestamp::EPOCH) } else { self.next_due };
+        let first = if self.fresh || wanted { Some(Timestamp::EPOCH) } else { self.next_due };
         first.map(|at| at.max(self.not_before))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Owed, Queue};
+use super::Queue;
 use crate::domain::id::DeliveryId;
 
 /// Which deliveries. The store says so already: whoever reads them from now on finds them settled.
@@ -26,21 +26,17 @@ impl Withdrawn {
 }
 
 impl Queue {
-    /// Takes deliveries out of stock, and out of the page that may just be read. Gives those that are past that: being read
-    /// for a person's order, in flight, or not recorded yet. They end as attempts do.
+    /// Forgets deliveries that must not be attempted any more: in stock, behind their keys, on the page that may just be
+    /// read. Gives those that are past that: being read for a person's order, in flight, or not recorded yet. They end as
+    /// attempts do.
     pub fn withdraw(&mut self, which: &Withdrawn) -> HashSet<DeliveryId> {
-        let mut freed = 0;
-        let mut keep = |owed: &Owed| {
-            let withdrawn = which.includes(owed.id);
-            freed += if withdrawn { owed.event.payload.len() } else { 0 };
-            !withdrawn
-        };
-        self.fresh.retain(&mut keep);
-        self.due.retain(&mut keep);
-        self.late.retain(&mut keep);
-        self.payload_bytes -= freed;
-        self.behind.discard_page();
-        let under_way = self.in_flight.keys().chain(&self.recording).chain(&self.claimed);
+        let late = self.late.iter().map(|owed| owed.id);
+        let in_memory = self.stock.ids().chain(late).any(|id| which.includes(id));
+        // With order, the key of one that waits for a retry has to be free for the next.
+        if in_memory || self.is_ordered() || self.behind.is_reading() {
+            self.start_over();
+        }
+        let under_way = self.in_flight.keys().chain(self.recording.keys()).chain(&self.claimed);
         under_way.copied().filter(|id| which.includes(*id)).collect()
     }
 }
@@ -48,12 +44,13 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Page, Step, tests},
+        super::{
+            Page, Step,
+            tests::{NOW, TOOK, caught_up, finish, keyed, limits, owed, started},
+        },
         *,
     };
-    use crate::domain::{delivery::Next, time::Timestamp};
-
-    const NOW: Timestamp = Timestamp::from_micros(1_000);
+    use crate::domain::{delivery::Next, ordering::Ordering, queue::Limits};
 
     fn id(raw: i64) -> DeliveryId {
         DeliveryId::from_raw(raw)
@@ -63,30 +60,41 @@ mod tests {
         Withdrawn::These(ids.iter().copied().map(id).collect())
     }
 
-    fn started(queue: &mut Queue) -> Option<i64> {
-        match queue.next(NOW) {
-            Step::Start(owed) => Some(owed.id.as_raw()),
-            Step::Read(_) | Step::Wait(_) | Step::Idle => None,
-        }
+    /// Reads what the store holds now.
+    fn read(queue: &mut Queue, fresh: &[i64]) {
+        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+        let fresh = fresh.iter().copied().map(owed).collect();
+        queue.page_read(Page { fresh, keys: Some(super::super::KeysFound::default()), ..Page::default() });
     }
 
     #[test]
     fn what_is_withdrawn_never_starts() {
-        let mut queue = tests::caught_up();
-        queue.offer([1, 2, 3, 4].map(tests::owed));
+        let mut queue = caught_up();
+        queue.offer([1, 2, 3].map(owed));
         assert_eq!(queue.withdraw(&these(&[1, 3])), HashSet::new());
-        assert_eq!([started(&mut queue), started(&mut queue)], [Some(2), Some(4)]);
-        queue.offer([5, 6].map(tests::owed));
-        assert_eq!(queue.withdraw(&Withdrawn::UpTo(id(5))), HashSet::from([id(2), id(4)]));
+        read(&mut queue, &[2]);
+        assert_eq!(started(&mut queue, NOW), [2]);
+        queue.offer([5, 6].map(owed));
+        assert_eq!(queue.withdraw(&Withdrawn::UpTo(id(5))), HashSet::from([id(2)]));
+        read(&mut queue, &[6]);
+        assert_eq!(started(&mut queue, NOW), [6]);
+    }
+
+    #[test]
+    fn what_is_not_in_memory_disturbs_nothing() {
+        let mut queue = caught_up();
+        queue.offer([1, 2].map(owed));
+        assert_eq!(queue.withdraw(&these(&[7])), HashSet::new());
+        assert_eq!(started(&mut queue, NOW), [1, 2]);
     }
 
     #[test]
     fn what_is_in_flight_is_told_until_it_is_recorded() {
-        let mut queue = tests::caught_up();
-        queue.offer([tests::owed(1)]);
-        assert_eq!(started(&mut queue), Some(1));
+        let mut queue = caught_up();
+        queue.offer([owed(1)]);
+        assert_eq!(started(&mut queue, NOW), [1]);
         assert_eq!(queue.withdraw(&these(&[1])), HashSet::from([id(1)]));
-        queue.finished(id(1));
+        finish(&mut queue, 1, TOOK);
         assert_eq!(queue.withdraw(&these(&[1])), HashSet::from([id(1)]));
         queue.recorded(id(1), Next::Settled);
         assert_eq!(queue.withdraw(&these(&[1])), HashSet::new());
@@ -94,14 +102,30 @@ mod tests {
 
     #[test]
     fn a_page_that_was_being_read_brings_nothing_and_is_read_again() {
-        let mut queue = tests::caught_up();
+        let mut queue = caught_up();
         queue.look_again();
-        assert!(matches!(queue.next(NOW), Step::Read(_)));
+        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
         assert_eq!(queue.withdraw(&these(&[1])), HashSet::new());
-        queue.page_read(Page { fresh: vec![tests::owed(1), tests::owed(2)], ..Page::default() });
+        queue.page_read(Page { fresh: vec![owed(1), owed(2)], ..Page::default() });
         assert_eq!(queue.stock(), 0);
-        assert!(matches!(queue.next(NOW), Step::Read(_)));
-        queue.page_read(Page { fresh: vec![tests::owed(2)], ..Page::default() });
-        assert_eq!(started(&mut queue), Some(2));
+        read(&mut queue, &[2]);
+        assert_eq!(started(&mut queue, NOW), [2]);
+    }
+
+    #[test]
+    fn a_delivery_that_is_withdrawn_while_it_waits_for_a_retry_frees_its_key() {
+        let mut queue = caught_up();
+        queue.set_limits(Limits { ordering: Ordering::Key, ..limits(2, 10) });
+        read(&mut queue, &[]);
+        queue.offer([1, 4].map(keyed));
+        assert_eq!(started(&mut queue, NOW), [1]);
+        finish(&mut queue, 1, TOOK);
+        queue.recorded(id(1), Next::DueAt(NOW.after(std::time::Duration::from_hours(1))));
+        assert_eq!(started(&mut queue, NOW), [0; 0]);
+        assert_eq!(queue.withdraw(&these(&[1])), HashSet::new());
+        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+        let keys = Some(super::super::KeysFound::default());
+        queue.page_read(Page { fresh: vec![keyed(4)], keys, ..Page::default() });
+        assert_eq!(started(&mut queue, NOW), [4]);
     }
 }

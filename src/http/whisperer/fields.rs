@@ -12,11 +12,11 @@ use super::{
 };
 use crate::domain::{
     endpoint::{self, Endpoint},
-    event_type::{self, EventType, OMS_EVENT_TYPES},
+    event_type::{self, EventType},
     headers::AdditionalHeaders,
     retry::RetryPolicy,
     secret::Secret,
-    subscription::{Config, DEFAULT_MAX_IN_FLIGHT, Terms},
+    subscription::{Config, Flow, Terms},
 };
 
 /// What a body is for.
@@ -190,8 +190,7 @@ fn target_url(text: String) -> Result<Edit, Fault> {
 }
 
 fn registered(name: String) -> Result<Edit, Fault> {
-    let known = OMS_EVENT_TYPES.contains(&name.as_str());
-    EventType::parse(&name).ok().filter(|_| known).map(Edit::EventType).ok_or_else(|| no_choice(&name))
+    EventType::registered(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
 }
 
 impl Reading {
@@ -253,12 +252,13 @@ impl Edits {
             event_type: event_type?,
             target_url: url?,
             secret: None,
+            retiring: Vec::new(),
             retry: RetryPolicy::default(),
             is_active: true,
             callback: None,
             additional_headers: AdditionalHeaders::default(),
             config: Config::default(),
-            max_in_flight: DEFAULT_MAX_IN_FLIGHT,
+            flow: Flow::default(),
         };
         Some(self.apply(&terms))
     }
@@ -271,7 +271,7 @@ impl Edits {
                 Edit::Retry(retry) => terms.retry = retry,
                 Edit::TargetUrl(url) => terms.target_url = url,
                 Edit::IsActive(is_active) => terms.is_active = is_active,
-                Edit::Secret(secret) => terms.secret = secret.map(Secret::new),
+                Edit::Secret(secret) => terms.set_secret(secret.map(Secret::new)),
                 Edit::EventType(event_type) => terms.event_type = event_type,
                 Edit::Callback(callback) => terms.callback = callback,
                 Edit::Headers(headers) => terms.additional_headers = headers,

@@ -61,8 +61,7 @@ impl<'a> Filters<'a> {
 
     /// A number without its fraction. Whatever no 64 bits hold becomes the greatest or the least number of 64 bits.
     pub(super) fn whole_number(&mut self, name: &'static str) -> Option<i64> {
-        let text = self.text(name)?;
-        let number = decimal(&text);
+        let number = decimal(&strip(self.given(name)?).replace('_', ""));
         if number.is_some_and(|number| number > GREATEST_NUMBER) {
             self.faults.add(name, Fault::text("Ensure this value is less than or equal to 1e+50."));
         }
@@ -72,12 +71,21 @@ impl<'a> Filters<'a> {
 
     /// An instant.
     pub(super) fn date(&mut self, name: &'static str) -> Option<Timestamp> {
-        let text = self.text(name)?;
-        self.or_fault(name, dates::parse(&text), "Enter a valid date/time.")
+        let date = dates::parse(self.given(name)?);
+        self.or_fault(name, date, "Enter a valid date/time.")
     }
 
     /// The text of an id that must be one of those that exist; the caller finds out.
-    pub(super) fn choice(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn choice(&mut self, name: &'static str) -> Option<&'a str> {
+        let text = self.given(name)?;
+        let has_null = text.contains('\0');
+        if has_null {
+            self.faults.add(name, Fault::text(no_null()));
+        }
+        (!has_null).then_some(text)
+    }
+
+    fn given(&self, name: &str) -> Option<&'a str> {
         self.query.get(name).filter(|text| !text.is_empty())
     }
 
@@ -166,14 +174,32 @@ mod tests {
             ("2e2", 200),
             (".5", 0),
             ("-1", -1),
+            ("5_00", 500),
+            ("+500+", 500),
             ("99999999999999999999", i64::MAX),
         ] {
             assert_eq!(number(text), Ok(Some(value)), "{text}");
         }
-        for text in ["abc", "NaN", "inf", "Infinity", "1e", "0x10", "1,5"] {
+        for text in ["abc", "+", "NaN", "inf", "Infinity", "1e", "0x10", "1,5"] {
             assert_eq!(number(text), Err(r#"{"x":["Enter a number."]}"#.to_owned()), "{text}");
         }
         assert!(number("1e400").is_err());
+    }
+
+    #[test]
+    fn a_blank_date_is_none() {
+        let date = |text: &str| read(&format!("x={text}"), |filters| filters.date("x"));
+        assert_eq!(date(""), Ok(None));
+        assert_eq!(date("++"), Err(r#"{"x":["Enter a valid date/time."]}"#.to_owned()));
+        assert_eq!(date("1970-01-01+"), Ok(Some(Timestamp::EPOCH)));
+    }
+
+    #[test]
+    fn a_choice_is_not_trimmed() {
+        let choice = |text: &str| read(&format!("x={text}"), |filters| filters.choice("x").map(str::to_owned));
+        assert_eq!(choice(""), Ok(None));
+        assert_eq!(choice("+5"), Ok(Some(" 5".to_owned())));
+        assert_eq!(choice("%00"), Err(r#"{"x":["Null characters are not allowed."]}"#.to_owned()));
     }
 
     #[test]

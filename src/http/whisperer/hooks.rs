@@ -1,6 +1,6 @@
 //! `/whisperer/hooks/`: hooks, which are subscriptions (contract, sections 3 to 6).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 
@@ -25,6 +25,10 @@ use crate::{
         subscriptions::{self, Change},
     },
 };
+
+/// How long to wait for a name's addresses. One that takes longer passes, like one that has none: it is checked again at
+/// every attempt.
+const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The columns of the reference's table.
 const COLUMNS: [Column<Key>; 12] = [
@@ -69,8 +73,8 @@ pub(super) fn registry() -> Answer {
 pub(super) async fn create(asked: &Asked<'_>, request: &HttpRequest, payload: Payload) -> Served {
     let edits = read(asked, request, payload, Purpose::Create).await?;
     let terms = edits.to_new_terms().ok_or_else(Answer::server_error)?;
-    let (owner, now) = (asked.owner.id, asked.state.clock.now());
-    let work = move |connection: &mut _| subscriptions::create(connection, owner, &terms, now);
+    let (owner, now, keys) = (asked.owner.id, asked.state.clock.now(), asked.state.store.keys());
+    let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
     let change = asked.state.store.run(Lane::Write, work).await?;
     let subscription = publish(asked, change).await?;
     Ok(Answer::json(StatusCode::CREATED, &Webhook::from(&*subscription)))
@@ -105,8 +109,9 @@ pub(super) async fn delete(asked: &Asked<'_>, id: Id) -> Served {
 
 async fn find(asked: &Asked<'_>, id: Id) -> Result<Subscription, Answer> {
     let id = id.and_then(|id| i32::try_from(id).ok()).map(SubscriptionId::from_raw).ok_or_else(Answer::not_found)?;
-    let scope = asked.owner.scope();
-    let found = asked.state.store.run(Lane::Read, move |connection| subscriptions::get(connection, scope, id)).await?;
+    let (scope, keys) = (asked.owner.scope(), asked.state.store.keys());
+    let work = move |connection: &mut _| subscriptions::get(connection, &keys, scope, id);
+    let found = asked.state.store.run(Lane::Read, work).await?;
     found.ok_or_else(Answer::not_found)
 }
 
@@ -119,15 +124,17 @@ async fn read(asked: &Asked<'_>, request: &HttpRequest, payload: Payload, purpos
 /// Where the egress guard would refuse to go is refused when it is written, so that somebody notices.
 async fn check_address(asked: &Asked<'_>, reading: &mut Reading) {
     let Some(Ok(endpoint)) = reading.target_url().map(Endpoint::parse) else { return };
-    if let Err(refusal) = asked.state.guard.check(&endpoint).await {
+    let checked = tokio::time::timeout(NAME_TIMEOUT, asked.state.guard.check(&endpoint)).await;
+    if let Ok(Err(refusal)) = checked {
         reading.refuse_target_url(refusal.to_string());
     }
 }
 
 async fn change(asked: &Asked<'_>, id: SubscriptionId, edits: Edits) -> Result<Arc<Subscription>, Answer> {
-    let (scope, now) = (asked.owner.scope(), asked.state.clock.now());
-    let work =
-        move |connection: &mut _| subscriptions::change_terms(connection, scope, id, &|terms| edits.apply(terms), now);
+    let (scope, now, keys) = (asked.owner.scope(), asked.state.clock.now(), asked.state.store.keys());
+    let work = move |connection: &mut _| {
+        subscriptions::change_terms(connection, &keys, scope, id, &|terms| edits.apply(terms), now)
+    };
     let change = asked.state.store.run(Lane::Write, work).await?;
     publish(asked, change).await
 }

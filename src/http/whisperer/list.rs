@@ -63,8 +63,9 @@ async fn plain<L: List>(store: Store, list: L, write: Write<L>) -> Served {
             Some(first) => Ok(first),
             None => walk.next().await.transpose()?,
         };
-        if chunk.is_err() {
+        if let Err(error) = &chunk {
             // Cut off, so that nobody takes a part for the whole.
+            log::warn!(error:% = error; "a list was cut off");
             walk.place = Place::End;
         }
         Some((chunk.map(Bytes::from), (None, walk)))
@@ -105,9 +106,9 @@ impl<L: List> Walk<L> {
         let ids: Vec<i64> = self.ids.drain(..self.ids.len().min(CHUNK)).collect();
         let mut text = if self.place == Place::Start { "[" } else { "" }.to_owned();
         if !ids.is_empty() {
-            let (list, write) = (self.list.clone(), self.write);
+            let (list, write, keys) = (self.list.clone(), self.write, self.store.keys());
             let work = move |connection: &mut _| {
-                let rows = list.rows(connection, &ids)?;
+                let rows = list.rows(connection, &keys, &ids)?;
                 Ok(rows.iter().map(write).collect::<Vec<_>>())
             };
             for entry in self.store.run(Lane::Read, work).await? {
@@ -155,7 +156,7 @@ impl Numbers {
     /// 404 for a page that is not there; the first one always is.
     fn of(query: &Query, count: i64, size: i64) -> Result<Self, Answer> {
         let pages = (count / size + i64::from(count % size > 0)).max(1);
-        let page = match query.get("page").filter(|text| !text.is_empty()) {
+        let page = match query.get("page") {
             None => Some(1),
             Some("last") => Some(pages),
             Some(text) => Int::parse(text).and_then(|number| number.as_str().parse().ok()),
@@ -195,11 +196,12 @@ async fn page<L: List>(asked: &Asked<'_>, size: i64, list: L, write: Write<L>) -
     let counted = list.clone();
     let count = asked.state.store.run(Lane::Read, move |connection| counted.count(connection)).await?;
     let numbers = Numbers::of(&asked.query, count, size)?;
+    let keys = asked.state.store.keys();
     let work = move |connection: &mut _| {
         let ids = list.ids(connection, Skip::Rows(numbers.before()), size)?;
         let mut entries = Vec::with_capacity(ids.len());
         for ids in ids.chunks(CHUNK) {
-            entries.extend(list.rows(connection, ids)?.iter().map(write));
+            entries.extend(list.rows(connection, &keys, ids)?.iter().map(write));
         }
         Ok(entries)
     };
@@ -215,13 +217,12 @@ mod tests {
     fn pages_are_numbered_from_one_to_the_last() {
         let page = |query: &str, count| Numbers::of(&Query::parse(query), count, 20).ok().map(|n| (n.page, n.before()));
         assert_eq!(page("", 45), Some((1, 0)));
-        assert_eq!(page("page=", 45), Some((1, 0)));
         assert_eq!(page("page=3", 45), Some((3, 40)));
         assert_eq!(page("page=+3", 45), Some((3, 40)));
         assert_eq!(page("page=last", 45), Some((3, 40)));
         assert_eq!(page("page=last", 40), Some((2, 20)));
         assert_eq!(page("page=1", 0), Some((1, 0)));
-        for query in ["page=0", "page=-1", "page=4", "page=abc", "page=1.0", "page=99999999999999999999"] {
+        for query in ["page=", "page=0", "page=-1", "page=4", "page=abc", "page=1.0", "page=99999999999999999999"] {
             assert_eq!(page(query, 45), None, "{query}");
         }
         assert_eq!(page("page=2", 0), None);

@@ -71,13 +71,13 @@ impl Asked<'_> {
 
 async fn handle(request: HttpRequest, state: Data<State>, payload: Payload) -> HttpResponse {
     let (path, method) = (request.path(), Method::of(request.method().as_str()));
-    let place = match (route::find(request.uri().path()), method) {
-        (Found::Nothing, _) => return Answer::not_found().respond(None),
-        (Found::WithoutSlash(_), Method::Get | Method::Head) => {
-            return redirect(request.uri().path(), request.query_string());
-        }
+    let place = match route::find(request.uri().path()) {
+        Found::Nothing => return Answer::not_found().respond(None),
+        Found::OtherFormat(place) => return Answer::not_found().respond(Some(place.allow())),
+        Found::Place(place) => place,
         // The reference redirects writes too, and clients lose them on the way (contract, section 0).
-        (Found::Place(place) | Found::WithoutSlash(place), _) => place,
+        Found::WithoutSlash(place) if method.writes() => place,
+        Found::WithoutSlash(_) => return redirect(request.uri().path(), request.query_string()),
     };
     let answer = match owner_of(&request, &state).await {
         Err(refused) => Answer::refused(&refused),
@@ -120,6 +120,13 @@ impl Method {
             "DELETE" => Self::Delete,
             "OPTIONS" => Self::Options,
             _ => Self::Other,
+        }
+    }
+
+    const fn writes(self) -> bool {
+        match self {
+            Self::Post | Self::Put | Self::Patch | Self::Delete => true,
+            Self::Get | Self::Head | Self::Options | Self::Other => false,
         }
     }
 }

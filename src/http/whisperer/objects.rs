@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 use super::{
     errors::Fault,
     json::{Json, Object, Text},
-    rules::no_surrogate,
+    rules::{NO_JSON, no_surrogate},
 };
 use crate::domain::{headers::AdditionalHeaders, subscription::Config};
 
@@ -57,8 +57,7 @@ fn map(object: &Object) -> Result<Map<String, Value>, Fault> {
 
 /// `value` as it is stored. An integer beyond 64 bits becomes the nearest double.
 fn stored(value: &Json) -> Result<Value, Fault> {
-    let number =
-        |number: Option<Number>| number.map(Value::Number).ok_or_else(|| Fault::text("Value must be valid JSON."));
+    let number = |number: Option<Number>| number.map(Value::Number).ok_or_else(|| Fault::text(NO_JSON));
     Ok(match value {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),

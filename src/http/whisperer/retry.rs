@@ -1,5 +1,7 @@
 //! `POST /whisperer/hook_events/<id>/retry/`: one attempt now, waited for (contract, section 7).
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 use serde::Serialize;
 
@@ -16,16 +18,20 @@ use super::{
     text::strip,
 };
 use crate::{
+    actors::{router::Order, subscription::NotMade},
     domain::{
         attempt::{Attempt, Outcome},
         delivery::State,
-        id::DeliveryId,
     },
     store::lists::attempted::{Attempted, UNANSWERED_STATUS},
 };
 
 /// Below so many attempts only a forced retry is made: the chain is still at work.
 const CHAIN_ATTEMPTS: u16 = 11;
+/// How long to wait for the end of an attempt that is under way: longer than one may take.
+const PATIENCE: Duration = Duration::from_secs(70);
+/// How often to look whether it has ended.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What came of the attempt, its keys in order.
 #[derive(Serialize)]
@@ -39,13 +45,24 @@ struct Retried {
 
 /// Attempts a delivery once more and tells what came of it.
 pub(super) async fn retry(asked: &Asked<'_>, id: Id, request: &HttpRequest, payload: Payload) -> Served {
-    let attempted = hook_events::find(asked, id).await?;
+    let mut attempted = hook_events::find(asked, id).await?;
     let force = is_forced(&body::read(request, payload).await?).map_err(|faults| Answer::faults(&faults))?;
-    if let Some(refusal) = refusal(&attempted, force) {
-        return Err(refusal);
+    let patience = asked.state.clock.now().after(PATIENCE);
+    loop {
+        if let Some(refusal) = refusal(&attempted, force) {
+            return Err(refusal);
+        }
+        let order = Order { subscription: attempted.subscription.id, delivery: attempted.id };
+        match asked.state.router.send(order).await {
+            Ok(Ok(attempt)) => return Ok(answer(&attempt)),
+            Ok(Err(NotMade::NotFound | NotMade::Erased)) => return Err(Answer::not_found()),
+            Ok(Err(NotMade::Busy)) if asked.state.clock.now() < patience => {}
+            Ok(Err(NotMade::Busy | NotMade::Unavailable(_))) | Err(_) => return Err(Answer::unavailable()),
+        }
+        // As the reference waits for its row lock; the attempt under way may deliver it.
+        tokio::time::sleep(PAUSE).await;
+        attempted = hook_events::find(asked, id).await?;
     }
-    let attempt = attempt_now(asked, attempted.id).await?;
-    Ok(answer(&attempt))
 }
 
 /// Python's truth of `force`.
@@ -65,11 +82,6 @@ fn refusal(attempted: &Attempted, force: bool) -> Option<Answer> {
     } else {
         None
     }
-}
-
-/// Has the engine attempt the delivery at once.
-async fn attempt_now(_asked: &Asked<'_>, _delivery: DeliveryId) -> Result<Attempt, Answer> {
-    Err(Answer::unavailable())
 }
 
 fn answer(attempt: &Attempt) -> Answer {
@@ -98,11 +110,10 @@ impl From<&Attempt> for Retried {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::domain::{
         attempt::{Answer as Answered, FailureClass},
+        id::DeliveryId,
         time::Timestamp,
     };
 

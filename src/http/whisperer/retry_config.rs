@@ -3,7 +3,7 @@
 use super::{
     errors::{Fault, Faults},
     json::{Json, Object},
-    rules::{Blank, NULL, REQUIRED, integer, no_choice, text},
+    rules::{Blank, NO_JSON, NULL, REQUIRED, integer, no_choice, text},
 };
 use crate::domain::retry::{Limit, RetryPolicy};
 
@@ -22,6 +22,7 @@ pub(super) fn read(value: &Json) -> Result<RetryPolicy, Faults> {
     let kwargs = match object.get("kwargs") {
         None => Err(Fault::text(REQUIRED)),
         Some(Json::Null) => Err(Fault::text(NULL)),
+        Some(value) if !value.is_finite() => Err(Fault::text(NO_JSON)),
         Some(value) => Ok(value),
     };
     let choice = choice.map_err(|fault| faults.add("choice", fault));
@@ -205,6 +206,10 @@ mod tests {
             (
                 r#"{"choice":"exponential","kwargs":{"base":1,"factor":null}}"#,
                 format!(r#"{{"kwargs":{{"factor":["{NULL}"]}}}}"#),
+            ),
+            (
+                r#"{"choice":"weird","kwargs":[1e400]}"#,
+                r#"{"choice":["\"weird\" is not a valid choice."],"kwargs":["Value must be valid JSON."]}"#.to_owned(),
             ),
             (
                 r#"{"choice":"random","kwargs":{"min_value":5,"max_value":5}}"#,

@@ -31,6 +31,8 @@ pub(super) enum Found {
     Place(Place),
     /// A route, but for the slash at its end.
     WithoutSlash(Place),
+    /// A route to one thing, with a point in the id: the reference reads what follows as a format, which it has not.
+    OtherFormat(Place),
     /// Nothing.
     Nothing,
 }
@@ -43,12 +45,16 @@ pub(super) fn find(path: &str) -> Found {
         return Found::WithoutSlash(Place::Root);
     }
     let Some(rest) = rest.strip_prefix('/') else { return Found::Nothing };
-    match rest.strip_suffix('/') {
-        Some(rest) => place(rest).map_or(Found::Nothing, Found::Place),
-        None if rest.is_empty() => Found::Place(Place::Root),
-        // The reference reads what follows a point as a format, which it has not.
-        None if rest.contains('.') => Found::Nothing,
-        None => place(rest).map_or(Found::Nothing, Found::WithoutSlash),
+    if rest.is_empty() {
+        return Found::Place(Place::Root);
+    }
+    let (rest, has_slash) = rest.strip_suffix('/').map_or((rest, false), |rest| (rest, true));
+    match place(rest) {
+        None | Some(Place::Retry(None)) if rest.contains('.') => Found::Nothing,
+        None => Found::Nothing,
+        Some(place) if rest.contains('.') => Found::OtherFormat(place),
+        Some(place) if has_slash => Found::Place(place),
+        Some(place) => Found::WithoutSlash(place),
     }
 }
 
@@ -103,7 +109,6 @@ mod tests {
             ("/whisperer/hooks/007/", Place::Hook(Some(7))),
             ("/whisperer/hooks/-1/", Place::Hook(Some(-1))),
             ("/whisperer/hooks/abc/", Place::Hook(None)),
-            ("/whisperer/hooks/1.5/", Place::Hook(None)),
             ("/whisperer/hooks/%20/", Place::Hook(None)),
             ("/whisperer/hooks/99999999999999999999/", Place::Hook(None)),
             ("/whisperer/hook_events/", Place::HookEvents),
@@ -114,8 +119,18 @@ mod tests {
         ] {
             assert_eq!(find(path), Found::Place(place), "{path}");
             let without = path.strip_suffix('/').expect("every route ends in a slash");
-            let expected = if without.contains('.') { Found::Nothing } else { Found::WithoutSlash(place) };
-            assert_eq!(find(without), expected, "{without}");
+            assert_eq!(find(without), Found::WithoutSlash(place), "{without}");
+        }
+    }
+
+    #[test]
+    fn a_point_asks_for_another_format() {
+        for (path, place) in [
+            ("/whisperer/hooks/1.5/", Place::Hook(None)),
+            ("/whisperer/hooks/7.json", Place::Hook(None)),
+            ("/whisperer/hook_events/7.json/", Place::HookEvent(None)),
+        ] {
+            assert_eq!(find(path), Found::OtherFormat(place), "{path}");
         }
     }
 
@@ -134,7 +149,7 @@ mod tests {
             "/whisperer/event_queues/9/retry/",
             "/whisperer/hooks/a%2Fb/",
             "/whisperer/hooks.json",
-            "/whisperer/hooks/7.json",
+            "/whisperer/hook_events/7.json/retry/",
             "/whisperer/hooks/%ff%00/x/",
         ] {
             assert_eq!(find(path), Found::Nothing, "{path}");

@@ -11,6 +11,8 @@ use crate::domain::retry::MAX_NUMBER;
 
 pub(super) const REQUIRED: &str = "This field is required.";
 pub(super) const NULL: &str = "This field may not be null.";
+/// A number is beyond what JSON can carry.
+pub(super) const NO_JSON: &str = "Value must be valid JSON.";
 const BLANK: &str = "This field may not be blank.";
 const NO_INTEGER: &str = "A valid integer is required.";
 /// A text that is to become an integer may have so many characters.
@@ -61,7 +63,7 @@ pub(super) fn no_surrogate(unit: u16) -> String {
 }
 
 /// What is said about a text that is none of the choices.
-pub(super) fn no_choice(text: &str) -> Fault {
+pub(super) fn no_choice(text: impl std::fmt::Display) -> Fault {
     Fault::text(format!("\"{text}\" is not a valid choice."))
 }
 

@@ -17,7 +17,7 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        AnyConnection, Queried,
+        AnyConnection, Keyring, Queried,
         deliveries::attempt_from,
         schema::{attempts, deliveries, events, subscriptions},
         subscriptions::of_ids,
@@ -203,7 +203,7 @@ impl List for Filter {
         query.then_order_by(deliveries::id).load(connection)
     }
 
-    fn rows(&self, connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<Attempted>> {
+    fn rows(&self, connection: &mut AnyConnection, keys: &Keyring, ids: &[i64]) -> Queried<Vec<Attempted>> {
         let rows: Vec<Row> = joined!()
             .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
             .filter(deliveries::id.eq_any(ids))
@@ -219,7 +219,7 @@ impl List for Filter {
         to.sort_unstable();
         to.dedup();
         let subscriptions: HashMap<_, _> =
-            of_ids(connection, &to)?.into_iter().map(|subscription| (subscription.id, subscription)).collect();
+            of_ids(connection, keys, &to)?.into_iter().map(|subscription| (subscription.id, subscription)).collect();
         let mut starts = starts(connection, ids)?;
         let rows = rows
             .into_iter()

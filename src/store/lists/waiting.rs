@@ -13,7 +13,7 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        AnyConnection, Queried,
+        AnyConnection, Keyring, Queried,
         schema::{deliveries, events, subscriptions},
         values::{corrupt, state_number},
     },
@@ -60,12 +60,11 @@ pub struct Filter {
     pub order: Vec<(Key, Direction)>,
 }
 
-/// Deliveries with their event and subscription.
+/// Deliveries with their event.
 macro_rules! joined {
     () => {
         deliveries::table
             .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
-            .inner_join(subscriptions::table.on(subscriptions::id.eq(deliveries::subscription_id)))
             .filter(deliveries::state.eq(state_number(State::Pending)))
             .filter(deliveries::attempts.eq(0))
     };
@@ -74,10 +73,16 @@ macro_rules! joined {
 /// A boxed query with the filters of a [`Filter`].
 macro_rules! filtered {
     ($list:expr, $selection:expr) => {{
-        let mut query = joined!().select($selection).into_boxed();
-        if let Scope::Of(owner) = $list.scope {
-            query = query.filter(subscriptions::owner_id.eq(owner.as_raw()));
-        }
+        let everybodys = subscriptions::table.select(subscriptions::id);
+        let query = joined!().select($selection).into_boxed();
+        // Said also when the scope is everything: by subscription and state the index finds what waits.
+        let mut query = match $list.scope {
+            Scope::All => query.filter(deliveries::subscription_id.eq_any(everybodys)),
+            Scope::Of(owner) => {
+                let theirs = everybodys.filter(subscriptions::owner_id.eq(owner.as_raw()));
+                query.filter(deliveries::subscription_id.eq_any(theirs))
+            }
+        };
         if let Some(delivery) = $list.delivery {
             query = query.filter(deliveries::id.eq(delivery.as_raw()));
         }
@@ -86,6 +91,12 @@ macro_rules! filtered {
         }
         query
     }};
+}
+
+/// The sum hides the id from the database, which would else walk through all deliveries ever made to get the few that wait
+/// in the order of their ids, instead of finding them by the index and sorting them.
+fn by_id() -> diesel::helper_types::Add<deliveries::id, i64> {
+    deliveries::id + 0
 }
 
 impl List for Filter {
@@ -108,16 +119,16 @@ impl List for Filter {
         let mut query = skipping!(query, skip, self.by_id(), deliveries::id, i64);
         for (key, direction) in &self.order {
             query = match key {
-                Key::Id => then_by!(query, direction, deliveries::id),
+                Key::Id => then_by!(query, direction, by_id()),
                 Key::AcceptedAt => then_by!(query, direction, events::accepted_at),
                 Key::Subscription => then_by!(query, direction, deliveries::subscription_id),
                 Key::EventType => then_by!(query, direction, events::event_type),
             };
         }
-        query.then_order_by(deliveries::id).load(connection)
+        query.then_order_by(by_id()).load(connection)
     }
 
-    fn rows(&self, connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<Waiting>> {
+    fn rows(&self, connection: &mut AnyConnection, _: &Keyring, ids: &[i64]) -> Queried<Vec<Waiting>> {
         let rows: Vec<(i64, i32, String, Vec<u8>, i64)> = joined!()
             .filter(deliveries::id.eq_any(ids))
             .select((

@@ -90,7 +90,7 @@ fn candidates(connection: &mut AnyConnection, filter: &Filter, after: DeliveryId
             // Always so for a settled delivery; said aloud, it lets the index give the order.
             .filter(dsl::due_at.eq(0))
             .filter(dsl::id.gt(after.as_raw()))
-            .filter(dsl::id.lt(filter.ends_before().as_raw()))
+            .filter(dsl::id.le(filter.ends_with().as_raw()))
             .order(dsl::id)
             .limit(i64::try_from(limit).unwrap_or(i64::MAX))
             .select(dsl::id)

@@ -114,6 +114,11 @@ impl Sink {
         self.state().requests.iter().filter(|request| request.path() == path).count()
     }
 
+    /// How many requests arrived at all paths together.
+    pub fn requests_in_all(&self) -> usize {
+        self.state().requests.len()
+    }
+
     /// Waits until at least `count` requests have arrived at `path`, and gives all of them.
     pub fn wait_for(&self, path: &str, count: usize, deadline: Duration) -> Vec<Request> {
         eventually(&format!("{count} requests to {path}"), deadline, || match self.count(path) {

@@ -63,6 +63,11 @@ impl<'a> Cursor<'a> {
         digits.parse().ok()
     }
 
+    /// A number of one or two digits; in the place of the first one may be a blank.
+    pub(super) fn padded_number(&mut self) -> Option<u32> {
+        if self.take(' ') { self.number(1, 1).filter(|number| *number > 0) } else { self.number(1, 2) }
+    }
+
     /// One to six digits behind a point, as microseconds.
     pub(super) fn number_of_micros(&mut self) -> Option<u32> {
         let before = self.0.len();

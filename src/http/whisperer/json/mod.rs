@@ -92,6 +92,16 @@ impl Json {
         }
     }
 
+    /// Whether every number in it can be written as JSON.
+    pub(super) fn is_finite(&self) -> bool {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Text(_) => true,
+            Self::Float(value) => value.is_finite(),
+            Self::List(items) => items.iter().all(Self::is_finite),
+            Self::Object(object) => object.iter().all(|(_, value)| value.is_finite()),
+        }
+    }
+
     /// Python's `bool(value)`.
     pub(super) fn is_truthy(&self) -> bool {
         match self {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::{Int, Json, Object, Text};
 
 /// Arrays and objects inside each other. CPython gives up at about a thousand; we far earlier, because what is stored must
-/// be readable by others (serde_json stops at 128).
+/// be readable by others (`serde_json` stops at 128).
 const MAX_DEPTH: usize = 100;
 /// CPython's bound on the digits of an integer.
 const MAX_DIGITS: usize = 4_300;
@@ -72,7 +72,7 @@ impl Reader<'_> {
             Some(b'"') => Ok(Json::Text(self.string()?)),
             Some(b'{') => self.nested(Self::object),
             Some(b'[') => self.nested(Self::list),
-            Some(_) => self.word().map_or_else(|| self.number(), |word| word),
+            Some(_) => self.word().unwrap_or_else(|| self.number()),
             None => Err(self.fault("Expecting value", self.at)),
         }
     }

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use actix::{AsyncContext, Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
-use super::{mail::tell, subscription::SubscriptionActor};
+use super::SubscriptionActor;
 use crate::{
+    actors::mail::tell,
     domain::{
         attempt::{Attempt, Outcome},
         id::DeliveryId,

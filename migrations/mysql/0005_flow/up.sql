@@ -1,0 +1,6 @@
+-- How deliveries flow: 0 none, 1 key, 2 subscription; NULL for no limit.
+ALTER TABLE subscriptions
+    ADD COLUMN ordering SMALLINT NOT NULL DEFAULT 0,
+    ADD COLUMN rate_per_second INT NULL,
+    ADD COLUMN rate_burst INT NULL,
+    ADD COLUMN max_age_seconds BIGINT NULL;

@@ -1,0 +1,188 @@
+//! What happens to a subscription at work.
+
+use std::time::Duration;
+
+use actix::{AsyncContext, Handler, Message};
+
+use super::{SubscriptionActor, work::LINGER};
+use crate::{
+    actors::{
+        mail::tell,
+        recorder::{RecordAttempt, Urgency},
+        router::MayStop,
+    },
+    domain::{
+        attempt::{Attempt, Outcome},
+        delivery::{Demand, Next, is_gone, judge, judge_by_hand},
+        id::DeliveryId,
+        ordering::Ordering,
+        queue::{Owed, Page},
+        time::Timestamp,
+    },
+    store::{StoreError, record::Record},
+};
+
+/// The wait before a page is asked for again that could not be read.
+const REREAD_PAUSE: Duration = Duration::from_secs(1);
+
+/// These were just committed, in the order of acceptance.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Offer(pub Vec<Owed>);
+
+impl Handler<Offer> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Offer(offered): Offer, ctx: &mut Self::Context) {
+        self.offers += 1;
+        let newest = offered.last().map(|owed| owed.id);
+        // An exhausted budget leaves what the slots do not need at once to the store.
+        if self.with.shared.budget.is_exhausted()
+            && self.queue.stock() >= usize::from(self.subscription.terms.flow.max_in_flight)
+        {
+            self.queue.miss();
+        } else {
+            self.queue.offer(offered);
+        }
+        // The events were matched before the end of the subscription reached the router.
+        if self.demand() == Demand::Ended {
+            self.cancel_up_to = newest.map_or(self.cancel_up_to, |newest| newest.max(self.cancel_up_to));
+            self.cancel();
+        }
+        self.advance(ctx);
+    }
+}
+
+/// The store may hold what was never offered.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct LookAgain;
+
+impl Handler<LookAgain> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, LookAgain: LookAgain, ctx: &mut Self::Context) {
+        self.offers += 1;
+        self.queue.look_again();
+        self.advance(ctx);
+    }
+}
+
+/// An attempt ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Attempted {
+    /// Of which delivery.
+    pub delivery: DeliveryId,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl Handler<Attempted> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, attempted: Attempted, ctx: &mut Self::Context) {
+        let Attempted { delivery, started_at, duration, outcome } = attempted;
+        let Some((owed, turn)) = self.queue.finished(delivery, outcome.says(), self.now(), rand::random()) else {
+            return;
+        };
+        self.tell_of(turn);
+        let is_gone = is_gone(&outcome);
+        let attempt = Attempt { delivery, number: owed.attempts.saturating_add(1), started_at, duration, outcome };
+        let is_ordered = self.orders.attempted(&attempt);
+        let verdict = if is_ordered {
+            judge_by_hand(&attempt.outcome)
+        } else {
+            let retry = &self.subscription.terms.retry;
+            judge(&attempt, retry, self.demand_for(delivery), owed.course, rand::random())
+        };
+        let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
+        let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
+        tell(&self.with.recorder, RecordAttempt { record: Record { attempt, verdict }, from: ctx.address(), urgency });
+        if is_gone && self.demand() == Demand::Standing {
+            self.hold_because_gone();
+        }
+        self.advance(ctx);
+    }
+}
+
+/// Attempts of these deliveries were recorded, and this is what follows for them.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Recorded(pub Vec<(DeliveryId, Next)>);
+
+impl Handler<Recorded> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
+        for (delivery, next) in recorded {
+            // Called off after it was judged: whatever the verdict, nothing follows.
+            let next = if self.withdrawals.over(delivery) { Next::Settled } else { next };
+            self.queue.recorded(delivery, next);
+            self.orders.recorded(delivery);
+        }
+        self.advance(ctx);
+    }
+}
+
+/// The deliveries of a [`Step::Park`] are parked, or not.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Parked(pub(super) Result<(), StoreError>);
+
+impl Handler<Parked> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Parked(parked): Parked, ctx: &mut Self::Context) {
+        if let Err(error) = &parked {
+            log::warn!(subscription = self.subscription.id.as_raw(), error:% = error; "parking deliveries waits");
+        }
+        self.queue.parked(parked.is_ok());
+        self.advance(ctx);
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PageRead(pub(super) Result<Page, StoreError>);
+
+impl Handler<PageRead> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, PageRead(page): PageRead, ctx: &mut Self::Context) {
+        match page {
+            Ok(page) => self.queue.page_read(page),
+            Err(error) => {
+                let subscription = self.subscription.id.as_raw();
+                log::warn!(subscription, error:% = error; "what is owed could not be read, trying again");
+                self.queue.read_failed(self.now().after(REREAD_PAUSE));
+            }
+        }
+        self.advance(ctx);
+    }
+}
+
+/// The timer.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Wake;
+
+impl Handler<Wake> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Wake: Wake, ctx: &mut Self::Context) {
+        self.timer = None;
+        match self.idle_since {
+            // When the router refuses, something is on the way here that will set the timer again.
+            Some(since) if self.now().since(since) >= LINGER => {
+                self.idle_since = None;
+                tell(&self.with.router, MayStop { id: self.subscription.id, offers: self.offers, who: ctx.address() });
+            }
+            Some(_) | None => self.advance(ctx),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One subscription at work: its queue, its attempts, its one timer.
+//!
+//! Every message ends in [`SubscriptionActor::advance`], which does what the queue says until it says to wait. The actor
+//! may be lost at any moment: a new one reads the store.
+
+mod changes;
+mod messages;
+mod orders;
+mod ramp;
+mod withdrawals;
+mod work;
+
+use std::sync::Arc;
+
+use actix::{Actor, Context, Recipient, SpawnHandle};
+use tokio::sync::oneshot;
+
+pub use self::{
+    changes::{Quiesce, SetSubscription, Stop},
+    messages::{Attempted, LookAgain, Offer, Recorded},
+    orders::{Answer, AttemptNow, NotMade},
+    withdrawals::{UnderWay, Withdraw},
+};
+use self::{orders::Orders, withdrawals::Withdrawals};
+use super::{
+    colleagues::Colleagues,
+    deliverer::{self, Sending},
+    slots::InUse,
+};
+use crate::{
+    domain::{
+        delivery::Demand,
+        id::DeliveryId,
+        queue::{Gate, Limits, Queue},
+        subscription::{Flow, Subscription},
+        time::Timestamp,
+    },
+    egress::Template,
+};
+
+/// See the module.
+pub struct SubscriptionActor {
+    subscription: Arc<Subscription>,
+    sending: Sending,
+    queue: Queue,
+    /// The greatest id that was minted when the subscription ended, or offered after.
+    cancel_up_to: DeliveryId,
+    /// Messages about deliveries so far; the roster counts them too, and lets this actor go only when both agree.
+    offers: u64,
+    timer: Option<(Timestamp, SpawnHandle)>,
+    /// Since when there is nothing to do.
+    idle_since: Option<Timestamp>,
+    /// Who wants to know when nothing is in flight any more.
+    quiet: Vec<oneshot::Sender<()>>,
+    /// Attempts that a person ordered.
+    orders: Orders,
+    /// Deliveries that are called off and still under way.
+    withdrawals: Withdrawals,
+    in_use: InUse,
+    deliverer: Recipient<deliverer::Attempt>,
+    pub(in crate::actors) with: Colleagues,
+}
+
+impl SubscriptionActor {
+    /// An actor that will read what `subscription` is owed. `last_minted` is the greatest id there is so far.
+    pub(in crate::actors) fn new(
+        subscription: Arc<Subscription>,
+        last_minted: DeliveryId,
+        deliverer: Recipient<deliverer::Attempt>,
+        with: Colleagues,
+    ) -> Self {
+        let shared = &with.shared;
+        Self {
+            sending: Arc::new(Template::new(&subscription.terms)),
+            queue: Queue::new(
+                limits(&subscription, shared.window),
+                gate(&subscription, shared.clock.now()),
+                shared.breaker,
+            ),
+            subscription,
+            cancel_up_to: last_minted,
+            offers: 0,
+            timer: None,
+            idle_since: None,
+            quiet: Vec::new(),
+            orders: Orders::default(),
+            withdrawals: Withdrawals::default(),
+            in_use: shared.slots.in_use(),
+            deliverer,
+            with,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.with.shared.clock.now()
+    }
+
+    fn demand(&self) -> Demand {
+        if self.subscription.terms.is_active { Demand::Standing } else { Demand::Ended }
+    }
+
+    /// The same for one delivery, which may have been called off on its own.
+    fn demand_for(&self, delivery: DeliveryId) -> Demand {
+        if self.withdrawals.include(delivery) { Demand::Ended } else { self.demand() }
+    }
+}
+
+fn limits(subscription: &Subscription, window: usize) -> Limits {
+    let Flow { max_in_flight, ordering, rate: _, max_age } = subscription.terms.flow;
+    let slots = usize::from(max_in_flight).max(1);
+    Limits { slots, window: window.max(slots), rate: subscription.rate(), ordering, max_age }
+}
+
+fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
+    match &subscription.hold {
+        _ if !subscription.terms.is_active => Gate::Shut,
+        Some(hold) if hold.holds(now) => Gate::Held { until: hold.until },
+        Some(_) | None => Gate::Open,
+    }
+}
+
+impl Actor for SubscriptionActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.demand() == Demand::Ended {
+            self.cancel();
+        }
+        self.watch_ramp(ctx);
+        self.advance(ctx);
+    }
+}

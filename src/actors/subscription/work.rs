@@ -1,0 +1,151 @@
+//! What the actor carries out when the queue says so.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{ActorContext, AsyncContext, Context};
+
+use super::{
+    SubscriptionActor,
+    messages::{PageRead, Parked, Wake},
+};
+use crate::{
+    actors::{
+        budget::Budget,
+        colleagues::Shared,
+        deliverer::{self, Report},
+        mail::{hand, tell},
+        recorder::{RecordAttempt, Urgency},
+    },
+    domain::{
+        attempt::{Attempt, Outcome},
+        breaker::Turn,
+        delivery::Verdict,
+        id::DeliveryId,
+        ordering::KeyHash,
+        queue::{Owed, Page, ReadOrder, Step},
+        time::Timestamp,
+    },
+    store::{Lane, backlog::read_page, parking::park, record::Record},
+};
+
+/// How long an actor with nothing to do stays, in case more comes.
+pub(super) const LINGER: Duration = Duration::from_secs(30);
+/// How soon to look whether the recorder has caught up.
+const RECORDER_PAUSE: Duration = Duration::from_millis(50);
+/// The longest sleep of the timer: a wait may be as long as 100 years, which no timer takes.
+const LONGEST_SLEEP: Duration = Duration::from_hours(24);
+
+impl SubscriptionActor {
+    /// Does what the queue says, until it says to wait.
+    pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
+        loop {
+            let now = self.now();
+            if self.with.waiting.is_full() {
+                self.wake_at(now.after(RECORDER_PAUSE), ctx);
+                break;
+            }
+            match self.queue.next(now, self.in_use.fair_share()) {
+                Step::Start(owed) => {
+                    self.in_use.set(self.queue.in_flight());
+                    self.attempt(owed, ctx);
+                }
+                Step::Expire(owed) => self.expire(&owed, now, ctx),
+                Step::Read(order) => self.read(order, ctx),
+                Step::Park(to_park) => self.park(to_park, ctx),
+                Step::Wait(until) => {
+                    self.idle_since = None;
+                    if let Some(until) = until {
+                        self.wake_at(until, ctx);
+                    }
+                    break;
+                }
+                Step::Idle => {
+                    let since = *self.idle_since.get_or_insert(now);
+                    self.wake_at(since.after(LINGER), ctx);
+                    break;
+                }
+            }
+        }
+        self.in_use.set(self.queue.in_flight());
+        if self.queue.in_flight() + self.queue.recording() == 0 {
+            // Whoever has stopped waiting need not know.
+            self.quiet.drain(..).for_each(|quiet| quiet.send(()).unwrap_or_default());
+        }
+    }
+
+    pub(super) fn attempt(&self, owed: Owed, ctx: &mut Context<Self>) {
+        if !self.deliverer.connected() {
+            // The router finds this actor dead, and starts one that has a deliverer.
+            ctx.stop();
+        }
+        let report = Report::new(ctx.address(), &owed, self.now());
+        hand(&self.deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });
+    }
+
+    fn read(&self, order: ReadOrder, ctx: &Context<Self>) {
+        let Shared { store, budget, .. } = self.with.shared.clone();
+        let (id, now, me) = (self.subscription.id, self.now(), ctx.address());
+        actix::spawn(async move {
+            let max_bytes = budget.page_bytes();
+            let work = move |connection: &mut _| read_page(connection, id, &order, now, max_bytes);
+            let page = store.run(Lane::Read, work).await.map(|page| counted(page, &budget));
+            tell(&me, PageRead(page));
+        });
+    }
+
+    fn park(&self, to_park: Vec<(DeliveryId, KeyHash)>, ctx: &Context<Self>) {
+        let (store, me) = (self.with.shared.store.clone(), ctx.address());
+        actix::spawn(async move {
+            let parked = store.run(Lane::Write, move |connection| park(connection, &to_park)).await;
+            tell(&me, Parked(parked));
+        });
+    }
+
+    /// Has it recorded that a delivery is too old.
+    fn expire(&self, owed: &Owed, now: Timestamp, ctx: &Context<Self>) {
+        let attempt = Attempt {
+            delivery: owed.id,
+            number: owed.attempts.saturating_add(1),
+            started_at: now,
+            duration: Duration::ZERO,
+            outcome: Outcome::NotAttempted,
+        };
+        let record = Record { attempt, verdict: Verdict::Expired };
+        tell(&self.with.recorder, RecordAttempt { record, from: ctx.address(), urgency: Urgency::Soon });
+    }
+
+    /// Keeps the one timer: it rings at `at` or earlier. To be woken too early costs less than to move the timer each time.
+    fn wake_at(&mut self, at: Timestamp, ctx: &mut Context<Self>) {
+        match self.timer.take() {
+            Some((set_for, handle)) if set_for <= at => self.timer = Some((set_for, handle)),
+            earlier => {
+                if let Some((_, handle)) = earlier {
+                    ctx.cancel_future(handle);
+                }
+                let handle = ctx.notify_later(Wake, at.since(self.now()).min(LONGEST_SLEEP));
+                self.timer = Some((at, handle));
+            }
+        }
+    }
+
+    /// The endpoint failed for good, or works again.
+    pub(super) fn tell_of(&self, turn: Turn) {
+        let subscription = self.subscription.id.as_raw();
+        match turn {
+            Turn::None => {}
+            Turn::Opened => log::warn!(subscription; "the endpoint fails, it is only probed from now on"),
+            Turn::Closed => log::info!(subscription; "the endpoint works again"),
+        }
+    }
+}
+
+/// The page with payloads that count.
+fn counted(mut page: Page, budget: &Budget) -> Page {
+    let heads = page.heads.iter_mut().flat_map(|head| &mut head.owed);
+    for owed in page.fresh.iter_mut().chain(&mut page.due).chain(heads) {
+        if let Some(event) = Arc::get_mut(&mut owed.event) {
+            event.payload = budget.count(std::mem::take(&mut event.payload));
+        }
+    }
+    page
+}

@@ -1,0 +1,10 @@
+//! Actors at work on SQLite, in virtual time, with a deliverer that does what the test says.
+//!
+//! Everything runs on one thread with a paused clock, which moves only when nothing else is left to do: tokio does not
+//! move it while a blocking task runs, so a query takes no time, and a wait of a month takes none of ours.
+
+mod deaths;
+mod fake;
+mod life_cycle;
+mod scene;
+mod waiting;

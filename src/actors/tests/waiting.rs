@@ -1,0 +1,71 @@
+//! Actors with nothing to do: they wait as long as it takes, stop when nobody needs them, and come back.
+
+use std::time::Duration;
+
+use super::{
+    fake::{Deed, Endpoint},
+    scene::{Scene, in_virtual_time},
+};
+use crate::domain::{hold::Hold, retry::RetryPolicy};
+
+const POLICY: RetryPolicy = RetryPolicy::Fixed { seconds: 5 };
+const DAY: Duration = Duration::from_hours(24);
+const LATER: Duration = Duration::from_secs(1_234);
+
+#[test]
+fn an_event_that_meets_an_actor_about_to_stop_is_delivered_at_once() {
+    in_virtual_time(async {
+        let scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("idle", POLICY).await;
+        // Idle actors stop after 30 seconds: the events come around that moment, a millisecond at a time.
+        for number in 0..60_u64 {
+            tokio::time::sleep(Duration::from_millis(29_970 + number)).await;
+            let before = scene.clock.now();
+            scene.publish(1).await;
+            scene.settle(subscription, Duration::from_secs(1)).await;
+            let seen = scene.endpoint.seen();
+            assert_eq!(seen.len() as u64, number + 1);
+            let wait = seen.last().expect("one").at.since(before);
+            assert!(wait < Duration::from_millis(10), "event {number} waited {wait:?}");
+        }
+        scene.assert_delivered(subscription, 60).await;
+    });
+}
+
+#[test]
+fn a_pause_of_more_than_a_day_ends_in_its_moment() {
+    in_virtual_time(async {
+        let mut scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("paused", POLICY).await;
+        let until = scene.clock.now().after(DAY + LATER);
+        let hold = Hold { since: scene.clock.now(), until: Some(until), reason: None, by: "somebody".to_owned() };
+        scene.set_hold(subscription, Some(hold)).await;
+        scene.publish(10).await;
+        tokio::time::sleep(DAY).await;
+        assert_eq!(scene.endpoint.seen().len(), 0);
+        scene.restart().await;
+        scene.settle(subscription, DAY).await;
+        for seen in scene.endpoint.seen() {
+            assert!(seen.at >= until, "it started early");
+            assert!(seen.at.since(until) < Duration::from_millis(100), "it started late");
+        }
+        scene.assert_delivered(subscription, 10).await;
+    });
+}
+
+#[test]
+fn a_pause_for_good_ends_by_a_person_only() {
+    in_virtual_time(async {
+        let scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("paused", POLICY).await;
+        scene.set_hold(subscription, Some(Hold::by_engine(scene.clock.now(), "a test"))).await;
+        scene.publish(300).await;
+        tokio::time::sleep(DAY / 12).await;
+        assert_eq!(scene.endpoint.seen().len(), 0);
+        scene.set_hold(subscription, None).await;
+        scene.settle(subscription, Duration::from_secs(10)).await;
+        scene.assert_delivered(subscription, 300).await;
+        let ids: Vec<_> = scene.endpoint.seen().iter().map(|seen| seen.delivery).collect();
+        assert!(ids.is_sorted(), "in the order of acceptance");
+    });
+}

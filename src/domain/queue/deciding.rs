@@ -1,0 +1,130 @@
+//! What the queue decides, in the order in which it is asked: may something start, must something be parked, is a page
+//! worth reading, how long is there nothing to do.
+
+use super::{
+    Gate, PAGE, Queue,
+    keys::Entry,
+    steps::{ReadOrder, Step},
+};
+use crate::domain::{breaker::Permit, delivery::is_expired, time::Timestamp};
+
+impl Queue {
+    /// What to do at `now`, with at most `fair_slots` attempts at once for the sake of other subscriptions. Call it until it
+    /// says [`Step::Wait`] or [`Step::Idle`].
+    pub fn next(&mut self, now: Timestamp, fair_slots: usize) -> Step {
+        match self.gate {
+            Gate::Held { until: Some(until) } if until <= now => self.gate = Gate::Open,
+            Gate::Held { until } if until.is_some() || self.is_busy() => return Step::Wait(until),
+            Gate::Shut if self.is_busy() => return Step::Wait(None),
+            Gate::Held { .. } | Gate::Shut => return Step::Idle,
+            Gate::Open => {}
+        }
+        let start_at = self.start_at(now, fair_slots);
+        if start_at.is_some_and(|at| at <= now)
+            && let Some(step) = self.take(now)
+        {
+            return step;
+        }
+        if self.keys.waiting() > self.limits.window / 2 && self.room() == 0 {
+            self.keys.give_up_the_longest_line();
+        }
+        let to_park = self.keys.take_to_park();
+        if !to_park.is_empty() {
+            return Step::Park(to_park);
+        }
+        if let Some(order) = self.read_order(now, start_at) {
+            return Step::Read(order);
+        }
+        self.rest(now, start_at)
+    }
+
+    /// When the next attempt may start as far as slots, rate and breaker go; `None`: when something has ended.
+    fn start_at(&self, now: Timestamp, fair_slots: usize) -> Option<Timestamp> {
+        let by_breaker = match self.breaker.permit(now) {
+            Permit::Probe => return Some(self.pace.next_start(self.limits.rate)),
+            Permit::Free => Timestamp::EPOCH,
+            Permit::NotBefore(at) => at?,
+        };
+        let slots = self.pace.slots(self.limits.slots).min(fair_slots.max(1));
+        (self.in_flight.len() < slots).then(|| by_breaker.max(self.pace.next_start(self.limits.rate)))
+    }
+
+    /// The next delivery to attempt, or to give up because it is too old.
+    fn take(&mut self, now: Timestamp) -> Option<Step> {
+        if self.lacks_keys() {
+            return None;
+        }
+        while let Some(owed) = self.stock.pop() {
+            let owed = match self.limits.ordering.key_of(&owed.event) {
+                None => owed,
+                Some(key) => match self.keys.enter(key, owed) {
+                    Entry::Go(owed) => owed,
+                    Entry::Waits => continue,
+                },
+            };
+            if is_expired(owed.course.owed_since(owed.event.accepted_at), self.limits.max_age, now) {
+                self.recording.insert(owed.id, self.limits.ordering.key_of(&owed.event));
+                return Some(Step::Expire(owed));
+            }
+            self.breaker.started(owed.id);
+            self.pace.started(self.limits.rate, now);
+            self.in_flight.insert(owed.id, owed.clone());
+            return Some(Step::Start(owed));
+        }
+        None
+    }
+
+    /// A page is worth its query when the stock runs low, so that a long backlog is read in full pages; without the keys
+    /// nothing could start at all.
+    fn read_order(&mut self, now: Timestamp, start_at: Option<Timestamp>) -> Option<ReadOrder> {
+        // Nothing that is read could start.
+        if self.breaker.open().is_some() && start_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        let low = self.pace.slots(self.limits.slots).min(self.pace.reach(self.limits.window) / 2);
+        // Half of the window at most: the other half is for what is offered while the page is read.
+        let room = self.room().min(PAGE).min(self.limits.window.div_ceil(2));
+        let worth_it = self.lacks_keys() || (room > 0 && self.stock.len() <= low);
+        if !worth_it || self.next_look().is_none_or(|at| at > now) {
+            return None;
+        }
+        self.behind.begin_read(room);
+        let known = self.stock.ids().chain(self.keys.ids()).chain(self.in_flight.keys().copied());
+        let known = known.chain(self.recording.keys().copied()).chain(self.claimed.iter().copied()).collect();
+        Some(ReadOrder {
+            known,
+            fresh: room.div_ceil(2),
+            due: room / 2,
+            keys: !self.keys.are_known(),
+            ordering: self.limits.ordering,
+            heads: self.keys.heads_to_read(),
+        })
+    }
+
+    /// When a read could bring something.
+    fn next_look(&self) -> Option<Timestamp> {
+        self.behind.next_look(self.lacks_keys() || !self.keys.heads_to_read().is_empty())
+    }
+
+    /// Whether nothing can start before the store was asked for the keys.
+    fn lacks_keys(&self) -> bool {
+        self.is_ordered() && !self.keys.are_known()
+    }
+
+    /// Nothing to do now: until when?
+    fn rest(&self, now: Timestamp, start_at: Option<Timestamp>) -> Step {
+        let has_stock = self.stock.len() > 0 && !self.lacks_keys();
+        let start = start_at.filter(|at| has_stock && *at > now);
+        let look = match (self.next_look(), self.breaker.open()) {
+            (None, _) => None,
+            (Some(at), None) => Some(at),
+            (Some(at), Some(open)) => Some(at.max(open.probe_at)),
+        };
+        // While the window is full, only a record that becomes durable makes room.
+        let look_later = look.filter(|at| *at > now);
+        match start.into_iter().chain(look_later).min() {
+            None if !self.is_busy() && self.stock.len() == 0 && look.is_none() => Step::Idle,
+            until => Step::Wait(until),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Writing hooks.
+
+use std::thread;
+
+use serde_json::{Value, json};
+
+use super::{add_owner, client::Client, hook, start};
+use crate::support::database::{Database, on_both};
+
+on_both! {
+    a_hook_comes_back_as_it_was_written,
+    a_registration_is_made_once_however_many_ask,
+    a_change_into_another_registration_is_refused,
+    a_deleted_hook_stays_and_can_be_revived,
+    owners_see_their_own_hooks_and_the_admin_all,
+    an_address_that_is_not_open_is_refused_when_it_is_written,
+}
+
+async fn a_hook_comes_back_as_it_was_written(database: Database) {
+    let (_engine, admin) = start(&database, &[]);
+    let body = r#"{"retry_countdown_config":{"choice":"exponential","kwargs":{"base":"2"}},"target_url":" http://127.0.0.1:9/ş ","is_active":"no",
+        "secret_key":"","event_type":"package.created","callback":"a.b","additional_headers":{"X-B":"2","X-A":null},
+        "config":{"z":1,"a":[1.0,"\u2028"]},"id":5,"user":1,"created_date":null}"#;
+    let reply = admin.send("POST", "/whisperer/hooks/", Some("application/json"), body);
+    let hook = reply.json();
+    let text = |name: &str| hook[name].as_str().unwrap_or_else(|| panic!("{name}: {hook}")).to_owned();
+    // Key by key, in order and without blanks.
+    assert_eq!(
+        reply.body,
+        format!(
+            concat!(
+                r#"{{"id":{},"retry_countdown_config":{{"choice":"exponential","kwargs":{{"base":2,"factor":1}}}},"#,
+                r#""created_date":"{}","modified_date":"{}","target_url":"http://127.0.0.1:9/ş","is_active":false,"#,
+                r#""secret_key":"","event_type":"package.created","callback":"a.b","#,
+                r#""additional_headers":{{"X-B":"2","X-A":null}},"config":{{"z":1,"a":[1.0,"\u2028"]}}}}"#,
+            ),
+            hook["id"],
+            text("created_date"),
+            text("modified_date")
+        )
+    );
+    let path = format!("/whisperer/hooks/{}/", hook["id"]);
+    assert_eq!(admin.get(&path), hook);
+    let patched = admin.send("PATCH", &path, Some("application/json"), r#"{"secret_key":null,"config":null}"#).json();
+    assert_eq!(
+        (&patched["secret_key"], &patched["config"], &patched["callback"]),
+        (&Value::Null, &json!({}), &json!("a.b"))
+    );
+    assert_eq!(admin.get(&path), patched);
+}
+
+const REGISTERED: &str = r#"{"code":"webhook_100_2","en":"Webhook already registered"}"#;
+
+async fn a_registration_is_made_once_however_many_ask(database: Database) {
+    let (_engine, admin) = start(&database, &[]);
+    for round in 0..5 {
+        let ask = |client: &Client| client.post("/whisperer/hooks/", &hook(&round.to_string()));
+        let replies: Vec<_> = thread::scope(|scope| {
+            let asking: Vec<_> = (0..4).map(|_| scope.spawn(|| ask(&admin))).collect();
+            asking.into_iter().map(|thread| thread.join().expect("it was answered")).collect()
+        });
+        let (made, refused): (Vec<_>, Vec<_>) = replies.iter().partition(|reply| reply.status == 201);
+        assert_eq!((made.len(), refused.len()), (1, 3));
+        for reply in refused {
+            assert_eq!((reply.status, reply.body.as_str()), (406, REGISTERED));
+        }
+    }
+    // What is wrong with the fields is told first.
+    let mut wrong = hook("0");
+    wrong["is_active"] = json!("maybe");
+    assert_eq!(admin.post("/whisperer/hooks/", &wrong).status, 400);
+}
+
+async fn a_change_into_another_registration_is_refused(database: Database) {
+    let (engine, admin) = start(&database, &[]);
+    let alice = Client::new(engine.base(), &add_owner(&database, "alice", &[]));
+    alice.post("/whisperer/hooks/", &hook("taken"));
+    let mine = alice.post("/whisperer/hooks/", &hook("mine")).json();
+    let path = format!("/whisperer/hooks/{}/", mine["id"]);
+    // The admin has the same registration; only the owner's count.
+    admin.post("/whisperer/hooks/", &hook("free"));
+    for client in [&alice, &admin] {
+        for method in ["PUT", "PATCH"] {
+            let reply = client.send(method, &path, Some("application/json"), &hook("taken").to_string());
+            assert_eq!((reply.status, reply.body.as_str()), (406, REGISTERED), "{method}");
+        }
+    }
+    assert_eq!(alice.get(&path), mine);
+    assert_eq!(admin.send("PUT", &path, Some("application/json"), &hook("free").to_string()).status, 200);
+    assert_eq!(alice.get(&path)["target_url"], hook("free")["target_url"]);
+}
+
+async fn a_deleted_hook_stays_and_can_be_revived(database: Database) {
+    let (_engine, admin) = start(&database, &[]);
+    let path = format!("/whisperer/hooks/{}/", admin.post("/whisperer/hooks/", &hook("a")).json()["id"]);
+    for _ in 0..2 {
+        let reply = admin.send("DELETE", &path, None, "");
+        assert_eq!((reply.status, reply.body.as_str()), (204, ""));
+        assert_eq!(admin.get(&path)["is_active"], json!(false));
+    }
+    assert_eq!(admin.get("/whisperer/hooks/?is_active=false").as_array().map(Vec::len), Some(1));
+    assert_eq!(admin.post("/whisperer/hooks/", &hook("a")).status, 406);
+    let revived = admin.send("PATCH", &path, Some("application/json"), r#"{"is_active":true}"#);
+    assert_eq!((revived.status, &revived.json()["is_active"]), (200, &json!(true)));
+}
+
+async fn owners_see_their_own_hooks_and_the_admin_all(database: Database) {
+    let (engine, admin) = start(&database, &[]);
+    let alice = Client::new(engine.base(), &add_owner(&database, "alice", &[]));
+    let bob = Client::new(engine.base(), &add_owner(&database, "bob", &[]));
+    let path = format!("/whisperer/hooks/{}/", alice.post("/whisperer/hooks/", &hook("a")).json()["id"]);
+    for (client, status) in [(&alice, 200), (&bob, 404), (&admin, 200)] {
+        assert_eq!(client.send("GET", &path, None, "").status, status);
+        // Before the body is looked at.
+        let reply = client.send("PATCH", &path, Some("text/plain"), "{bad");
+        assert_eq!(reply.status, if status == 404 { 404 } else { 415 });
+        let seen = client.get("/whisperer/hooks/").as_array().map(Vec::len);
+        assert_eq!(seen, Some(usize::from(status == 200)));
+    }
+    assert_eq!(bob.send("DELETE", &path, None, "").status, 404);
+    assert_eq!(alice.get(&path)["is_active"], json!(true));
+}
+
+async fn an_address_that_is_not_open_is_refused_when_it_is_written(database: Database) {
+    let (_engine, admin) = start(&database, &[("POSTRIDER_EGRESS_ALLOW", "10.0.0.0/8")]);
+    let mut body = hook("a");
+    body["is_active"] = json!(2);
+    let faults = admin.post("/whisperer/hooks/", &body).json();
+    assert!(faults["target_url"][0].as_str().is_some_and(|text| text.contains("127.0.0.1")), "{faults}");
+    assert_eq!(faults["is_active"], json!(["Must be a valid boolean."]));
+    body = json!({"event_type": "package.created", "target_url": "http://10.1.2.3/"});
+    assert_eq!(admin.post("/whisperer/hooks/", &body).status, 201);
+}

@@ -1,0 +1,129 @@
+//! A database that goes away takes nothing along that was answered with 202, and needs nobody to start the engine again.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    load::Load,
+    scene::{SOON, Scene},
+    support::{
+        api::Reply,
+        database::Database,
+        eventually::{eventually, throughout},
+        mariadb::{Durability, PrivateMariaDb},
+        sink::Behaviour,
+    },
+};
+
+const PATHS: [&str; 2] = ["/a", "/b"];
+
+#[test]
+fn a_killed_database_comes_back_and_deliveries_go_on_by_themselves() {
+    let mut server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    let scene = Scene::new(&database, &[]);
+    let process = scene.engine.process_id();
+    for path in PATHS {
+        scene.sink.script(path, [Behaviour::slow(Duration::from_millis(5))]);
+    }
+    let subscriptions = PATHS.map(|path| scene.subscribe(path, json!({})));
+
+    let load = Load::start(&scene.api, 8, usize::MAX);
+    for round in 1..=3 {
+        load.wait_for(round * 300);
+        server.kill();
+        let refused = refusal(&load);
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"), "{refused:?}");
+        assert!(refused.header("retry-after").is_some_and(|wait| wait.parse::<u32>().is_ok()), "{refused:?}");
+        scene.api.get("/healthz").expect("the engine lives").expect(200);
+        scene.api.get("/readyz").expect("the engine answers").expect(503);
+        scene.api.get("/api/v1/deliveries").expect("the engine answers").expect(503);
+        let before = load.accepted();
+        server.start_again();
+        eventually("the engine to be ready", SOON, || match scene.api.get("/readyz") {
+            Ok(reply) if reply.status == 200 => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        load.wait_for(before + 100);
+    }
+    assert_eq!(load.refused().iter().find(|reply| reply.status != 503).map(|reply| reply.body.clone()), None);
+    assert_eq!(load.unanswered(), 0, "every request is answered, also without a database");
+    let accepted = load.stop();
+
+    for (path, subscription) in PATHS.into_iter().zip(subscriptions) {
+        scene.settle(subscription, SOON * 2);
+        let requests = scene.arrived(path);
+        let arrived: HashSet<usize> = requests.iter().copied().collect();
+        for event in &accepted {
+            assert!(arrived.contains(&event.number), "{path}: {event:?} was answered with 202");
+        }
+        println!("{path}: {} accepted, {} arrived in {} requests", accepted.len(), arrived.len(), requests.len());
+        // The engine kept what it could not record, so nothing had to be attempted twice.
+        let deliveries = scene.api.all_deliveries(&format!("subscription={subscription}"));
+        let recorded: u64 = deliveries.iter().filter_map(|delivery| delivery["attempts"].as_u64()).sum();
+        assert_eq!(u64::try_from(requests.len()).expect("a few"), recorded, "{path}");
+    }
+    assert_eq!(scene.engine.process_id(), process);
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
+    assert!(status.contains("postrider"), "{status}");
+}
+
+/// What a publisher is told while the database is away.
+fn refusal(load: &Load) -> Reply {
+    let before = load.refused().len();
+    eventually("a publisher to be refused", SOON, || match load.refused().get(before..) {
+        Some([.., reply]) => Ok(reply.clone()),
+        _ => Err("none since the kill"),
+    })
+}
+
+#[test]
+fn a_database_that_stalls_keeps_everybody_waiting_and_loses_nothing() {
+    let server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    let scene = Scene::new(&database, &[]);
+    let subscription = scene.subscribe("/in", json!({}));
+    let load = Load::start(&scene.api, 8, usize::MAX);
+    load.wait_for(200);
+    server.stall();
+    throughout("the engine lives", Duration::from_secs(3), || match scene.api.get("/healthz") {
+        Ok(reply) if reply.status == 200 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let before = load.accepted();
+    server.go_on();
+    load.wait_for(before + 200);
+    assert_eq!(load.unanswered(), 0);
+    let accepted = load.stop();
+    scene.settle(subscription, SOON);
+    let arrived: HashSet<usize> = scene.arrived("/in").into_iter().collect();
+    for event in &accepted {
+        assert!(arrived.contains(&event.number), "{event:?} was answered with 202");
+    }
+}
+
+#[test]
+fn the_engine_ends_in_time_although_the_database_is_away() {
+    let mut server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    let mut scene = Scene::new(&database, &[("POSTRIDER_DRAIN", "2")]);
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.sink.script("/in", [Behaviour::slow(Duration::from_millis(500))]);
+    scene.publish_many(0..20);
+    scene.sink.wait_for("/in", 20, SOON);
+    server.kill();
+    let asked = Instant::now();
+    let status = scene.engine.terminate(SOON);
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(took <= Duration::from_secs(5), "{took:?}");
+
+    server.start_again();
+    scene.engine.start_again();
+    scene.settle(subscription, SOON);
+    assert_eq!(scene.count(subscription, "delivered"), 20);
+}

@@ -1,0 +1,60 @@
+//! One endpoint cannot hurt another.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use crate::{
+    scene::{SOON, Scene, id_in},
+    support::{
+        database::{Database, on_both},
+        eventually::eventually,
+        sink::Behaviour,
+    },
+};
+
+on_both! { blocking: a_healthy_endpoint_does_not_notice_fifty_that_hang }
+
+const HANGING: usize = 50;
+/// More than each has slots.
+const EVENTS_EACH: usize = 40;
+const EVENTS: usize = 200;
+/// From the answer to the publisher to the arrival at the healthy endpoint. Far below anything that hangs, far above what an
+/// unoptimised engine needs on a busy machine.
+const P99: Duration = Duration::from_millis(250);
+const HANGS: &str = "stock_location.updated";
+
+fn a_healthy_endpoint_does_not_notice_fifty_that_hang(database: &Database) {
+    let scene = Scene::new(database, &[]);
+    for endpoint in 0..HANGING {
+        let path = format!("/hangs/{endpoint}");
+        scene.sink.script(&path, [Behaviour::Hang]);
+        scene.api.subscribe(HANGS, &scene.sink.url(&path), json!({}));
+    }
+    scene.subscribe("/healthy", json!({}));
+    let events: Vec<_> = (0..EVENTS_EACH).map(|id| json!({"event_type": HANGS, "payload": {"id": id}})).collect();
+    scene.api.publish_batch(&events);
+    eventually("all slots of all that hang to be taken", SOON, || match scene.sink.requests_in_all() {
+        seen if seen >= HANGING * 32 => Ok(()),
+        seen => Err(format!("{seen} requests")),
+    });
+
+    let mut answered = HashMap::new();
+    for id in 0..EVENTS {
+        scene.publish(id);
+        answered.insert(id, Instant::now());
+    }
+    let requests = scene.sink.wait_for("/healthy", EVENTS, SOON);
+    let mut waits: Vec<Duration> = requests
+        .iter()
+        // Some overtake the answer.
+        .map(|request| request.arrived_at.saturating_duration_since(answered[&id_in(&request.json())]))
+        .collect();
+    waits.sort_unstable();
+    let p99 = waits[EVENTS * 99 / 100 - 1];
+    println!("from answer to arrival: median {:?}, p99 {p99:?}, longest {:?}", waits[EVENTS / 2], waits[EVENTS - 1]);
+    assert!(p99 <= P99, "{p99:?}: {waits:?}");
+}

@@ -1,0 +1,96 @@
+//! SIGTERM: what is under way finishes, what is owed waits in the store, and the engine ends in time.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::{
+    load::Load,
+    scene::{SOON, Scene},
+    support::{
+        database::{Database, on_both},
+        sink::Behaviour,
+    },
+};
+
+on_both! { blocking:
+    sigterm_under_load_loses_nothing_and_repeats_nothing,
+    an_endpoint_that_hangs_does_not_keep_the_engine,
+    a_second_sigterm_ends_at_once,
+}
+
+fn sigterm_under_load_loses_nothing_and_repeats_nothing(database: &Database) {
+    let mut scene = Scene::new(database, &[("POSTRIDER_DRAIN", "20")]);
+    let paths = ["/a", "/b"];
+    for path in paths {
+        scene.sink.script(path, [Behaviour::slow(Duration::from_millis(30))]);
+    }
+    let subscriptions = paths.map(|path| scene.subscribe(path, json!({})));
+    let load = Load::start(&scene.api, 8, usize::MAX);
+    for round in 1..=3 {
+        load.wait_for(round * 200);
+        let status = scene.engine.terminate(SOON);
+        assert_eq!(status.code(), Some(0), "{status}");
+        scene.engine.start_again();
+    }
+    let accepted = load.stop();
+    for (path, subscription) in paths.into_iter().zip(subscriptions) {
+        scene.settle(subscription, SOON * 2);
+        let deliveries = scene.api.all_deliveries(&format!("subscription={subscription}&state=delivered"));
+        assert!(deliveries.iter().all(|delivery| delivery["attempts"] == 1), "{path}");
+        let mut arrived = scene.arrived(path);
+        arrived.sort_unstable();
+        let requests = arrived.len();
+        arrived.dedup();
+        assert_eq!(requests, arrived.len(), "{path}: what had finished is not attempted again");
+        assert_eq!(requests, deliveries.len(), "{path}");
+        for event in &accepted {
+            assert!(arrived.binary_search(&event.number).is_ok(), "{path}: {event:?} was answered with 202");
+        }
+    }
+}
+
+fn an_endpoint_that_hangs_does_not_keep_the_engine(database: &Database) {
+    let mut scene = Scene::new(database, &[("POSTRIDER_DRAIN", "1")]);
+    scene.sink.script("/in", [Behaviour::Hang, Behaviour::status(200)]);
+    let subscription = scene.subscribe("/in", json!({"config": {"timeout": 60}}));
+    scene.publish(1);
+    scene.sink.wait_for("/in", 1, SOON);
+    let asked = Instant::now();
+    let status = scene.engine.terminate(SOON);
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(took >= Duration::from_millis(900), "it had a second to finish: {took:?}");
+    assert!(took <= Duration::from_secs(4), "{took:?}");
+
+    scene.engine.start_again();
+    scene.settle(subscription, SOON);
+    assert_eq!(scene.arrived("/in"), [1, 1]);
+    let delivery = scene.api.deliveries("").remove(0);
+    assert_eq!(
+        (&delivery["state"], &delivery["attempts"]),
+        (&json!("delivered"), &json!(1)),
+        "the lost one is no attempt"
+    );
+}
+
+fn a_second_sigterm_ends_at_once(database: &Database) {
+    let mut scene = Scene::new(database, &[("POSTRIDER_DRAIN", "60")]);
+    scene.sink.script("/in", [Behaviour::Hang, Behaviour::status(200)]);
+    let subscription = scene.subscribe("/in", json!({"config": {"timeout": 60}}));
+    scene.publish(1);
+    scene.sink.wait_for("/in", 1, SOON);
+    scene.engine.ask_to_end();
+    // The door closes first; by then the first signal has been taken.
+    crate::support::eventually::eventually("the door to close", SOON, || match scene.api.get("/healthz") {
+        Err(_) => Ok(()),
+        Ok(reply) => Err(format!("{reply:?}")),
+    });
+    let asked = Instant::now();
+    let status = scene.engine.terminate(SOON);
+    let took = asked.elapsed();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(took <= Duration::from_secs(3), "{took:?}");
+    scene.engine.start_again();
+    scene.settle(subscription, SOON);
+}

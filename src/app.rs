@@ -8,6 +8,7 @@ use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Dur
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
+use rustix::process::{Resource, Rlimit};
 use tokio::{
     select,
     signal::unix::{Signal, SignalKind, signal},
@@ -75,6 +76,7 @@ pub enum StartError {
 /// [`StartError`] when it cannot start or its router died.
 pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
+    raise_file_limit();
     let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys));
     for migration in store.migrate().await? {
         log::info!(migration = migration.as_str(); "migration run");
@@ -110,6 +112,15 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         arbiter.stop();
     }
     ended
+}
+
+/// Every connection is a file; the usual soft limit of 1,024 is far below what the system allows.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        log::warn!(limit:? = limit.current, error:% = error; "the limit of open files stays as it is");
+    }
 }
 
 /// The signals that ask the process to end.

@@ -7,7 +7,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, problem::Problem, subscriptions::checked_limit, time::rfc3339};
+use super::{State, auth::Caller, live::waits_for, problem::Problem, subscriptions::checked_limit, time::rfc3339};
 use crate::{
     actors::{
         router::Order,
@@ -188,6 +188,7 @@ pub(super) async fn show(
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
     let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
     let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
+    view["waits_for"] = waits_for(&state, &listed).await?;
     if let Value::Object(members) = &mut view {
         members.insert("attempt_log".to_owned(), json!(attempts));
     }

@@ -12,6 +12,7 @@ mod deliveries;
 mod erasures;
 mod events;
 mod holds;
+mod live;
 mod ops;
 mod problem;
 mod replays;

@@ -9,7 +9,7 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, deliveries::AttemptView, problem::Problem, time::rfc3339};
+use super::{State, auth::Caller, deliveries::AttemptView, live::endpoint_health, problem::Problem, time::rfc3339};
 use crate::{
     actors::router::Changed,
     domain::{
@@ -239,7 +239,9 @@ pub(super) async fn view(state: &State, subscription: &Subscription) -> Result<V
     let id = subscription.id;
     let backlog = state.store.run(Lane::Read, move |connection| backlog(connection, id)).await?;
     let view = SubscriptionView::new(subscription, &backlog, state.clock.now());
-    Ok(serde_json::to_value(view).expect("texts and numbers serialise"))
+    let mut view = serde_json::to_value(view).expect("texts and numbers serialise");
+    view["endpoint_health"] = endpoint_health(state, id).await?;
+    Ok(view)
 }
 
 /// Lets a change take effect, once it was made.

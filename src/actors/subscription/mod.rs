@@ -7,6 +7,7 @@ mod changes;
 mod messages;
 mod orders;
 mod ramp;
+mod status;
 mod withdrawals;
 mod work;
 
@@ -19,6 +20,7 @@ pub use self::{
     changes::{Quiesce, SetSubscription, Stop},
     messages::{Attempted, LookAgain, Offer, Recorded},
     orders::{Answer, AttemptNow, NotMade},
+    status::{GetStatus, Status},
     withdrawals::{UnderWay, Withdraw},
 };
 use self::{orders::Orders, withdrawals::Withdrawals};

@@ -6,7 +6,10 @@ use super::{
     fake::{Deed, Endpoint},
     scene::{Scene, in_virtual_time},
 };
-use crate::domain::{hold::Hold, retry::RetryPolicy};
+use crate::domain::{
+    hold::{Hold, HoldMode},
+    retry::RetryPolicy,
+};
 
 const POLICY: RetryPolicy = RetryPolicy::Fixed { seconds: 5 };
 const DAY: Duration = Duration::from_hours(24);
@@ -38,7 +41,13 @@ fn a_pause_of_more_than_a_day_ends_in_its_moment() {
         let mut scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
         let subscription = scene.subscribe("paused", POLICY).await;
         let until = scene.clock.now().after(DAY + LATER);
-        let hold = Hold { since: scene.clock.now(), until: Some(until), reason: None, by: "somebody".to_owned() };
+        let hold = Hold {
+            since: scene.clock.now(),
+            until: Some(until),
+            reason: None,
+            by: "somebody".to_owned(),
+            mode: HoldMode::Keep,
+        };
         scene.set_hold(subscription, Some(hold)).await;
         scene.publish(10).await;
         tokio::time::sleep(DAY).await;

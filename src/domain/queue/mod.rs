@@ -342,10 +342,10 @@ impl Queue {
         self.breaker.open()
     }
 
-    /// The delivery that `event` waits for, because it has the same ordering key and comes first.
+    /// The delivery that comes first of those with this ordering key: the others wait for it.
     #[must_use]
-    pub fn blocker_of(&self, event: &Event) -> Option<DeliveryId> {
-        self.keys.taken_by(self.limits.ordering.key_of(event)?)
+    pub fn holder_of(&self, key: KeyHash) -> Option<DeliveryId> {
+        self.keys.taken_by(key)
     }
 
     /// How many more deliveries memory has room for.

@@ -197,7 +197,7 @@ fn one_key_waits_while_others_flow() {
     finish(&mut queue, 2, TOOK);
     queue.recorded(DeliveryId::from_raw(2), Next::Settled);
     assert_eq!(started(&mut queue, NOW), [5], "4 waits for the retry of 1");
-    assert_eq!(queue.blocker_of(&keyed(4).event), Some(DeliveryId::from_raw(1)));
+    assert_eq!(queue.holder_of(KeyHash::of("package:1")), Some(DeliveryId::from_raw(1)));
 }
 
 #[test]

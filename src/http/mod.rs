@@ -11,6 +11,7 @@ mod bulk_holds;
 mod deliveries;
 mod erasures;
 mod events;
+mod flow;
 mod holds;
 mod live;
 mod ops;
@@ -28,7 +29,7 @@ use actix::Addr;
 use actix_web::{
     HttpResponse, Resource, Route,
     http::header,
-    web::{self, PayloadConfig, ServiceConfig, delete, get, post},
+    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post},
 };
 
 use self::{auth::Tokens, problem::Problem};
@@ -80,7 +81,11 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
         .service(resource("/api/v1/events/{id}", "DELETE", [delete().to(erasures::erase_event)]))
         .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
-        .service(resource("/api/v1/subscriptions/{id}", "GET", [get().to(subscriptions::show)]))
+        .service(resource(
+            "/api/v1/subscriptions/{id}",
+            "GET, PATCH",
+            [get().to(subscriptions::show), patch().to(flow::change)],
+        ))
         .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(holds::pause)]))
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(holds::resume)]))
         .service(resource("/api/v1/subscriptions/{id}/rotate-secret", "POST", [post().to(secrets::rotate)]))

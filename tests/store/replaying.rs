@@ -228,8 +228,8 @@ async fn the_replay_of_an_ended_subscription_is_called_off(database: Database) {
     let replay = ordered(&scene, filter(subscription), None).await;
     let mut ended = terms("one");
     ended.is_active = false;
-    let edit = move |_: &_| ended.clone();
-    scene.write(move |c| subscriptions::change_terms(c, Scope::All, subscription, &edit, at(2))).await;
+    let (keys, edit) = (scene.store.keys(), move |_: &_| ended.clone());
+    scene.write(move |c| subscriptions::change_terms(c, &keys, Scope::All, subscription, &edit, at(2))).await;
     assert_eq!(step(&scene, replay.id, at(3)).await, None);
     assert_eq!(found(&scene, replay.id).await.stage, Stage::Cancelled);
     assert_eq!(scene.states(&ids).await, [State::Dead; 3]);

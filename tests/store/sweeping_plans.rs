@@ -14,6 +14,7 @@ use postrider::{
         expiry::{Place, expire, find_expired},
         prune::{clear_deliveries, erase_payloads, find_deliveries, find_payloads, find_unwanted},
         replays::{Ordered, count, move_on, order, running},
+        subscriptions::aging,
     },
 };
 
@@ -99,6 +100,9 @@ async fn what_is_too_old_is_found_by_the_index_alone(database: Database) {
             assert!(plan.uses_the_queue_index_alone(), "{statement}\n{plan:#?}");
         }
     }
+    scene.write(|c| sql::execute(c, "UPDATE subscriptions SET max_age_seconds = 60 WHERE id % 20 = 0")).await;
+    scans_nothing(&scene, |c| aging(c).map(drop)).await;
+    assert_eq!(scene.read(aging).await.len(), 2);
     let found = scene.read(move |c| find_expired(c, subscriptions[0], Place::default(), at(1), 200)).await;
     assert_eq!(found.ids.len(), 200);
     scans_nothing(&scene, move |c| expire(c, &found.ids, at(1), at(2)).map(drop)).await;

@@ -7,6 +7,8 @@
 
 pub mod accept;
 pub mod backlog;
+#[cfg(feature = "mysql")]
+mod completing;
 pub mod connection;
 pub mod deliveries;
 pub mod erase;

@@ -6,7 +6,7 @@ use super::{
     keys::Entry,
     steps::{ReadOrder, Step},
 };
-use crate::domain::{breaker::Permit, time::Timestamp};
+use crate::domain::{breaker::Permit, delivery::is_expired, time::Timestamp};
 
 impl Queue {
     /// What to do at `now`, with at most `fair_slots` attempts at once for the sake of other subscriptions. Call it until it
@@ -63,7 +63,7 @@ impl Queue {
                     Entry::Waits => continue,
                 },
             };
-            if self.limits.max_age.is_some_and(|max_age| owed.event.accepted_at.after(max_age) <= now) {
+            if is_expired(owed.course.owed_since(owed.event.accepted_at), self.limits.max_age, now) {
                 self.recording.insert(owed.id, self.limits.ordering.key_of(&owed.event));
                 return Some(Step::Expire(owed));
             }

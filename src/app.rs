@@ -20,6 +20,7 @@ use crate::{
         budget::Budget,
         colleagues::Shared,
         janitor::Janitor,
+        replayer::Replayer,
         roster::Bench,
         router::{Drain, Router},
         slots::Slots,
@@ -191,7 +192,8 @@ async fn start_actors(
     };
     let minter = Minter::new(settings.node, last_stored);
     let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
-    Janitor::new(store.clone(), clock.clone()).start();
+    Replayer::new(store.clone(), clock.clone(), router.clone()).start();
+    Janitor::new(store.clone(), clock.clone(), router.clone(), settings.retention(), settings.sweep).start();
     Ok((router, arbiters))
 }
 

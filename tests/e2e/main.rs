@@ -1,5 +1,8 @@
 //! End to end: the promises, through real sockets, a real receiver and the real binary, on both databases.
 
+#![allow(clippy::disallowed_methods, reason = "end to end, time is real")]
+#![allow(clippy::print_stdout, reason = "figures and seeds")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

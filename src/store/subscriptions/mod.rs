@@ -137,6 +137,17 @@ pub fn of_ids(connection: &mut AnyConnection, keys: &Keyring, ids: &[Subscriptio
     rows.into_iter().map(|row| row.into_subscription(keys)).collect()
 }
 
+/// The subscriptions whose deliveries have a maximum age. One query of the index.
+///
+/// # Errors
+/// None of its own.
+pub fn aging(connection: &mut AnyConnection) -> Queried<Vec<SubscriptionId>> {
+    // Not null, in words for which SQLite has use of the index.
+    let aging = subscriptions::table.filter(subscriptions::max_age_seconds.gt(0));
+    let ids: Vec<i32> = aging.select(subscriptions::id).load(connection)?;
+    Ok(ids.into_iter().map(SubscriptionId::from_raw).collect())
+}
+
 /// Changes the terms of a subscription by `edit`, which gets the present ones. One transaction.
 ///
 /// # Errors

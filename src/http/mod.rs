@@ -25,6 +25,7 @@ use actix_web::{
     web::{self, PayloadConfig, ServiceConfig, get, post},
 };
 
+pub use self::whisperer::{StoredTerms, stored_terms};
 use self::{auth::Tokens, problem::Problem};
 use crate::{
     actors::{admission::Admission, router::Router},

@@ -10,6 +10,7 @@ pub mod backlog;
 pub mod connection;
 pub mod deliveries;
 pub mod error;
+pub mod import;
 pub mod lists;
 pub mod owners;
 pub mod parking;

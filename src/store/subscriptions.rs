@@ -185,8 +185,33 @@ pub fn create(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms, now
     made_unless_registered(created.and_then(|created| created.ok_or(DieselError::NotFound)))
 }
 
+#[derive(Insertable)]
+#[diesel(table_name = subscriptions)]
+struct NumberedRow {
+    id: i32,
+    #[diesel(embed)]
+    row: NewRow,
+}
+
+/// Inserts a subscription under the id that it has, as its first version; the ids that the database gives go on behind it.
+pub(super) fn insert_numbered(connection: &mut AnyConnection, subscription: &Subscription) -> Queried<()> {
+    let row = NewRow {
+        owner_id: subscription.owner.as_raw(),
+        version: 1,
+        terms: TermsRow::from(&subscription.terms)?,
+        created_at: subscription.created_at.as_micros(),
+        modified_at: subscription.modified_at.as_micros(),
+    };
+    let row = NumberedRow { id: subscription.id.as_raw(), row };
+    on_each!(connection, c => insert_into(subscriptions::table).values(&row).execute(c).map(drop))
+}
+
 /// The subscription of `owner` with the event type and endpoint of `terms`.
-fn registered(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms) -> Queried<Option<Subscription>> {
+pub(super) fn registered(
+    connection: &mut AnyConnection,
+    owner: OwnerId,
+    terms: &Terms,
+) -> Queried<Option<Subscription>> {
     use subscriptions::dsl;
     let row: Option<Row> = dsl::subscriptions
         .filter(dsl::owner_id.eq(owner.as_raw()))

@@ -13,6 +13,7 @@ mod database_away;
 mod delivering;
 mod egress;
 mod hold;
+mod import;
 mod ingest;
 mod isolation;
 mod retry;

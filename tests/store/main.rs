@@ -5,6 +5,7 @@ mod support;
 
 mod accepting;
 mod full_disk;
+mod importing;
 mod keys;
 mod listing;
 mod lists;

@@ -8,6 +8,7 @@ use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Dur
 use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
+use rustix::process::{Resource, Rlimit};
 use tokio::{
     select,
     signal::unix::{Signal, SignalKind, signal},
@@ -19,12 +20,13 @@ use crate::{
         budget::Budget,
         colleagues::Shared,
         janitor::Janitor,
+        replayer::Replayer,
         roster::Bench,
         router::{Drain, Router},
         slots::Slots,
     },
     clock::Clock,
-    config::ServeSettings,
+    config::{self, ServeSettings},
     domain::{
         id::{Minter, SubscriptionId},
         owner::{Role, Scope, Standing},
@@ -74,7 +76,8 @@ pub enum StartError {
 /// [`StartError`] when it cannot start or its router died.
 pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
-    let (clock, store) = (Clock::system(), Store::new(settings.database.database_url.clone()));
+    raise_file_limit();
+    let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys));
     for migration in store.migrate().await? {
         log::info!(migration = migration.as_str(); "migration run");
     }
@@ -109,6 +112,15 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         arbiter.stop();
     }
     ended
+}
+
+/// Every connection is a file; the usual soft limit of 1,024 is far below what the system allows.
+fn raise_file_limit() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
+        log::warn!(limit:? = limit.current, error:% = error; "the limit of open files stays as it is");
+    }
 }
 
 /// The signals that ask the process to end.
@@ -180,7 +192,8 @@ async fn start_actors(
     };
     let minter = Minter::new(settings.node, last_stored);
     let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
-    Janitor::new(store.clone(), clock.clone()).start();
+    Replayer::new(store.clone(), clock.clone(), router.clone()).start();
+    Janitor::new(store.clone(), clock.clone(), router.clone(), settings.retention(), settings.sweep).start();
     Ok((router, arbiters))
 }
 
@@ -188,7 +201,8 @@ async fn routing_table(store: &Store) -> Result<RoutingTable, StoreError> {
     let mut table = RoutingTable::default();
     let mut after = SubscriptionId::from_raw(0);
     loop {
-        let work = move |connection: &mut _| subscriptions::page(connection, Scope::All, after, LOAD_PAGE);
+        let keys = store.keys();
+        let work = move |connection: &mut _| subscriptions::page(connection, &keys, Scope::All, after, LOAD_PAGE);
         let page = store.run(Lane::Read, work).await?;
         let Some(last) = page.last() else { return Ok(table) };
         after = last.id;

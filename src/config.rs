@@ -2,14 +2,23 @@
 //!
 //! `postrider serve --help` is the reference; nothing else reads the environment.
 
-use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+use std::{ffi::OsStr, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
-use clap::{Args, builder::NonEmptyStringValueParser};
+use clap::{
+    Arg, Args, Command,
+    builder::{NonEmptyStringValueParser, TypedValueParser},
+    error::ErrorKind,
+};
 use ipnet::IpNet;
 
 use crate::{
-    domain::{breaker::BreakerSettings, id::Node, secret::Secret},
-    store::DatabaseUrl,
+    domain::{
+        breaker::BreakerSettings,
+        id::Node,
+        retention::{Keep, Retention},
+        secret::Secret,
+    },
+    store::{BadKeys, DatabaseUrl, Keyring, Store},
 };
 
 /// Which database.
@@ -26,12 +35,39 @@ pub struct DatabaseSettings {
     pub database_url: DatabaseUrl,
 }
 
+/// The keys of secrets at rest.
+#[derive(Args, Clone, Debug)]
+pub struct KeySettings {
+    /// Keys that seal secrets in the database: ID:KEY,... where KEY is 32 bytes in base64 or hex; the first seals, all open
+    #[arg(long, env = "POSTRIDER_SECRET_KEY", hide_env_values = true, value_name = "KEYS", value_parser = KeyringParser)]
+    pub secret_key: Option<Keyring>,
+}
+
+/// A parser whose refusal does not repeat the text, as clap's own would.
+#[derive(Clone)]
+struct KeyringParser;
+
+impl TypedValueParser for KeyringParser {
+    type Value = Keyring;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Keyring, clap::Error> {
+        let keys = value.to_str().unwrap_or_default().parse();
+        keys.map_err(|error: BadKeys| {
+            command.clone().error(ErrorKind::ValueValidation, format!("POSTRIDER_SECRET_KEY: {error}"))
+        })
+    }
+}
+
 /// Everything that `postrider serve` can be told.
 #[derive(Args, Clone, Debug)]
 pub struct ServeSettings {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// The keys of secrets at rest.
+    #[command(flatten)]
+    pub keys: KeySettings,
 
     /// Address and port of the HTTP API
     #[arg(long, env = "POSTRIDER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
@@ -89,12 +125,44 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_PAGE_SIZE", value_name = "COUNT")]
     pub page_size: Option<NonZeroUsize>,
 
+    /// Days for which deliveries are kept that arrived, and events that nobody had asked for: a number, or "forever"
+    #[arg(long, env = "POSTRIDER_KEEP_DELIVERED", default_value = "30", value_parser = keep, value_name = "DAYS")]
+    pub keep_delivered: Keep,
+
+    /// Days for which dead, expired and cancelled deliveries are kept: a number, or "forever"
+    #[arg(long, env = "POSTRIDER_KEEP_DEAD", default_value = "90", value_parser = keep, value_name = "DAYS")]
+    pub keep_dead: Keep,
+
+    /// Days for which payloads are kept of which nothing is owed any more; by default as long as their deliveries
+    #[arg(long, env = "POSTRIDER_KEEP_PAYLOADS", value_parser = keep, value_name = "DAYS")]
+    pub keep_payloads: Option<Keep>,
+
+    /// How often to look for what is too old to be delivered or kept, in seconds
+    #[arg(long, env = "POSTRIDER_SWEEP", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    pub sweep: Duration,
+
     /// How long attempts in flight may take to finish after SIGTERM, in seconds
     #[arg(long, env = "POSTRIDER_DRAIN", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
     pub drain: Duration,
 }
 
+/// The store that the settings ask for.
+#[must_use]
+pub fn store(database: &DatabaseSettings, keys: &KeySettings) -> Store {
+    Store::new(database.database_url.clone(), keys.secret_key.clone().unwrap_or_default())
+}
+
 impl ServeSettings {
+    /// How long what was settled is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            delivered: self.keep_delivered,
+            given_up: self.keep_dead,
+            payloads: self.keep_payloads.unwrap_or(Keep::Forever),
+        }
+    }
+
     /// How breakers behave.
     #[must_use]
     pub fn breaker(&self) -> BreakerSettings {
@@ -106,8 +174,7 @@ impl ServeSettings {
     }
 }
 
-fn secret_parser() -> impl clap::builder::TypedValueParser<Value = Secret> {
-    use clap::builder::TypedValueParser;
+fn secret_parser() -> impl TypedValueParser<Value = Secret> {
     NonEmptyStringValueParser::new().map(Secret::new)
 }
 
@@ -119,4 +186,13 @@ fn node(text: &str) -> Result<Node, String> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds".to_owned())
+}
+
+fn keep(text: &str) -> Result<Keep, String> {
+    if text == "forever" {
+        return Ok(Keep::Forever);
+    }
+    let refused = || "neither a number of days nor \"forever\"".to_owned();
+    let days: f64 = text.parse().map_err(|_| refused())?;
+    Duration::try_from_secs_f64(days * 24.0 * 3_600.0).map(Keep::For).map_err(|_| refused())
 }

@@ -39,5 +39,8 @@ help_of!(user_list, ["user", "list"]);
 help_of!(token, ["token"]);
 help_of!(token_create, ["token", "create"]);
 help_of!(token_revoke, ["token", "revoke"]);
+help_of!(secrets, ["secrets"]);
+help_of!(secrets_status, ["secrets", "status"]);
+help_of!(secrets_rotate, ["secrets", "rotate"]);
 help_of!(listen, ["listen"]);
 help_of!(send, ["send"]);

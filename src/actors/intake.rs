@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{admission::Ticket, budget::Budget};
 use crate::{
     domain::{
+        delivery::Course,
         event::Event,
         event_type::EventType,
         id::{EventId, Minter, OwnerId, SubscriptionId},
@@ -134,9 +135,10 @@ fn accept(
 ) -> Acceptance {
     let Submission { event_type, payload, ordering_key, publisher, key } = submission;
     let payload = budget.count(payload);
+    // The deliveries' ids follow the event's without a gap: `EventId::owed_ids` finds them by that.
     let event = Event { id: minter.event(now), event_type, payload, ordering_key, accepted_at: now };
     let deliveries =
-        table.matches(&event.event_type).iter().map(|subscription| (minter.delivery(now), subscription.id)).collect();
+        table.matches(&event.event_type, now).map(|subscription| (minter.delivery(now), subscription.id)).collect();
     Acceptance { event: Arc::new(event), publisher, deliveries, key }
 }
 
@@ -152,7 +154,7 @@ pub(super) async fn store_batch(store: &Store, batch: Arc<[Acceptance]>, now: Ti
     match store_together(store, Arc::clone(&batch), now).await {
         Ok(accepted) => return Ok(accepted.into_iter().map(Ok).collect()),
         Err(error @ StoreError::Unavailable(_)) => return Err(error),
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => {}
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {}
     }
     let mut stored = Vec::with_capacity(batch.len());
     for acceptance in batch.iter() {
@@ -192,7 +194,9 @@ pub(super) fn receipt(acceptance: &Acceptance, stored: &Result<Accepted, StoreEr
         Ok(Accepted::Repeated { event, deliveries }) => Receipt::Accepted { event: *event, deliveries: *deliveries },
         Ok(Accepted::KeyReused) => Receipt::KeyReused,
         Err(StoreError::Unavailable(_)) => Receipt::Unavailable,
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => Receipt::Refused,
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {
+            Receipt::Refused
+        }
     }
 }
 
@@ -206,7 +210,12 @@ pub(super) fn owed_by_subscription(
     for (acceptance, _) in new {
         for (id, subscription) in &acceptance.deliveries {
             let event = Arc::clone(&acceptance.event);
-            owed.entry(*subscription).or_default().push(Owed { id: *id, attempts: 0, first_recorded_at: None, event });
+            owed.entry(*subscription).or_default().push(Owed {
+                id: *id,
+                attempts: 0,
+                course: Course::default(),
+                event,
+            });
         }
     }
     owed

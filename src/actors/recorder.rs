@@ -24,6 +24,11 @@ use crate::{
     },
 };
 
+/// How long a first attempt waits for others to share its transaction. Only repeats after a crash depend on it, and no slot is
+/// held meanwhile; at ordinary load it saves most of the commits.
+const GATHER: Duration = Duration::from_millis(10);
+/// So many attempts wait no longer.
+const ENOUGH: usize = 64;
 /// Attempts in one transaction.
 const BATCH: usize = 1_000;
 /// Attempts that may wait for their record in all, before no further ones are started.
@@ -88,6 +93,15 @@ impl Recorder {
         });
     }
 
+    /// Starts a transaction soon, or at once when there is enough for it.
+    fn gather(&mut self, ctx: &mut Context<Self>) {
+        if self.open.len() >= ENOUGH {
+            ctx.notify(Flush);
+        } else if !self.open.is_empty() {
+            ctx.notify_later(Flush, GATHER);
+        }
+    }
+
     /// Tells each subscription what became durable.
     #[expect(
         clippy::mutable_key_type,
@@ -128,7 +142,7 @@ async fn record(store: &Store, records: Arc<[Record]>, now: Timestamp) -> Result
     match store.run(Lane::Write, move |connection| record_attempts(connection, &together, now)).await {
         Ok(()) => return Ok(vec![Written::Durable; records.len()]),
         Err(error @ StoreError::Unavailable(_)) => return Err(error),
-        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Corrupt(_)) => {}
+        Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {}
     }
     let mut written = Vec::with_capacity(records.len());
     for record in records.iter() {
@@ -159,6 +173,17 @@ pub struct RecordAttempt {
     pub record: Record,
     /// Who gets [`Recorded`].
     pub from: Addr<SubscriptionActor>,
+    /// Whether somebody waits for it.
+    pub urgency: Urgency,
+}
+
+/// Whether somebody waits for a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// A person, or the next delivery of an ordering key.
+    Now,
+    /// Nobody.
+    Soon,
 }
 
 impl Handler<RecordAttempt> for Recorder {
@@ -167,9 +192,11 @@ impl Handler<RecordAttempt> for Recorder {
     fn handle(&mut self, message: RecordAttempt, ctx: &mut Self::Context) {
         self.waiting.0.fetch_add(1, Ordering::Relaxed);
         self.open.push(Entry { record: message.record, from: message.from });
-        // Behind what is in the mailbox already: a burst shares one transaction.
-        if self.open.len() == 1 {
-            ctx.notify(Flush);
+        match message.urgency {
+            // Behind what is in the mailbox already: a burst shares one transaction.
+            Urgency::Now => ctx.notify(Flush),
+            Urgency::Soon if self.open.len() == 1 || self.open.len() == ENOUGH => self.gather(ctx),
+            Urgency::Soon => {}
         }
     }
 }
@@ -205,7 +232,7 @@ impl Handler<Done> for Recorder {
                 self.report(&records, senders, &written);
                 self.pause = FIRST_PAUSE;
                 self.busy = false;
-                self.flush(ctx);
+                self.gather(ctx);
             }
             Err(error) => {
                 log::warn!(attempts = records.len(), pause:? = self.pause, error:% = error; "attempts wait to be recorded");

@@ -16,11 +16,12 @@ use super::{
     intake::{self, Batch, Intake, Receipt, Stored, Submission, Waiting},
     mail::tell,
     roster::{Bench, Roster},
-    subscription::{self, AttemptNow, NotMade, SubscriptionActor},
+    subscription::{self, AttemptNow, GetStatus, NotMade, Status, SubscriptionActor},
 };
 use crate::{
     domain::{
         id::{DeliveryId, Minter, SubscriptionId},
+        ordering::KeyHash,
         routing::{Change, RoutingTable},
         subscription::Subscription,
     },
@@ -244,6 +245,21 @@ impl Handler<Changed> for Router {
     }
 }
 
+/// The store holds something for a subscription that nobody told it of.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct OwedAgain(pub SubscriptionId);
+
+impl Handler<OwedAgain> for Router {
+    type Result = ();
+
+    fn handle(&mut self, OwedAgain(id): OwedAgain, _: &mut Self::Context) {
+        if self.has_work(id) || self.roster.runs(id) {
+            self.wake(id);
+        }
+    }
+}
+
 /// Attempt a delivery now, because a person ordered it.
 #[derive(Message)]
 #[rtype(result = "subscription::Answer")]
@@ -268,6 +284,25 @@ impl Handler<Order> for Router {
                 None => Err(NotMade::NotFound),
             }
         })
+    }
+}
+
+/// Ask how a subscription is doing; `None` when it has nothing to do.
+#[derive(Message)]
+#[rtype(result = "Option<Status>")]
+pub struct StatusOf {
+    /// Which subscription.
+    pub subscription: SubscriptionId,
+    /// An ordering key, to learn who holds it.
+    pub key: Option<KeyHash>,
+}
+
+impl Handler<StatusOf> for Router {
+    type Result = ResponseFuture<Option<Status>>;
+
+    fn handle(&mut self, StatusOf { subscription, key }: StatusOf, _: &mut Self::Context) -> Self::Result {
+        let asked = self.roster.status(subscription, GetStatus { key });
+        Box::pin(async move { asked?.await.ok() })
     }
 }
 

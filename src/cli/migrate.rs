@@ -1,11 +1,14 @@
 //! `postrider migrate`: brings the tables up to this version, without serving.
 
 use super::{CliError, terminal::Terminal};
-use crate::{config::DatabaseSettings, store::Store};
+use crate::{
+    config::DatabaseSettings,
+    store::{Keyring, Store},
+};
 
 /// Says which migrations ran.
 pub(super) async fn run(settings: DatabaseSettings, terminal: &mut Terminal) -> Result<(), CliError> {
-    let ran = Store::new(settings.database_url).migrate().await?;
+    let ran = Store::new(settings.database_url, Keyring::default()).migrate().await?;
     for name in &ran {
         terminal.line(format_args!("ran {name}"))?;
     }

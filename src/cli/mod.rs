@@ -14,6 +14,7 @@ mod migrate;
 mod pretty;
 mod problem;
 mod samples;
+mod secrets;
 mod send;
 mod signals;
 mod terminal;
@@ -70,6 +71,9 @@ enum Command {
     /// Create and revoke the tokens of users
     #[command(subcommand)]
     Token(tokens::TokenCommand),
+    /// Show and replace the keys of the secrets in the database
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     Listen(listen::ListenArgs),
     Send(send::SendArgs),
 }
@@ -122,6 +126,7 @@ impl Cli {
             | Command::ImportWhisperer(_)
             | Command::User(_)
             | Command::Token(_)
+            | Command::Secrets(_)
             | Command::Listen(_)
             | Command::Send(_) => "warn",
         }
@@ -136,6 +141,7 @@ impl Cli {
             Command::ImportWhisperer(args) => import::run(args, terminal).await,
             Command::User(command) => users::run(command, terminal).await,
             Command::Token(command) => tokens::run(command, terminal).await,
+            Command::Secrets(command) => secrets::run(command, terminal).await,
             Command::Listen(args) => listen::run(args, terminal).await,
             Command::Send(args) => send::run(args, terminal).await,
         }

@@ -205,6 +205,8 @@ async fn revoke_all(database: DatabaseSettings, name: String) -> Result<String, 
 fn name_unknown(error: StoreError, name: &str) -> CliError {
     match error {
         StoreError::NotFound => CliError::refused(format!("there is no user {name:?}: see postrider user list")),
-        StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Corrupt(_) => error.into(),
+        StoreError::Unavailable(_) | StoreError::Conflict(_) | StoreError::Sealed(_) | StoreError::Corrupt(_) => {
+            error.into()
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         token::token_digest,
     },
     store::{
-        Lane, Store,
+        Keyring, Lane, Store,
         owners::{self, Added, Listed},
     },
 };
@@ -185,7 +185,7 @@ fn rfc_3339(at: Timestamp) -> String {
 
 /// The store, with tables of this version: `user add` comes before the first `serve`.
 pub(super) async fn opened(settings: DatabaseSettings) -> Result<Store, CliError> {
-    let store = Store::new(settings.database_url);
+    let store = Store::new(settings.database_url, Keyring::default());
     store.migrate().await?;
     Ok(store)
 }

@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use url::{Host, Url};
+use url::Url;
+
+pub use url::Host;
 
 /// The longest URL as given, in characters (contract, section 3).
 pub const MAX_LENGTH: usize = 255;
@@ -73,6 +75,21 @@ impl Endpoint {
     }
 }
 
+/// Reads a host alone, a name or an address, in any spelling that a URL may have.
+///
+/// # Errors
+/// [`BadEndpoint`] when a URL with this host would be none, or have more than a host.
+pub fn parse_host(text: &str) -> Result<Host<String>, BadEndpoint> {
+    let Endpoint(url) = Endpoint::parse(&format!("http://{text}"))?;
+    // Whoever names a port, a path or a user does not mean a host. Within brackets a colon is a part of the address.
+    let behind_address = text.rsplit(']').next().unwrap_or_default();
+    let has_more = behind_address.contains([':', '/', '@', '?', '#']);
+    match url.host() {
+        Some(host) if !has_more => Ok(host.to_owned()),
+        Some(_) | None => Err(BadEndpoint),
+    }
+}
+
 fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(rest)
@@ -121,6 +138,17 @@ mod tests {
             "http://127。0。0。1/",
         ] {
             assert_eq!(Endpoint::parse(text).expect(text).request_url(), "http://127.0.0.1/");
+        }
+    }
+
+    #[test]
+    fn a_host_is_read_as_in_a_url() {
+        let host_of = |url: &str| Endpoint::parse(url).expect(url).host().to_owned();
+        assert_eq!(parse_host("Örnek.example"), Ok(host_of("https://örnek.example:8443/a")));
+        assert_eq!(parse_host("0x7f.1"), Ok(host_of("http://127.0.0.1/")));
+        assert_eq!(parse_host("[::1]"), Ok(host_of("http://[0:0::1]:9/")));
+        for text in ["", "a/b", "a/", "a:80", "a:81", "u@a", "a?b", "a#b", "a b", "http://a"] {
+            assert_eq!(parse_host(text), Err(BadEndpoint), "{text:?}");
         }
     }
 

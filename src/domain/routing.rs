@@ -5,10 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{event_type::EventType, id::SubscriptionId, subscription::Subscription};
+use super::{event_type::EventType, id::SubscriptionId, subscription::Subscription, time::Timestamp};
 
 /// Every subscription by its id, and the active ones by their event type. A paused subscription is matched: its queue
-/// fills.
+/// fills, unless whoever paused it chose to lose what comes meanwhile.
 #[derive(Debug, Default)]
 pub struct RoutingTable {
     by_id: HashMap<SubscriptionId, Arc<Subscription>>,
@@ -45,10 +45,10 @@ impl RoutingTable {
         Change::Taken
     }
 
-    /// The subscriptions that an event of this type is owed to, in the order of their ids.
-    #[must_use]
-    pub fn matches(&self, event_type: &EventType) -> &[Arc<Subscription>] {
-        self.by_type.get(event_type).map_or(&[], Vec::as_slice)
+    /// The subscriptions that an event of this type, accepted at `now`, is owed to, in the order of their ids.
+    pub fn matches(&self, event_type: &EventType, now: Timestamp) -> impl Iterator<Item = &Arc<Subscription>> {
+        let of_type = self.by_type.get(event_type).map_or(&[][..], Vec::as_slice);
+        of_type.iter().filter(move |subscription| subscription.is_owed_events(now))
     }
 
     /// One subscription, active or not.
@@ -83,6 +83,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         headers::AdditionalHeaders,
+        hold::{Hold, HoldMode},
         id::OwnerId,
         retry::RetryPolicy,
         subscription::{Config, Flow, Terms},
@@ -94,6 +95,7 @@ mod tests {
             event_type: EventType::parse(event_type).expect("a type"),
             target_url: "https://a.example/".to_owned(),
             secret: None,
+            retiring: Vec::new(),
             retry: RetryPolicy::default(),
             is_active,
             callback: None,
@@ -107,13 +109,18 @@ mod tests {
             version,
             terms,
             hold: None,
+            ramp: None,
             created_at: Timestamp::EPOCH,
             modified_at: Timestamp::EPOCH,
         })
     }
 
     fn matched(table: &RoutingTable, event_type: &str) -> Vec<i32> {
-        table.matches(&EventType::parse(event_type).expect("a type")).iter().map(|s| s.id.as_raw()).collect()
+        matched_at(table, event_type, Timestamp::EPOCH)
+    }
+
+    fn matched_at(table: &RoutingTable, event_type: &str, now: Timestamp) -> Vec<i32> {
+        table.matches(&EventType::parse(event_type).expect("a type"), now).map(|s| s.id.as_raw()).collect()
     }
 
     #[test]
@@ -137,6 +144,21 @@ mod tests {
         assert_eq!(matched(&table, "package.updated"), [1]);
         table.put(subscription(1, 3, "package.updated", false));
         assert_eq!(matched(&table, "package.updated"), [0; 0]);
+    }
+
+    #[test]
+    fn a_paused_subscription_is_owed_what_comes_unless_that_was_given_up() {
+        let until = Timestamp::from_micros(10);
+        let paused = |id, mode| {
+            let hold = Hold { since: Timestamp::EPOCH, until: Some(until), mode, reason: None, by: "ops".to_owned() };
+            let subscription = subscription(id, 1, "package.created", true);
+            Arc::new(Subscription { hold: Some(hold), ..(*subscription).clone() })
+        };
+        let mut table = RoutingTable::default();
+        table.put(paused(1, HoldMode::Keep));
+        table.put(paused(2, HoldMode::Drop));
+        assert_eq!(matched_at(&table, "package.created", Timestamp::from_micros(9)), [1]);
+        assert_eq!(matched_at(&table, "package.created", until), [1, 2]);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! * The contract's: `X-Whisperer-Signature: sha256=<hex>` over the body (contract, section 9).
 //! * Standard Webhooks: `webhook-signature: v1,<base64>` over `id.timestamp.body`, one for each secret that is in force,
 //!   separated by spaces, so that a secret can be rotated without a gap.
+//!
+//! The contract's header has room for one signature, so it carries that of the newest secret from the rotation on: a
+//! receiver that checks only this one learns the new secret first and accepts both for a moment.
 
 use std::fmt;
 
@@ -10,22 +13,30 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{secret::Secret, time::Timestamp};
+use super::{
+    secret::{Retiring, Secret},
+    time::Timestamp,
+};
 
 /// Signs bodies. The keys are worked in once, so that each signature costs the hashing of its message only.
 #[derive(Clone)]
 pub struct Signer {
     whisperer: Hmac<Sha256>,
-    /// One for each secret that is in force.
-    standard: Vec<Hmac<Sha256>>,
+    standard: Hmac<Sha256>,
+    /// The key of each secret that retires, and until when it signs.
+    retiring: Vec<(Hmac<Sha256>, Timestamp)>,
 }
 
 impl Signer {
-    /// Signs with `secret`, and for Standard Webhooks with those of `retiring` too, while it is being rotated.
+    /// Signs with `secret`, and for Standard Webhooks also with each of `retiring` until its time is over.
     #[must_use]
-    pub fn new(secret: &Secret, retiring: &[&Secret]) -> Self {
-        let standard = std::iter::once(&secret).chain(retiring).map(|secret| hmac_sha256(&secret.standard_key()));
-        Self { whisperer: hmac_sha256(secret.whisperer_key()), standard: standard.collect() }
+    pub fn new(secret: &Secret, retiring: &[Retiring]) -> Self {
+        let key = |secret: &Secret| hmac_sha256(&secret.standard_key());
+        Self {
+            whisperer: hmac_sha256(secret.whisperer_key()),
+            standard: key(secret),
+            retiring: retiring.iter().map(|old| (key(&old.secret), old.until)).collect(),
+        }
     }
 
     /// The value of `X-Whisperer-Signature`.
@@ -34,13 +45,15 @@ impl Signer {
         format!("sha256={}", hex(&sign(&self.whisperer, &[body])))
     }
 
-    /// The value of `webhook-signature`: one signature for each secret, in their order.
+    /// The value of `webhook-signature` for an attempt at `timestamp`: one signature for each secret that is in force then,
+    /// the newest first.
     #[must_use]
     pub fn standard(&self, webhook_id: &str, timestamp: Timestamp, body: &[u8]) -> String {
         let seconds = timestamp.as_secs().to_string();
         let parts: [&[u8]; 5] = [webhook_id.as_bytes(), b".", seconds.as_bytes(), b".", body];
-        let mut value = String::with_capacity(self.standard.len() * 48);
-        for key in &self.standard {
+        let retiring = self.retiring.iter().filter(|(_, until)| timestamp < *until).map(|(key, _)| key);
+        let mut value = String::with_capacity((1 + self.retiring.len()) * 48);
+        for key in std::iter::once(&self.standard).chain(retiring) {
             value.push_str(if value.is_empty() { "v1," } else { " v1," });
             STANDARD.encode_string(sign(key, &parts), &mut value);
         }
@@ -51,7 +64,7 @@ impl Signer {
 /// Shows no key.
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({} secrets)", self.standard.len())
+        write!(f, "Signer({} secrets)", 1 + self.retiring.len())
     }
 }
 
@@ -101,11 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn while_a_secret_is_rotated_both_sign() {
+    fn a_retiring_secret_signs_beside_the_new_one_until_its_time_is_over() {
         let (new, old) = (Secret::new("new"), Secret::new("old"));
-        let both = Signer::new(&new, &[&old]).standard("id", Timestamp::EPOCH, b"{}");
-        let alone = Signer::new(&old, &[]).standard("id", Timestamp::EPOCH, b"{}");
-        assert_eq!(both.split(' ').count(), 2);
-        assert!(both.ends_with(&alone));
+        let until = Timestamp::from_micros(10_000_000);
+        let alone = |secret, at| Signer::new(secret, &[]).standard("id", at, b"{}");
+        let signer = Signer::new(&new, &[Retiring { secret: old.clone(), until }]);
+        let before = Timestamp::from_micros(9_999_999);
+        assert_eq!(signer.standard("id", before, b"{}"), format!("{} {}", alone(&new, before), alone(&old, before)));
+        assert_eq!(signer.standard("id", until, b"{}"), alone(&new, until));
+        assert_eq!(signer.whisperer(b"{}"), Signer::new(&new, &[]).whisperer(b"{}"));
     }
 }

@@ -8,12 +8,12 @@ use super::{
     endpoint::{BadEndpoint, Endpoint},
     event_type::EventType,
     headers::{AdditionalHeaders, latin_1},
-    hold::Hold,
+    hold::{Hold, HoldMode, Ramp},
     id::{OwnerId, SubscriptionId},
     ordering::Ordering,
     queue::Rate,
     retry::RetryPolicy,
-    secret::Secret,
+    secret::{Retiring, Secret, retire},
     time::Timestamp,
 };
 
@@ -21,8 +21,15 @@ use super::{
 pub const DEFAULT_MAX_IN_FLIGHT: u16 = 32;
 /// The most attempts of one subscription that may be asked to run at once.
 pub const MAX_MAX_IN_FLIGHT: u16 = 1_000;
+/// The greatest age that may be asked for: ten years.
+pub const MAX_MAX_AGE: Duration = Duration::from_hours(10 * 365 * 24);
+/// The most starts a second, or at once, that may be asked for.
+pub const MAX_RATE: u32 = 100_000;
 /// How long one attempt may take in all, unless the subscription says otherwise (contract, section 0).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Within this time an attempt that has ended is recorded, usually.
+const RECORDING: Duration = Duration::from_secs(1);
 
 /// What an owner decides about a subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +41,8 @@ pub struct Terms {
     /// The secret as given. That there is none and that it is empty mean the same, but are answered as given; what signs is
     /// [`Terms::signing_secret`].
     pub secret: Option<Secret>,
+    /// Secrets that were replaced and still sign beside the present one, the latest first; also those whose time is over.
+    pub retiring: Vec<Retiring>,
     /// When to attempt again.
     pub retry: RetryPolicy,
     /// Whether new events are matched; when it ends, what is owed is cancelled.
@@ -81,6 +90,25 @@ impl Terms {
     pub fn signing_secret(&self) -> Option<&Secret> {
         self.secret.as_ref().filter(|secret| !secret.reveal().is_empty())
     }
+
+    /// Another secret, or none, at once: whatever signed before does so no more.
+    pub fn set_secret(&mut self, secret: Option<Secret>) {
+        if self.secret != secret {
+            self.retiring.clear();
+        }
+        self.secret = secret;
+    }
+
+    /// These terms with `secret` from `now` on, beside which the present one signs for `overlap` more. To do it twice
+    /// changes nothing.
+    #[must_use]
+    pub fn with_rotated_secret(&self, secret: &Secret, overlap: Duration, now: Timestamp) -> Self {
+        if self.secret.as_ref() == Some(secret) {
+            return self.clone();
+        }
+        let retiring = retire(self.signing_secret(), &self.retiring, secret, now.after(overlap), now);
+        Self { secret: Some(secret.clone()), retiring, ..self.clone() }
+    }
 }
 
 /// A subscription as stored.
@@ -96,6 +124,9 @@ pub struct Subscription {
     pub terms: Terms,
     /// The pause, also one that has run out.
     pub hold: Option<Hold>,
+    /// How it catches up after its last pause; `None` at full speed. Whoever attempts its deliveries keeps to it (see
+    /// [`Subscription::rate`]), and takes it away when what was owed then has had its turn.
+    pub ramp: Option<Ramp>,
     /// When it was written first.
     pub created_at: Timestamp,
     /// When it was written last.
@@ -107,6 +138,34 @@ impl Subscription {
     #[must_use]
     pub fn is_held_for_good(&self) -> bool {
         self.terms.is_active && self.hold.as_ref().is_some_and(|hold| hold.until.is_none())
+    }
+
+    /// What was accepted before this instant, or replayed, is too old at `now` and not in flight any more; `None` without a
+    /// maximum age. The queue gives up what is too old at once ([`super::delivery::is_expired`]); who does so from outside
+    /// waits for the attempt that may have started just before.
+    #[must_use]
+    pub fn expired_before(&self, now: Timestamp) -> Option<Timestamp> {
+        let in_flight = self.terms.config.timeout() + RECORDING;
+        self.terms.flow.max_age.map(|max_age| now.before(max_age + in_flight))
+    }
+
+    /// The pause that is in force at `now`.
+    #[must_use]
+    pub fn hold_at(&self, now: Timestamp) -> Option<&Hold> {
+        self.hold.as_ref().filter(|hold| hold.holds(now))
+    }
+
+    /// How fast attempts may start: its own limit, or that of its ramp where it is lower.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        let ramp = self.ramp.map(Ramp::rate);
+        self.terms.flow.rate.into_iter().chain(ramp).min_by_key(|rate| rate.per_second)
+    }
+
+    /// Whether an event of its type that is accepted at `now` is owed to it.
+    #[must_use]
+    pub fn is_owed_events(&self, now: Timestamp) -> bool {
+        self.terms.is_active && self.hold_at(now).is_none_or(|hold| hold.mode == HoldMode::Keep)
     }
 }
 
@@ -222,12 +281,73 @@ impl fmt::Debug for BasicAuth {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use serde_json::json;
 
     use super::*;
+    use crate::domain::id::DeliveryId;
 
     fn config(value: &Value) -> Result<Config, BadConfig> {
         Config::new(value.as_object().expect("an object").clone())
+    }
+
+    fn subscription(rate: Option<Rate>, ramp: Option<u32>) -> Subscription {
+        let up_to = DeliveryId::from_raw(1);
+        Subscription {
+            id: SubscriptionId::from_raw(1),
+            owner: OwnerId::from_raw(1),
+            version: 1,
+            terms: Terms {
+                event_type: EventType::parse("package.created").expect("a type"),
+                target_url: "https://a.example/".to_owned(),
+                secret: Some(Secret::new("old")),
+                retiring: Vec::new(),
+                retry: RetryPolicy::default(),
+                is_active: true,
+                callback: None,
+                additional_headers: AdditionalHeaders::default(),
+                config: Config::default(),
+                flow: Flow { rate, ..Flow::default() },
+            },
+            hold: None,
+            ramp: ramp.and_then(NonZeroU32::new).map(|per_second| Ramp { per_second, up_to }),
+            created_at: Timestamp::EPOCH,
+            modified_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_ramp_slows_down_and_never_speeds_up() {
+        let own = Some(Rate { per_second: 50, burst: 7 });
+        assert_eq!(subscription(None, None).rate(), None);
+        assert_eq!(subscription(own, None).rate(), own);
+        assert_eq!(subscription(own, Some(51)).rate(), own);
+        assert_eq!(subscription(own, Some(15)).rate(), Some(Rate { per_second: 15, burst: 2 }));
+        assert_eq!(subscription(None, Some(1)).rate(), Some(Rate { per_second: 1, burst: 1 }));
+    }
+
+    #[test]
+    fn a_rotation_lets_the_old_secret_sign_on_and_a_new_secret_does_not() {
+        let (terms, new) = (subscription(None, None).terms, Secret::new("new"));
+        let rotated = terms.with_rotated_secret(&new, Duration::from_secs(5), Timestamp::EPOCH);
+        assert_eq!((rotated.secret.as_ref(), rotated.retiring.len()), (Some(&new), 1));
+        assert_eq!(rotated.with_rotated_secret(&new, Duration::ZERO, Timestamp::EPOCH), rotated);
+
+        let mut same = rotated.clone();
+        same.set_secret(Some(new));
+        assert_eq!(same, rotated);
+        same.set_secret(Some(Secret::new("another")));
+        assert_eq!(same.retiring, []);
+    }
+
+    #[test]
+    fn what_was_unsigned_leaves_no_secret_behind() {
+        for secret in [None, Some(Secret::new(""))] {
+            let unsigned = Terms { secret, ..subscription(None, None).terms };
+            let rotated = unsigned.with_rotated_secret(&Secret::new("new"), Duration::from_secs(5), Timestamp::EPOCH);
+            assert_eq!(rotated.retiring, []);
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Template {
         let endpoint = terms.endpoint().map_err(|error| unusable(format!("the target URL cannot be used: {error}")))?;
         let place = Place::of(&endpoint)?;
         let mut headers = default_headers(&place, &terms.event_type)?;
-        let signer = terms.signing_secret().map(|secret| Signer::new(secret, &[]));
+        let signer = terms.signing_secret().map(|secret| Signer::new(secret, &terms.retiring));
         let late = Late {
             event_type: (!overrides(terms, &X_WHISPERER_EVENT)).then(|| terms.event_type.clone()),
             id: !overrides(terms, &WEBHOOK_ID),

@@ -9,6 +9,7 @@ use actix_web::{
     web::{PathConfig, QueryConfig},
 };
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
@@ -23,6 +24,22 @@ impl FromRequest for Body {
         let bytes = Bytes::from_request(request, payload);
         Box::pin(async move { bytes.await.map(Self).map_err(|error| refusal(&error)) })
     }
+}
+
+/// Reads a JSON object.
+///
+/// # Errors
+/// 400 with what is wrong and where.
+pub(super) fn read_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::malformed(format!("The body is not valid: {error}.")))
+}
+
+/// Reads a JSON object that need not be there.
+///
+/// # Errors
+/// 400 with what is wrong and where.
+pub(super) fn read_optional_json<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
+    if body.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(body) }
 }
 
 fn refusal(error: &actix_web::Error) -> Problem {

@@ -1,4 +1,4 @@
-//! `/api/v1/subscriptions`: what stands, how far it is behind, pause and resume.
+//! `/api/v1/subscriptions`: what stands, and how far it is behind.
 
 use std::sync::Arc;
 
@@ -6,23 +6,15 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
 };
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{
-    State,
-    auth::Caller,
-    body::Body,
-    deliveries::AttemptView,
-    problem::Problem,
-    time::{parse, rfc3339},
-};
+use super::{State, auth::Caller, deliveries::AttemptView, live::endpoint_health, problem::Problem, time::rfc3339};
 use crate::{
     actors::router::Changed,
     domain::{
         endpoint::Endpoint,
-        hold::{Hold, MAX_REASON_LENGTH},
+        hold::{Hold, HoldMode},
         id::{DeliveryId, SubscriptionId},
         owner::Owner,
         queue::Rate,
@@ -33,7 +25,7 @@ use crate::{
     store::{
         Lane,
         deliveries::{Backlog, backlog},
-        subscriptions,
+        subscriptions::{self, Change},
     },
 };
 
@@ -50,7 +42,9 @@ struct SubscriptionView<'a> {
     endpoint: String,
     state: &'static str,
     hold: Option<HoldView<'a>>,
+    ramp: Option<RampView>,
     is_signed: bool,
+    retiring_secrets: Vec<RetiringView>,
     retry: &'a RetryPolicy,
     timeout_seconds: f64,
     max_in_flight: u16,
@@ -76,10 +70,25 @@ impl From<Rate> for RateView {
 
 #[derive(Serialize)]
 struct HoldView<'a> {
+    mode: &'static str,
     reason: Option<&'a str>,
     by: &'a str,
     since: String,
     until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
+}
+
+/// How the backlog of a pause is caught up with.
+#[derive(Serialize)]
+struct RampView {
+    per_second: u32,
+}
+
+/// A secret that was replaced; which, is nobody's business.
+#[derive(Serialize)]
+struct RetiringView {
+    until: String,
 }
 
 #[derive(Serialize)]
@@ -99,7 +108,8 @@ struct OldestView {
 impl<'a> SubscriptionView<'a> {
     fn new(subscription: &'a Subscription, backlog: &Backlog, now: Timestamp) -> Self {
         let Subscription { terms, .. } = subscription;
-        let hold = subscription.hold.as_ref().filter(|hold| hold.holds(now));
+        let hold = subscription.hold_at(now);
+        let retiring = terms.retiring.iter().filter(|retiring| now < retiring.until);
         let state = match (terms.is_active, hold) {
             (false, _) => "inactive",
             (true, Some(_)) => "paused",
@@ -112,7 +122,9 @@ impl<'a> SubscriptionView<'a> {
             endpoint: shown(&terms.target_url),
             state,
             hold: hold.map(HoldView::from),
+            ramp: subscription.ramp.map(|ramp| RampView { per_second: ramp.per_second.get() }),
             is_signed: terms.signing_secret().is_some(),
+            retiring_secrets: retiring.map(|retiring| RetiringView { until: rfc3339(retiring.until) }).collect(),
             retry: &terms.retry,
             timeout_seconds: terms.config.timeout().as_secs_f64(),
             max_in_flight: terms.flow.max_in_flight,
@@ -134,11 +146,21 @@ fn shown(target_url: &str) -> String {
 impl<'a> From<&'a Hold> for HoldView<'a> {
     fn from(hold: &'a Hold) -> Self {
         Self {
+            mode: hold.mode.as_str(),
             reason: hold.reason.as_deref(),
             by: &hold.by,
             since: rfc3339(hold.since),
             until: hold.until.map(rfc3339),
+            notice: notice(hold.mode),
         }
+    }
+}
+
+/// What whoever reads of a pause has to know.
+pub(super) const fn notice(mode: HoldMode) -> Option<&'static str> {
+    match mode {
+        HoldMode::Keep => None,
+        HoldMode::Drop => Some("Events that are accepted while this pause holds are lost for the subscription."),
     }
 }
 
@@ -173,9 +195,9 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let limit = checked_limit(query.limit)?;
     let (scope, after) = (owner.scope(), query.after.unwrap_or(SubscriptionId::from_raw(0)));
-    let now = state.clock.now();
+    let (now, keys) = (state.clock.now(), state.store.keys());
     let work = move |connection: &mut _| {
-        let page = subscriptions::page(connection, scope, after, i64::from(limit))?;
+        let page = subscriptions::page(connection, &keys, scope, after, i64::from(limit))?;
         page.into_iter().map(|subscription| Ok((backlog(connection, subscription.id)?, subscription))).collect()
     };
     let page: Vec<(Backlog, Subscription)> = state.store.run(Lane::Read, work).await?;
@@ -200,90 +222,48 @@ pub(super) async fn show(
     Caller(owner): Caller,
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, scope) = (id.into_inner(), owner.scope());
-    let work = move |connection: &mut _| subscriptions::get(connection, scope, id);
-    let subscription = state.store.run(Lane::Read, work).await?.ok_or_else(no_such_subscription)?;
-    answer(&state, &subscription).await
+    let subscription = find(&state, &owner, id.into_inner()).await?;
+    Ok(HttpResponse::Ok().json(view(&state, &subscription).await?))
 }
 
-async fn answer(state: &State, subscription: &Subscription) -> Result<HttpResponse, Problem> {
+/// # Errors
+/// 404 when there is no such subscription, or not for `owner`.
+pub(super) async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Result<Subscription, Problem> {
+    let (scope, keys) = (owner.scope(), state.store.keys());
+    let work = move |connection: &mut _| subscriptions::get(connection, &keys, scope, id);
+    state.store.run(Lane::Read, work).await?.ok_or_else(no_such_subscription)
+}
+
+/// A subscription with its backlog, as an answer shows it.
+pub(super) async fn view(state: &State, subscription: &Subscription) -> Result<Value, Problem> {
     let id = subscription.id;
     let backlog = state.store.run(Lane::Read, move |connection| backlog(connection, id)).await?;
-    Ok(HttpResponse::Ok().json(SubscriptionView::new(subscription, &backlog, state.clock.now())))
+    let view = SubscriptionView::new(subscription, &backlog, state.clock.now());
+    let mut view = serde_json::to_value(view).expect("texts and numbers serialise");
+    view["endpoint_health"] = endpoint_health(state, id).await?;
+    Ok(view)
 }
 
-fn no_such_subscription() -> Problem {
-    Problem::not_found("There is no subscription with this id, or it is not yours.")
-}
-
-/// The body of a pause.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PauseBody {
-    reason: Option<String>,
-    until: Option<String>,
-}
-
-/// Pauses a subscription. Once this is answered no further attempt starts; what is in flight finishes and is recorded.
-pub(super) async fn pause(
-    state: Data<State>,
-    Caller(owner): Caller,
-    id: Path<SubscriptionId>,
-    Body(body): Body,
-) -> Result<HttpResponse, Problem> {
-    let hold = read_hold(&body, &owner, state.clock.now())?;
-    set_hold(&state, &owner, id.into_inner(), Some(hold)).await
-}
-
-fn read_hold(body: &Bytes, owner: &Owner, now: Timestamp) -> Result<Hold, Problem> {
-    let body: PauseBody = if body.trim_ascii().is_empty() {
-        PauseBody::default()
-    } else {
-        serde_json::from_slice(body).map_err(|error| Problem::malformed(format!("The body is not valid: {error}.")))?
-    };
-    if body.reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON_LENGTH) {
-        return Err(Problem::invalid(format!("\"reason\" may have at most {MAX_REASON_LENGTH} characters.")));
-    }
-    let until = match body.until {
-        None => None,
-        Some(text) => {
-            let until = parse(&text)
-                .ok_or_else(|| Problem::invalid("\"until\" must be a time like 2026-11-24T03:00:00Z (RFC 3339)."))?;
-            Some(until)
-                .filter(|until| *until > now)
-                .map(Some)
-                .ok_or_else(|| Problem::invalid("\"until\" must lie in the future."))?
-        }
-    };
-    Ok(Hold { since: now, until, reason: body.reason, by: owner.name.clone() })
-}
-
-/// Resumes a subscription: what it is owed is delivered, oldest first. To resume what is not paused changes nothing.
-pub(super) async fn resume(
-    state: Data<State>,
-    Caller(owner): Caller,
-    id: Path<SubscriptionId>,
-) -> Result<HttpResponse, Problem> {
-    set_hold(&state, &owner, id.into_inner(), None).await
-}
-
-async fn set_hold(
-    state: &State,
-    owner: &Owner,
-    id: SubscriptionId,
-    hold: Option<Hold>,
-) -> Result<HttpResponse, Problem> {
-    let scope = owner.scope();
-    let work = move |connection: &mut _| subscriptions::set_hold(connection, scope, id, hold.as_ref());
-    match state.store.run(Lane::Write, work).await? {
-        subscriptions::Change::Made(subscription) => {
+/// Lets a change take effect, once it was made.
+///
+/// # Errors
+/// 404 when there was nothing to change, 503 when the router is gone.
+pub(super) async fn published(state: &State, change: Change) -> Result<Arc<Subscription>, Problem> {
+    match change {
+        Change::Made(subscription) => {
             let subscription = Arc::new(*subscription);
             publish(state, &subscription).await?;
-            answer(state, &subscription).await
+            Ok(subscription)
         }
-        subscriptions::Change::NotFound => Err(no_such_subscription()),
-        subscriptions::Change::AlreadyRegistered => Err(Problem::internal(&"a pause met a registration")),
+        Change::NotFound => Err(no_such_subscription()),
+        Change::AlreadyRegistered => {
+            Err(Problem::internal(&"a change of no event type or endpoint met a registration"))
+        }
     }
+}
+
+pub(super) fn no_such_subscription() -> Problem {
+    Problem::not_found("There is no subscription with this id, or it is not yours.")
 }
 
 /// Lets events be matched and attempts be made by the new version from now on.

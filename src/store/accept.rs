@@ -6,7 +6,7 @@ use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQuer
 
 use super::{
     AnyConnection, Queried,
-    connection::on_each,
+    connection::insert_rows,
     schema::{deliveries, events, idempotency_keys},
     transaction::in_transaction,
     values::state_number,
@@ -232,10 +232,7 @@ pub(super) fn insert_events(connection: &mut AnyConnection, stored: &[&Acceptanc
 }
 
 fn insert_event_rows(connection: &mut AnyConnection, rows: &[EventRow<'_>]) -> Queried<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    on_each!(connection, c => insert_into(events::table).values(rows).execute(c).map(drop))
+    insert_rows!(connection, insert_into(events::table), rows)
 }
 
 #[derive(Insertable)]
@@ -263,7 +260,7 @@ fn insert_deliveries(connection: &mut AnyConnection, stored: &[&Acceptance]) -> 
         })
         .collect();
     for rows in rows.chunks(ROWS_PER_INSERT) {
-        on_each!(connection, c => insert_into(deliveries::table).values(rows).execute(c).map(drop))?;
+        insert_rows!(connection, insert_into(deliveries::table), rows)?;
     }
     Ok(())
 }
@@ -291,7 +288,7 @@ pub(super) fn insert_keys(connection: &mut AnyConnection, stored: &[&Acceptance]
         })
         .collect();
     for rows in rows.chunks(ROWS_PER_INSERT) {
-        on_each!(connection, c => insert_into(idempotency_keys::table).values(rows).execute(c).map(drop))?;
+        insert_rows!(connection, insert_into(idempotency_keys::table), rows)?;
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! One connection to either database, set up for durability, and the migrations.
 
-use diesel::{Connection, connection::SimpleConnection, migration::MigrationSource};
+use diesel::{Connection, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+#[cfg(feature = "mysql")]
+use super::completing;
 use super::error::StoreError;
 
 #[cfg(feature = "mysql")]
@@ -51,6 +53,19 @@ macro_rules! on_each {
     };
 }
 pub(super) use on_each;
+
+/// Inserts a slice of rows in one statement. A single row, the usual case at ordinary load, has a statement of its own that
+/// is prepared once for each connection; those of several rows are prepared each time.
+macro_rules! insert_rows {
+    ($connection:expr, $insert:ident($table:expr), $rows:expr) => {
+        match $rows {
+            [] => Ok(()),
+            [row] => $crate::store::connection::on_each!($connection, c => $insert($table).values(row).execute(c).map(drop)),
+            rows => $crate::store::connection::on_each!($connection, c => $insert($table).values(rows).execute(c).map(drop)),
+        }
+    };
+}
+pub(super) use insert_rows;
 
 /// Which database, and where.
 #[derive(Clone, PartialEq, Eq)]
@@ -154,14 +169,16 @@ pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError
         #[cfg(feature = "mysql")]
         AnyConnection::Mysql(connection) => {
             connection.batch_execute("DO GET_LOCK('postrider.migrations', 60)")?;
-            let ran = run_pending(connection, MYSQL_MIGRATIONS);
+            let ran = completing::run_pending(connection, MYSQL_MIGRATIONS);
             connection.batch_execute("DO RELEASE_LOCK('postrider.migrations')")?;
-            ran
+            ran.map_err(|error| StoreError::Corrupt(error.to_string()))
         }
         #[cfg(feature = "sqlite")]
-        AnyConnection::Sqlite(connection) => {
-            connection.immediate_transaction(|connection| run_pending(connection, SQLITE_MIGRATIONS))
-        }
+        AnyConnection::Sqlite(connection) => connection.immediate_transaction(|connection| {
+            let ran = connection.run_pending_migrations(SQLITE_MIGRATIONS);
+            let ran = ran.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            Ok(ran.iter().map(ToString::to_string).collect())
+        }),
     }
 }
 
@@ -179,16 +196,6 @@ pub fn unmigrate(connection: &mut AnyConnection) -> Result<(), StoreError> {
         }
     };
     undone.map(|_| ()).map_err(|error| StoreError::Corrupt(error.to_string()))
-}
-
-fn run_pending<C, DB>(connection: &mut C, migrations: EmbeddedMigrations) -> Result<Vec<String>, StoreError>
-where
-    DB: diesel::backend::Backend,
-    C: MigrationHarness<DB>,
-    EmbeddedMigrations: MigrationSource<DB>,
-{
-    let ran = connection.run_pending_migrations(migrations).map_err(|error| StoreError::Corrupt(error.to_string()))?;
-    Ok(ran.iter().map(ToString::to_string).collect())
 }
 
 #[cfg(test)]

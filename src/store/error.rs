@@ -2,6 +2,8 @@
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
+use super::sealed::Unopened;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -14,6 +16,9 @@ pub enum StoreError {
     /// There is no such row, or not for the one who asks.
     #[error("no such row")]
     NotFound,
+    /// A secret cannot be opened: give the engine the key that sealed it. Nothing was changed.
+    #[error("{0}: see POSTRIDER_SECRET_KEY")]
+    Sealed(String),
     /// A row or a statement is not what this version expects: a person must look.
     #[error("the database holds or refuses something unexpected: {0}")]
     Corrupt(String),
@@ -92,6 +97,9 @@ impl From<DieselError> for StoreError {
         match (&error, trouble(&error)) {
             (_, Trouble::Transient | Trouble::Lost | Trouble::Full) => Self::Unavailable(error.to_string()),
             (DieselError::NotFound, _) => Self::NotFound,
+            (DieselError::DeserializationError(source), _) if source.is::<Unopened>() => {
+                Self::Sealed(source.to_string())
+            }
             (DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info), _) => {
                 Self::Conflict(info.message().to_owned())
             }

@@ -7,22 +7,33 @@
 
 pub mod accept;
 pub mod backlog;
+#[cfg(feature = "mysql")]
+mod completing;
 pub mod connection;
 pub mod deliveries;
+pub mod erase;
 pub mod error;
+pub mod expiry;
 pub mod import;
+mod keyring;
 pub mod lists;
+mod locked;
 pub mod owners;
 pub mod parking;
 mod pool;
+pub mod prune;
 pub mod record;
+pub mod replays;
+pub mod reseal;
 mod schema;
+mod sealed;
 pub mod subscriptions;
 mod transaction;
 mod values;
 
 pub use connection::{AnyConnection, DatabaseUrl};
 pub use error::StoreError;
+pub use keyring::{BadKeys, Keyring};
 pub use pool::{Lane, Store};
 
 /// What every function of the store gives back; `Store::run` looks at the error before its caller does.

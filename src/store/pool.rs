@@ -12,6 +12,7 @@ use super::{
     Queried,
     connection::{self, AnyConnection, DatabaseUrl},
     error::{StoreError, Trouble, trouble},
+    keyring::Keyring,
     transaction::is_stuck,
 };
 
@@ -39,6 +40,7 @@ pub struct Store {
 
 struct Inner {
     url: DatabaseUrl,
+    keys: Keyring,
     writers: Pool,
     readers: Pool,
 }
@@ -50,11 +52,11 @@ struct Pool {
 }
 
 impl Store {
-    /// A store that connects when it is first used.
+    /// A store that connects when it is first used. What it holds of secrets is sealed and opened with `keys`.
     #[must_use]
-    pub fn new(url: DatabaseUrl) -> Self {
+    pub fn new(url: DatabaseUrl, keys: Keyring) -> Self {
         let (writers, readers) = (Pool::new(url.writers()), Pool::new(READERS));
-        Self { inner: Arc::new(Inner { url, writers, readers }) }
+        Self { inner: Arc::new(Inner { url, keys, writers, readers }) }
     }
 
     /// Brings the tables up to this version; gives the names of the migrations that were run.
@@ -64,6 +66,12 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         let url = self.inner.url.clone();
         blocking(move || connection::migrate(&mut url.connect()?)).await
+    }
+
+    /// The keys, for work that reads or writes secrets.
+    #[must_use]
+    pub fn keys(&self) -> Keyring {
+        self.inner.keys.clone()
     }
 
     /// Runs `work` on a connection of `lane`, on a thread that may block.

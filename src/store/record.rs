@@ -6,7 +6,7 @@ use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, Run
 
 use super::{
     AnyConnection, Queried,
-    connection::on_each,
+    connection::insert_rows,
     schema::{attempts, deliveries},
     transaction::in_transaction,
     values::{cut, due_column, failure_number, state_number},
@@ -100,7 +100,7 @@ impl<'a> AttemptRow<'a> {
 pub(super) fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Queried<()> {
     let rows: Vec<AttemptRow<'_>> = records.iter().filter_map(|record| AttemptRow::from(&record.attempt)).collect();
     for rows in rows.chunks(ROWS_PER_STATEMENT) {
-        on_each!(connection, c => insert_or_ignore_into(attempts::table).values(rows).execute(c).map(drop))?;
+        insert_rows!(connection, insert_or_ignore_into(attempts::table), rows)?;
     }
     Ok(())
 }
@@ -117,8 +117,10 @@ struct Change {
 enum Effect {
     /// The attempt does not count; only the due time moves.
     Postpone(Timestamp),
-    /// The attempt counts, and nothing else changes.
+    /// The attempt counts, though not for the retry policy, and nothing else changes.
     Keep,
+    /// The same for a delivery that was settled already.
+    Count,
     /// No attempt was made, and none will be.
     Expire,
     /// The attempt counts, and the delivery is in this state from now on, due at this time if it is owed.
@@ -140,14 +142,17 @@ impl Effect {
 
     /// In which states it takes effect. An arrival is a fact whatever the delivery was before; a failed attempt in flight
     /// while its delivery was cancelled still counts; else a settled delivery stays what it is.
-    const fn takes_effect_in(self) -> &'static [State] {
+    ///
+    /// Always four, so that the statements have one shape.
+    const fn takes_effect_in(self) -> [State; 4] {
         match self {
             Self::Move(State::Delivered, _) | Self::Keep => {
-                &[State::Pending, State::Dead, State::Expired, State::Cancelled]
+                [State::Pending, State::Dead, State::Expired, State::Cancelled]
             }
-            Self::Move(State::Cancelled, _) => &[State::Pending, State::Cancelled],
+            Self::Count => [State::Delivered, State::Dead, State::Expired, State::Cancelled],
+            Self::Move(State::Cancelled, _) => [State::Pending, State::Cancelled, State::Cancelled, State::Cancelled],
             Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) | Self::Expire => {
-                &[State::Pending]
+                [State::Pending; 4]
             }
         }
     }
@@ -170,35 +175,57 @@ fn changes(records: &[Record]) -> Vec<(Change, Vec<i64>)> {
     changes
 }
 
-fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<()> {
-    use deliveries::dsl;
-    let number = i32::from(change.number);
-    let may_move = change.effect.takes_effect_in().iter().map(|state| state_number(*state));
-    let rows = dsl::deliveries
-        .filter(dsl::id.eq_any(ids).and(dsl::state.eq_any(may_move)))
+/// Updates the deliveries that `$which` names, as far as `$change` takes effect in their present state; gives how many.
+macro_rules! update_rows {
+    ($connection:expr, $which:expr, $change:expr, $now:expr) => {{
+        use deliveries::dsl;
+        let (connection, Change { number, effect }) = ($connection, $change);
+        let number = i32::from(number);
+        let [one, two, three, four] = effect.takes_effect_in().map(state_number);
+        let may_move = dsl::state.eq(one).or(dsl::state.eq(two)).or(dsl::state.eq(three)).or(dsl::state.eq(four));
         // Else the second run of an old batch would turn back what a newer attempt has moved.
-        .filter(dsl::attempts.lt(number));
-    let attempted = (dsl::recorded_at.eq(now.as_micros()), dsl::attempts.eq(number));
-    let first = dsl::first_recorded_at.eq((number == 1).then(|| now.as_micros()));
-    let due = |due_at| dsl::due_at.eq(due_column(due_at));
-    match (change.effect, number) {
-        (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection)?,
-        (Effect::Expire, _) => {
-            let expired = dsl::state.eq(state_number(State::Expired));
-            diesel::update(rows).set((expired, due(None), dsl::recorded_at.eq(now.as_micros()))).execute(connection)?
+        let rows = dsl::deliveries.filter($which).filter(may_move).filter(dsl::attempts.lt(number));
+        let attempted = (dsl::recorded_at.eq($now.as_micros()), dsl::attempts.eq(number));
+        let first = dsl::first_recorded_at.eq((number == 1).then(|| $now.as_micros()));
+        let uncounted = dsl::uncounted_attempts.eq(dsl::uncounted_attempts + 1);
+        let due = |due_at| dsl::due_at.eq(due_column(due_at));
+        let state = |state| dsl::state.eq(state_number(state));
+        match (effect, number) {
+            (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection),
+            (Effect::Expire, _) => diesel::update(rows)
+                .set((state(State::Expired), due(None), dsl::recorded_at.eq($now.as_micros())))
+                .execute(connection),
+            (Effect::Keep | Effect::Count, 1) => {
+                diesel::update(rows).set((attempted, uncounted, first)).execute(connection)
+            }
+            (Effect::Keep | Effect::Count, _) => diesel::update(rows).set((attempted, uncounted)).execute(connection),
+            (Effect::Move(to, due_at), 1) => {
+                diesel::update(rows).set((attempted, first, state(to), due(due_at))).execute(connection)
+            }
+            (Effect::Move(to, due_at), _) => {
+                diesel::update(rows).set((attempted, state(to), due(due_at))).execute(connection)
+            }
         }
-        (Effect::Keep, 1) => diesel::update(rows).set((attempted, first)).execute(connection)?,
-        (Effect::Keep, _) => diesel::update(rows).set(attempted).execute(connection)?,
-        (Effect::Move(state, due_at), 1) => {
-            let state = dsl::state.eq(state_number(state));
-            diesel::update(rows).set((attempted, first, state, due(due_at))).execute(connection)?
-        }
-        (Effect::Move(state, due_at), _) => {
-            let state = dsl::state.eq(state_number(state));
-            diesel::update(rows).set((attempted, state, due(due_at))).execute(connection)?
-        }
-    };
+    }};
+}
+
+/// Moves deliveries that changed alike.
+fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<()> {
+    let moved = update(connection, change, ids, now)?;
+    if moved < ids.len() && change.effect.counts() {
+        // Settled before the attempt, or while it was in flight. It was made, so its number must not be given to another.
+        update(connection, Change { effect: Effect::Count, ..change }, ids, now)?;
+    }
     Ok(())
+}
+
+/// A single delivery, the usual case at ordinary load, has a statement that is prepared once for each connection.
+fn update(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<usize> {
+    match ids {
+        [] => Ok(0),
+        [id] => update_rows!(connection, deliveries::id.eq(*id), change, now),
+        ids => update_rows!(connection, deliveries::id.eq_any(ids), change, now),
+    }
 }
 
 /// Cancels what `subscription` is owed, up to and including `last`, at most `limit` deliveries; gives how many it found, of
@@ -235,4 +262,17 @@ pub fn cancel_owed(
             .execute(connection)?;
         Ok(ids.len())
     })
+}
+
+/// Cancels a delivery that is pending; gives whether it was. One statement, and the same when it is run again.
+///
+/// # Errors
+/// None of its own.
+pub fn cancel_one(connection: &mut AnyConnection, delivery: DeliveryId, now: Timestamp) -> Queried<bool> {
+    use deliveries::dsl;
+    let pending = dsl::deliveries.find(delivery.as_raw()).filter(dsl::state.eq(state_number(State::Pending)));
+    let cancelled = diesel::update(pending)
+        .set((dsl::state.eq(state_number(State::Cancelled)), dsl::due_at.eq(0), dsl::recorded_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(cancelled > 0)
 }

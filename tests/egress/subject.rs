@@ -27,6 +27,7 @@ pub(crate) fn terms(url: &str) -> Terms {
         event_type: EventType::parse("package.created").expect("a type"),
         target_url: url.to_owned(),
         secret: None,
+        retiring: Vec::new(),
         retry: RetryPolicy::Fixed { seconds: 1 },
         is_active: true,
         callback: None,

@@ -23,7 +23,7 @@ use postrider::{
 };
 
 use crate::{
-    scene::{NOW, Scene, all, answered, at, event_type, key, terms},
+    scene::{NOW, Scene, all, answered, at, event_type, key, no_keys, terms},
     sql,
     support::{
         database::{Database, on_both},
@@ -75,6 +75,7 @@ fn owed(minter: &mut Minter, to: i32, name: &str, attempts: u16) -> IncomingDeli
         due_at: was_attempted.then(|| at(60)),
         first_recorded_at: was_attempted.then(|| NOW.before(Duration::from_mins(30))),
         recorded_at: was_attempted.then_some(NOW),
+        replayed_at: None,
     };
     let latest = was_attempted.then(|| Attempt {
         delivery: id,
@@ -93,7 +94,7 @@ async fn bring_owner(scene: &Scene, owner: IncomingOwner) -> Vec<TokenFate> {
 }
 
 async fn bring_subscription(scene: &Scene, item: IncomingSubscription) -> SubscriptionFate {
-    scene.write(move |c| import_subscriptions(c, std::slice::from_ref(&item), Mode::Write)).await[0]
+    scene.write(move |c| import_subscriptions(c, &no_keys(), std::slice::from_ref(&item), Mode::Write)).await[0]
 }
 
 async fn bring_owed(scene: &Scene, items: Vec<IncomingDelivery>) -> Vec<DeliveryFate> {
@@ -128,7 +129,8 @@ async fn subscriptions_keep_their_ids_and_new_ones_follow(database: Database) {
         let incoming = subscription(id, "oms", &id.to_string());
         assert_eq!(bring_subscription(&scene, incoming.clone()).await, SubscriptionFate::New);
         assert_eq!(bring_subscription(&scene, incoming.clone()).await, SubscriptionFate::Present);
-        let stored = scene.read(move |c| subscriptions::get(c, Scope::All, incoming.id)).await.expect("it came in");
+        let stored =
+            scene.read(move |c| subscriptions::get(c, &no_keys(), Scope::All, incoming.id)).await.expect("it came in");
         let expected = subscription(id, "oms", &id.to_string());
         assert_eq!((stored.owner, &stored.terms), (scene.owner, &expected.terms));
         assert_eq!((stored.created_at, stored.modified_at), (expected.created_at, expected.modified_at));
@@ -180,7 +182,7 @@ async fn a_dry_run_tells_the_same_and_writes_nothing(database: Database) {
     let fates = scene.read(move |c| import_owners(c, std::slice::from_ref(&incoming), Mode::DryRun, NOW)).await;
     assert_eq!((fates[0].present.as_ref(), &fates[0].tokens[..]), (None, &[TokenFate::New][..]));
     let incoming = [subscription(50, "new", "b"), subscription(to.as_raw(), "new", "c")];
-    let fates = scene.read(move |c| import_subscriptions(c, &incoming, Mode::DryRun)).await;
+    let fates = scene.read(move |c| import_subscriptions(c, &no_keys(), &incoming, Mode::DryRun)).await;
     assert_eq!(fates, [SubscriptionFate::New, SubscriptionFate::IdTaken]);
     let mut minter = Minter::new(Node::default(), 0);
     let mut of_new = owed(&mut minter, 50, "x", 0);

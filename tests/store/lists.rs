@@ -22,7 +22,7 @@ use postrider::{
 };
 
 use crate::{
-    scene::{NOW, Scene, at, record, record_of, terms},
+    scene::{NOW, Scene, at, no_keys, record, record_of, terms},
     support::database::{Database, on_both},
 };
 
@@ -69,7 +69,7 @@ fn all_registered(order: &[(registered::Key, Direction)]) -> Registered {
 
 async fn register(scene: &Scene, terms: Terms) -> i64 {
     let owner = scene.owner;
-    match scene.write(move |c| create(c, owner, &terms, NOW)).await {
+    match scene.write(move |c| create(c, &no_keys(), owner, &terms, NOW)).await {
         Change::Made(subscription) => subscription.id.as_raw().into(),
         change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
     }
@@ -109,7 +109,7 @@ async fn windows_neither_miss_nor_repeat_a_row(database: Database) {
     assert_eq!(count(&scene, &list).await, 8);
 
     let wanted = vec![by_id[5], 404, by_id[1]];
-    let rows = scene.read(move |c| list.rows(c, &wanted)).await;
+    let rows = scene.read(move |c| list.rows(c, &no_keys(), &wanted)).await;
     let found: Vec<SubscriptionId> = rows.iter().map(|subscription| subscription.id).collect();
     assert_eq!(found.iter().map(|id| i64::from(id.as_raw())).collect::<Vec<_>>(), [by_id[5], by_id[1]]);
 }
@@ -166,7 +166,7 @@ async fn an_attempted_delivery_shows_its_latest_attempt(database: Database) {
     scene.record(vec![later], at(61)).await;
 
     let wanted: Vec<i64> = owed.iter().map(|id| id.as_raw()).collect();
-    let rows = scene.read(move |c| all_attempted().rows(c, &wanted)).await;
+    let rows = scene.read(move |c| all_attempted().rows(c, &no_keys(), &wanted)).await;
     let [attempted] = &rows[..] else { panic!("one of two was attempted: {rows:?}") };
     assert_eq!((attempted.id, attempted.state, attempted.subscription.id), (owed[0], State::Delivered, to));
     assert_eq!((attempted.first_recorded_at, attempted.recorded_at), (NOW, at(61)));
@@ -244,7 +244,7 @@ async fn a_delivery_waits_until_its_first_attempt_is_recorded(database: Database
         assert_eq!(ids(&scene, &Filter { order, ..filter() }).await, [raw[2], raw[0]], "{key:?}");
     }
     let wanted = raw.clone();
-    let rows = scene.read(move |c| filter().rows(c, &wanted)).await;
+    let rows = scene.read(move |c| filter().rows(c, &no_keys(), &wanted)).await;
     let shown: Vec<_> = rows.iter().map(|row| (row.id, row.subscription, &row.payload[..], row.accepted_at)).collect();
     assert_eq!(shown, [(owed[0], to, &b"0"[..], NOW), (owed[2], to, b"2", NOW)]);
 }

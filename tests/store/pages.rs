@@ -57,7 +57,7 @@ async fn due_ones_come_longest_due_first(database: Database) {
     fail(&scene, &[(ids[0], at(30)), (ids[1], at(10)), (ids[2], at(20)), (ids[3], at(10))]).await;
     let page = scene.page(subscription, all(), at(60)).await;
     assert_eq!(seen(&page), (vec![], vec![ids[1], ids[3], ids[2], ids[0]], false, None));
-    assert_eq!((page.due[0].attempts, page.due[0].first_recorded_at), (1, Some(NOW)));
+    assert_eq!((page.due[0].attempts, page.due[0].course.first_recorded_at), (1, Some(NOW)));
 }
 
 async fn a_retry_is_due_at_its_instant_and_not_before(database: Database) {
@@ -109,10 +109,10 @@ async fn known_ones_hide_nothing_behind_them(database: Database) {
     let subscription = scene.subscription("one").await;
     let ids = scene.owe(subscription, 100).await;
     let known = ids[..95].iter().copied().collect();
-    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3, ..ReadOrder::default() }, NOW).await;
+    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3, ..all() }, NOW).await;
     assert_eq!(seen(&page), (ids[95..98].to_vec(), vec![], true, None));
     let known = ids[..97].iter().copied().collect();
-    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3, ..ReadOrder::default() }, NOW).await;
+    let page = scene.page(subscription, ReadOrder { known, fresh: 3, due: 3, ..all() }, NOW).await;
     assert_eq!(seen(&page), (ids[97..].to_vec(), vec![], false, None));
 }
 
@@ -164,9 +164,8 @@ async fn paging_through_finds_everything_once(database: Database) {
     fail(&scene, &retries).await;
     let mut found = HashSet::new();
     loop {
-        let page = scene
-            .page(subscription, ReadOrder { known: found.clone(), fresh: 7, due: 5, ..ReadOrder::default() }, at(1_000))
-            .await;
+        let page =
+            scene.page(subscription, ReadOrder { known: found.clone(), fresh: 7, due: 5, ..all() }, at(1_000)).await;
         for owed in page.fresh.iter().chain(&page.due) {
             assert!(found.insert(owed.id), "{} came twice", owed.id);
         }
@@ -201,7 +200,7 @@ async fn those_who_are_owed_something_are_found_in_pages(database: Database) {
 }
 
 fn order(fresh: usize, due: usize) -> ReadOrder {
-    ReadOrder { known: HashSet::new(), fresh, due }
+    ReadOrder { known: HashSet::new(), fresh, due, ..all() }
 }
 
 /// Lets the first attempt of each fail, with its retry due then.

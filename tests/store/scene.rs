@@ -20,7 +20,7 @@ use postrider::{
         time::Timestamp,
     },
     store::{
-        AnyConnection, Lane, Queried, Store, StoreError,
+        AnyConnection, Keyring, Lane, Queried, Store, StoreError,
         accept::{Acceptance, Accepted, IdempotencyKey, Run, accept_events},
         backlog,
         deliveries::{self, Listed},
@@ -91,7 +91,7 @@ impl Scene {
     /// A subscription to `package.created` at an endpoint of this name.
     pub(crate) async fn subscription(&self, name: &str) -> SubscriptionId {
         let (owner, terms) = (self.owner, terms(name));
-        match self.write(move |c| subscriptions::create(c, owner, &terms, NOW)).await {
+        match self.write(move |c| subscriptions::create(c, &no_keys(), owner, &terms, NOW)).await {
             subscriptions::Change::Made(subscription) => subscription.id,
             change @ (subscriptions::Change::AlreadyRegistered | subscriptions::Change::NotFound) => {
                 panic!("{change:?}")
@@ -101,15 +101,20 @@ impl Scene {
 
     /// An event with this payload that is owed to these subscriptions.
     pub(crate) fn acceptance(&self, payload: impl Into<Bytes>, to: &[SubscriptionId]) -> Acceptance {
+        self.acceptance_at(NOW, payload, to)
+    }
+
+    /// The same, accepted at another time.
+    pub(crate) fn acceptance_at(&self, at: Timestamp, payload: impl Into<Bytes>, to: &[SubscriptionId]) -> Acceptance {
         let mut minter = self.minter.lock().expect("no test panics while it mints");
         let event = Event {
-            id: minter.event(NOW),
+            id: minter.event(at),
             event_type: event_type(),
             payload: payload.into(),
             ordering_key: None,
-            accepted_at: NOW,
+            accepted_at: at,
         };
-        let deliveries = to.iter().map(|subscription| (minter.delivery(NOW), *subscription)).collect();
+        let deliveries = to.iter().map(|subscription| (minter.delivery(at), *subscription)).collect();
         Acceptance { event: Arc::new(event), publisher: self.owner, deliveries, key: None }
     }
 
@@ -128,6 +133,28 @@ impl Scene {
         let ids = batch.iter().map(|item| item.deliveries[0].0).collect();
         self.accept(batch).await;
         ids
+    }
+
+    /// The same at another time.
+    pub(crate) async fn owe_at(&self, at: Timestamp, subscription: SubscriptionId, count: usize) -> Vec<DeliveryId> {
+        let batch: Vec<Acceptance> =
+            (0..count).map(|number| self.acceptance_at(at, number.to_string(), &[subscription])).collect();
+        let ids = batch.iter().map(|item| item.deliveries[0].0).collect();
+        self.accept(batch).await;
+        ids
+    }
+
+    /// Settles deliveries by a first attempt that was recorded at `now`.
+    pub(crate) async fn settle(&self, ids: &[DeliveryId], verdict: Verdict, now: Timestamp) {
+        self.record(ids.iter().map(|id| record(*id, 1, 500, verdict)).collect(), now).await;
+    }
+
+    pub(crate) async fn states(&self, ids: &[DeliveryId]) -> Vec<State> {
+        let mut states = Vec::with_capacity(ids.len());
+        for id in ids {
+            states.push(self.state(*id).await);
+        }
+        states
     }
 
     pub(crate) async fn record(&self, records: Vec<Record>, now: Timestamp) {
@@ -152,6 +179,11 @@ impl Scene {
     }
 }
 
+/// Secrets are in plain text.
+pub(crate) fn no_keys() -> Keyring {
+    Keyring::default()
+}
+
 pub(crate) fn event_type() -> EventType {
     EventType::parse("package.created").expect("one of the built-in types")
 }
@@ -161,6 +193,7 @@ pub(crate) fn terms(name: &str) -> Terms {
         event_type: event_type(),
         target_url: format!("https://{name}.example/"),
         secret: None,
+        retiring: Vec::new(),
         retry: RetryPolicy::Fixed { seconds: 5 },
         is_active: true,
         callback: None,
@@ -177,7 +210,7 @@ pub(crate) fn key(name: &str, content: u8, expires_at: Timestamp) -> Idempotency
 
 /// Everything that is owed, nothing known.
 pub(crate) fn all() -> ReadOrder {
-    ReadOrder { known: std::collections::HashSet::new(), fresh: 10_000, due: 10_000 }
+    ReadOrder { fresh: 10_000, due: 10_000, ..ReadOrder::default() }
 }
 
 pub(crate) fn answered(status: u16) -> Outcome {

@@ -4,8 +4,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use postrider::store::{AnyConnection, Queried, connection::unmigrate};
 
+#[cfg(feature = "mysql")]
+mod cut_off;
+
 use crate::{
-    scene::Scene,
+    scene::{Scene, no_keys},
     sql,
     support::database::{Database, on_both},
 };
@@ -41,28 +44,10 @@ async fn migrations_go_up_down_and_up_again(database: Database) {
 }
 
 async fn processes_that_start_together_migrate_once(database: Database) {
-    let stores: Vec<_> = (0..6).map(|_| postrider::store::Store::new(database.database_url())).collect();
+    let stores: Vec<_> = (0..6).map(|_| postrider::store::Store::new(database.database_url(), no_keys())).collect();
     let results = futures_util::future::join_all(stores.iter().map(postrider::store::Store::migrate)).await;
     let ran: Vec<String> = results.into_iter().flat_map(|result| result.expect("nobody fails")).collect();
     assert_eq!(ran.len(), folders("sqlite").len(), "{ran:?}");
-}
-
-/// A server that is killed while the tables are made, or an engine; with `MariaDB` each statement is a commit of its own.
-#[cfg(feature = "mysql")]
-#[test]
-fn a_migration_that_was_cut_off_is_completed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/mysql/0001_what_is_owed_and_to_whom/up.sql");
-    let text = fs::read_to_string(path).expect("the migration is there");
-    let statements: Vec<&str> = text.split_inclusive(";\n").filter(|part| part.contains("CREATE")).collect();
-    assert!(statements.len() > 5, "{statements:?}");
-    for done in 1..=statements.len() {
-        let database = Database::mariadb();
-        sql::execute(&mut sql::connect(&database.database_url()), &statements[..done].concat()).expect("they run");
-        crate::support::database::run(async {
-            let scene = Scene::of(&database).await;
-            assert_eq!(scene.read(columns_of_the_database).await, columns_of_the_schema(), "after {done} statements");
-        });
-    }
 }
 
 #[test]

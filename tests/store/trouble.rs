@@ -14,7 +14,7 @@ use postrider::{
 };
 
 use crate::{
-    scene::{NOW, Scene},
+    scene::{NOW, Scene, no_keys},
     sql,
     support::{
         database::{Database, on_both, run},
@@ -146,7 +146,7 @@ fn a_store_without_a_database_says_so() {
             urls.push(format!("mysql://root@127.0.0.1:{}/x", crate::support::port::free_port()));
         }
         for url in urls {
-            let store = Store::new(url.parse().expect("a URL"));
+            let store = Store::new(url.parse().expect("a URL"), no_keys());
             let result = store.run(Lane::Read, |_| Ok(())).await;
             assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
         }

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use postrider::store::{DatabaseUrl, Store};
+use postrider::store::{DatabaseUrl, Keyring, Store};
 use tempfile::TempDir;
 
 #[cfg(feature = "mysql")]
@@ -74,7 +74,7 @@ impl Database {
 
     /// A store on it, its tables made.
     pub async fn store(&self) -> Store {
-        let store = Store::new(self.database_url());
+        let store = Store::new(self.database_url(), Keyring::default());
         store.migrate().await.expect("the migrations run on an empty database");
         store
     }

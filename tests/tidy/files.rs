@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// What a stranger looks for first.
-const DOCUMENTS: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", ".ci/run", "Makefile"];
+const DOCUMENTS: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", ".ci/run", "Makefile"];
 
 #[test]
 fn the_documents_are_there() {

@@ -1,7 +1,6 @@
--- Each statement is a commit of its own: IF NOT EXISTS, so that a run that was cut off can be run again.
 -- Times are microseconds since 1970-01-01T00:00:00Z. Ids of events and deliveries are minted by the engine.
 
-CREATE TABLE IF NOT EXISTS owners (
+CREATE TABLE owners (
     id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     name VARCHAR(150) NOT NULL,
     role SMALLINT NOT NULL,
@@ -10,7 +9,7 @@ CREATE TABLE IF NOT EXISTS owners (
     UNIQUE KEY owners_name (name)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS tokens (
+CREATE TABLE tokens (
     id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     owner_id INT NOT NULL,
     digest VARBINARY(32) NOT NULL,
@@ -19,7 +18,7 @@ CREATE TABLE IF NOT EXISTS tokens (
     KEY tokens_owner (owner_id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS subscriptions (
+CREATE TABLE subscriptions (
     id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
     owner_id INT NOT NULL,
     version BIGINT NOT NULL,
@@ -41,7 +40,7 @@ CREATE TABLE IF NOT EXISTS subscriptions (
     UNIQUE KEY subscriptions_registration (owner_id, target_url, event_type)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
     id BIGINT NOT NULL PRIMARY KEY,
     publisher_id INT NOT NULL,
     event_type VARCHAR(124) NOT NULL,
@@ -52,7 +51,7 @@ CREATE TABLE IF NOT EXISTS events (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
 -- due_at is 0 while nothing holds a delivery back: never attempted, or settled.
-CREATE TABLE IF NOT EXISTS deliveries (
+CREATE TABLE deliveries (
     id BIGINT NOT NULL PRIMARY KEY,
     event_id BIGINT NOT NULL,
     subscription_id INT NOT NULL,
@@ -64,7 +63,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     KEY deliveries_queue (subscription_id, state, due_at, id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
-CREATE TABLE IF NOT EXISTS attempts (
+CREATE TABLE attempts (
     delivery_id BIGINT NOT NULL,
     number INT NOT NULL,
     started_at BIGINT NOT NULL,
@@ -79,7 +78,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 
 -- `key` is a reserved word in MySQL. Bytes, not characters: for every collation that MySQL and MariaDB share, keys that differ
 -- in trailing blanks only are the same. 1,020 bytes hold 255 characters.
-CREATE TABLE IF NOT EXISTS idempotency_keys (
+CREATE TABLE idempotency_keys (
     publisher_id INT NOT NULL,
     publisher_key VARBINARY(1020) NOT NULL,
     digest VARBINARY(32) NOT NULL,

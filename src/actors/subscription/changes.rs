@@ -10,7 +10,12 @@ use crate::{
     actors::{colleagues::Shared, mail::tell, router::Changed},
     domain::{delivery::Demand, hold::Hold, id::DeliveryId, owner::Scope, queue::Gate, subscription::Subscription},
     egress::Template,
-    store::{Lane, parking::unpark, record::cancel_owed, subscriptions},
+    store::{
+        Lane,
+        parking::unpark,
+        record::cancel_owed,
+        subscriptions::{self, holds},
+    },
 };
 
 /// The wait before the store is asked again that could not do what it was asked.
@@ -64,8 +69,8 @@ impl SubscriptionActor {
         let hold = Hold::by_engine(self.now(), "the endpoint answered 410 Gone");
         actix::spawn(async move {
             loop {
-                let hold = hold.clone();
-                let work = move |connection: &mut _| subscriptions::set_hold(connection, Scope::All, id, Some(&hold));
+                let (keys, hold) = (store.keys(), hold.clone());
+                let work = move |connection: &mut _| holds::hold(connection, &keys, Scope::All, id, &hold);
                 match store.run(Lane::Write, work).await {
                     Ok(subscriptions::Change::Made(paused)) => return tell(&router, Changed(Arc::new(*paused))),
                     Ok(subscriptions::Change::NotFound | subscriptions::Change::AlreadyRegistered) => return,
@@ -93,7 +98,7 @@ impl Handler<SetSubscription> for SubscriptionActor {
     type Result = ();
 
     fn handle(&mut self, message: SetSubscription, ctx: &mut Self::Context) {
-        let (was, ordering) = (self.demand(), self.subscription.terms.flow.ordering);
+        let (was, ramp, ordering) = (self.demand(), self.subscription.ramp, self.subscription.terms.flow.ordering);
         if message.subscription.version < self.subscription.version {
             return;
         }
@@ -101,12 +106,17 @@ impl Handler<SetSubscription> for SubscriptionActor {
         self.sending = Arc::new(Template::new(&self.subscription.terms));
         self.queue.set_limits(limits(&self.subscription, self.with.shared.window));
         self.queue.set_gate(gate(&self.subscription, self.now()));
+        // Who changes or resumes a subscription whose endpoint fails has most likely mended it.
+        self.queue.try_endpoint(self.now());
         if self.demand() == Demand::Ended && was == Demand::Standing {
             self.cancel_up_to = message.last_minted;
             self.cancel();
         }
         if self.subscription.terms.flow.ordering != ordering {
             self.unpark(ctx);
+        }
+        if self.subscription.ramp != ramp {
+            self.watch_ramp(ctx);
         }
         self.advance(ctx);
     }

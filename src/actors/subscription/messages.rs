@@ -6,11 +6,16 @@ use actix::{AsyncContext, Handler, Message};
 
 use super::{SubscriptionActor, work::LINGER};
 use crate::{
-    actors::{mail::tell, recorder::RecordAttempt, router::MayStop},
+    actors::{
+        mail::tell,
+        recorder::{RecordAttempt, Urgency},
+        router::MayStop,
+    },
     domain::{
         attempt::{Attempt, Outcome},
         delivery::{Demand, Next, is_gone, judge, judge_by_hand},
         id::DeliveryId,
+        ordering::Ordering,
         queue::{Owed, Page},
         time::Timestamp,
     },
@@ -88,13 +93,16 @@ impl Handler<Attempted> for SubscriptionActor {
         self.tell_of(turn);
         let is_gone = is_gone(&outcome);
         let attempt = Attempt { delivery, number: owed.attempts.saturating_add(1), started_at, duration, outcome };
-        let verdict = if self.orders.attempted(&attempt) {
+        let is_ordered = self.orders.attempted(&attempt);
+        let verdict = if is_ordered {
             judge_by_hand(&attempt.outcome)
         } else {
             let retry = &self.subscription.terms.retry;
-            judge(&attempt, retry, self.demand(), owed.first_recorded_at, rand::random())
+            judge(&attempt, retry, self.demand_for(delivery), owed.course, rand::random())
         };
-        tell(&self.with.recorder, RecordAttempt { record: Record { attempt, verdict }, from: ctx.address() });
+        let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
+        let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
+        tell(&self.with.recorder, RecordAttempt { record: Record { attempt, verdict }, from: ctx.address(), urgency });
         if is_gone && self.demand() == Demand::Standing {
             self.hold_because_gone();
         }
@@ -112,6 +120,8 @@ impl Handler<Recorded> for SubscriptionActor {
 
     fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
         for (delivery, next) in recorded {
+            // Called off after it was judged: whatever the verdict, nothing follows.
+            let next = if self.withdrawals.over(delivery) { Next::Settled } else { next };
             self.queue.recorded(delivery, next);
             self.orders.recorded(delivery);
         }

@@ -6,6 +6,9 @@
 mod changes;
 mod messages;
 mod orders;
+mod ramp;
+mod status;
+mod withdrawals;
 mod work;
 
 use std::sync::Arc;
@@ -13,12 +16,14 @@ use std::sync::Arc;
 use actix::{Actor, Context, Recipient, SpawnHandle};
 use tokio::sync::oneshot;
 
-use self::orders::Orders;
 pub use self::{
     changes::{Quiesce, SetSubscription, Stop},
     messages::{Attempted, LookAgain, Offer, Recorded},
     orders::{Answer, AttemptNow, NotMade},
+    status::{GetStatus, Status},
+    withdrawals::{UnderWay, Withdraw},
 };
+use self::{orders::Orders, withdrawals::Withdrawals};
 use super::{
     colleagues::Colleagues,
     deliverer::{self, Sending},
@@ -51,6 +56,8 @@ pub struct SubscriptionActor {
     quiet: Vec<oneshot::Sender<()>>,
     /// Attempts that a person ordered.
     orders: Orders,
+    /// Deliveries that are called off and still under way.
+    withdrawals: Withdrawals,
     in_use: InUse,
     deliverer: Recipient<deliverer::Attempt>,
     pub(in crate::actors) with: Colleagues,
@@ -79,6 +86,7 @@ impl SubscriptionActor {
             idle_since: None,
             quiet: Vec::new(),
             orders: Orders::default(),
+            withdrawals: Withdrawals::default(),
             in_use: shared.slots.in_use(),
             deliverer,
             with,
@@ -92,12 +100,17 @@ impl SubscriptionActor {
     fn demand(&self) -> Demand {
         if self.subscription.terms.is_active { Demand::Standing } else { Demand::Ended }
     }
+
+    /// The same for one delivery, which may have been called off on its own.
+    fn demand_for(&self, delivery: DeliveryId) -> Demand {
+        if self.withdrawals.include(delivery) { Demand::Ended } else { self.demand() }
+    }
 }
 
 fn limits(subscription: &Subscription, window: usize) -> Limits {
-    let Flow { max_in_flight, ordering, rate, max_age } = subscription.terms.flow;
+    let Flow { max_in_flight, ordering, rate: _, max_age } = subscription.terms.flow;
     let slots = usize::from(max_in_flight).max(1);
-    Limits { slots, window: window.max(slots), rate, ordering, max_age }
+    Limits { slots, window: window.max(slots), rate: subscription.rate(), ordering, max_age }
 }
 
 fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
@@ -115,6 +128,7 @@ impl Actor for SubscriptionActor {
         if self.demand() == Demand::Ended {
             self.cancel();
         }
+        self.watch_ramp(ctx);
         self.advance(ctx);
     }
 }

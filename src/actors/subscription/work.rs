@@ -14,7 +14,7 @@ use crate::{
         colleagues::Shared,
         deliverer::{self, Report},
         mail::{hand, tell},
-        recorder::RecordAttempt,
+        recorder::{RecordAttempt, Urgency},
     },
     domain::{
         attempt::{Attempt, Outcome},
@@ -111,7 +111,7 @@ impl SubscriptionActor {
             outcome: Outcome::NotAttempted,
         };
         let record = Record { attempt, verdict: Verdict::Expired };
-        tell(&self.with.recorder, RecordAttempt { record, from: ctx.address() });
+        tell(&self.with.recorder, RecordAttempt { record, from: ctx.address(), urgency: Urgency::Soon });
     }
 
     /// Keeps the one timer: it rings at `at` or earlier. To be woken too early costs less than to move the timer each time.

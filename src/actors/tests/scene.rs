@@ -29,7 +29,7 @@ use crate::{
         delivery::State,
         event_type::EventType,
         headers::AdditionalHeaders,
-        hold::Hold,
+        hold::{Hold, Ramp},
         id::{DeliveryId, Minter, Node, OwnerId, SubscriptionId},
         owner::Scope,
         retry::RetryPolicy,
@@ -38,10 +38,10 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        Lane, Store,
+        Keyring, Lane, Store,
         accept::last_minted,
         deliveries::{self, Filter, Listed, backlog},
-        subscriptions::{self, Change},
+        subscriptions::{self, Change, holds},
     },
 };
 
@@ -89,7 +89,7 @@ impl Scene {
     pub(super) async fn new(endpoint: Endpoint, window: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        let store = Store::new(url.parse().expect("a URL"));
+        let store = Store::new(url.parse().expect("a URL"), Keyring::default());
         store.migrate().await.expect("the tables are made");
         let clock = Clock::of_runtime(START);
         let router = start(&store, &clock, &endpoint, window).await;
@@ -109,13 +109,22 @@ impl Scene {
     /// A subscription to [`event_type`] with this policy.
     pub(super) async fn subscribe(&self, name: &str, retry: RetryPolicy) -> SubscriptionId {
         let (terms, now) = (terms(name, retry), self.clock.now());
-        let work = move |connection: &mut _| subscriptions::create(connection, OwnerId::from_raw(1), &terms, now);
+        let (owner, keys) = (OwnerId::from_raw(1), self.store.keys());
+        let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await
     }
 
-    /// Pauses a subscription, until then or for good, or resumes it.
-    pub(super) async fn set_hold(&self, id: SubscriptionId, hold: Option<Hold>) {
-        let work = move |connection: &mut _| subscriptions::set_hold(connection, Scope::All, id, hold.as_ref());
+    /// Pauses a subscription.
+    pub(super) async fn hold(&self, id: SubscriptionId, hold: Hold) {
+        let keys = self.store.keys();
+        let work = move |connection: &mut _| holds::hold(connection, &keys, Scope::All, id, &hold);
+        self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await;
+    }
+
+    /// Resumes a subscription.
+    pub(super) async fn resume(&self, id: SubscriptionId, ramp: Option<Ramp>) {
+        let keys = self.store.keys();
+        let work = move |connection: &mut _| holds::resume(connection, &keys, Scope::All, id, ramp);
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await;
     }
 
@@ -185,7 +194,8 @@ impl Scene {
 
 async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize) -> Addr<Router> {
     let mut table = RoutingTable::default();
-    let all = |connection: &mut _| subscriptions::page(connection, Scope::All, SubscriptionId::from_raw(0), 1_000);
+    let (keys, first) = (store.keys(), SubscriptionId::from_raw(0));
+    let all = move |connection: &mut _| subscriptions::page(connection, &keys, Scope::All, first, 1_000);
     for subscription in store.run(Lane::Read, all).await.expect("the store reads") {
         table.put(Arc::new(subscription));
     }
@@ -215,6 +225,7 @@ fn terms(name: &str, retry: RetryPolicy) -> Terms {
         event_type: event_type(),
         target_url: format!("https://{name}.example/"),
         secret: None,
+        retiring: Vec::new(),
         retry,
         is_active: true,
         callback: None,

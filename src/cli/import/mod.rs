@@ -22,10 +22,10 @@ use self::{
     report::{Form, Report},
     tables::Tables,
 };
-use super::{CliError, terminal::Terminal, users::opened};
+use super::{CliError, terminal::Terminal};
 use crate::{
     clock::Clock,
-    config::DatabaseSettings,
+    config::{DatabaseSettings, KeySettings},
     domain::time::Timestamp,
     store::{
         Lane, Store,
@@ -69,6 +69,9 @@ pub(super) struct ImportArgs {
 
     #[command(flatten)]
     database: DatabaseSettings,
+
+    #[command(flatten)]
+    keys: KeySettings,
 }
 
 const EXAMPLES: &str = "\
@@ -101,7 +104,8 @@ pub(super) async fn run(args: ImportArgs, terminal: &mut Terminal) -> Result<(),
     let mut report = Report::new(terminal, form);
     report.progress("reading");
     let tables = read_tables(args.files.clone()).await?;
-    let store = opened(args.database).await?;
+    let store = Store::new(args.database.database_url, args.keys.secret_key.unwrap_or_default());
+    store.migrate().await?;
     if !(args.dry_run || args.anyway) && is_shared(&store).await? {
         report.progress("");
         return Err(CliError::refused(

@@ -195,6 +195,7 @@ fn incoming_from(
         due_at: so_far.and_then(|so_far| so_far.due(&target.retry, owed.created_at, rand::random())),
         first_recorded_at: so_far.map(|_| owed.created_at),
         recorded_at: if target.is_active { recorded_at } else { Some(import.now) },
+        replayed_at: None,
     };
     let latest = owed.attempted.map(|so_far| Attempt {
         delivery: id,

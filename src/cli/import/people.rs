@@ -172,7 +172,8 @@ async fn bring_subscriptions(
     let mut targets = Targets::new();
     for page in checked.chunks(PAGE) {
         let incoming: Vec<IncomingSubscription> = page.iter().map(|(subscription, _)| subscription.clone()).collect();
-        let work = move |connection: &mut _| import_subscriptions(connection, &incoming, mode);
+        let keys = import.store.keys();
+        let work = move |connection: &mut _| import_subscriptions(connection, &keys, &incoming, mode);
         let fates = import.store.run(Lane::Write, work).await?;
         for ((subscription, changes), fate) in page.iter().zip(fates) {
             tell_subscription(subscription, changes, fate, report)?;

@@ -33,6 +33,7 @@ mod steps;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -49,10 +50,11 @@ use self::{
 pub use self::{
     pace::{Ease, Rate},
     steps::{Head, KeysFound, Page, ReadOrder, Step},
+    withdraw::Withdrawn,
 };
 use super::{
     breaker::{Breaker, BreakerSettings, Open, Sign, Turn},
-    delivery::Next,
+    delivery::{Course, Next},
     event::Event,
     id::DeliveryId,
     ordering::{KeyHash, Ordering},
@@ -84,8 +86,8 @@ pub struct Owed {
     pub id: DeliveryId,
     /// Attempts recorded so far.
     pub attempts: u16,
-    /// When the first of them was recorded.
-    pub first_recorded_at: Option<Timestamp>,
+    /// What the retry policy knows of them.
+    pub course: Course,
     /// What to deliver; shared with the other subscriptions of its type.
     pub event: Arc<Event>,
 }
@@ -166,6 +168,11 @@ impl Queue {
         if reordered {
             self.start_over();
         }
+    }
+
+    /// Whatever was wrong with the endpoint may be mended: if it fails it is tried at once.
+    pub fn try_endpoint(&mut self, now: Timestamp) {
+        self.breaker.try_now(now);
     }
 
     /// Opens or closes the gate. Behind a closed gate nothing is kept in stock: it stays in the store, however much.
@@ -340,10 +347,10 @@ impl Queue {
         self.breaker.open()
     }
 
-    /// The delivery that `event` waits for, because it has the same ordering key and comes first.
+    /// The delivery that comes first of those with this ordering key: the others wait for it.
     #[must_use]
-    pub fn blocker_of(&self, event: &Event) -> Option<DeliveryId> {
-        self.keys.taken_by(self.limits.ordering.key_of(event)?)
+    pub fn holder_of(&self, key: KeyHash) -> Option<DeliveryId> {
+        self.keys.taken_by(key)
     }
 
     /// How many more deliveries memory has room for.

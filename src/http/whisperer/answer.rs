@@ -172,7 +172,7 @@ impl From<StoreError> for Answer {
         match error {
             StoreError::Unavailable(_) => Self::unavailable(),
             StoreError::NotFound => Self::not_found(),
-            StoreError::Conflict(_) | StoreError::Corrupt(_) => Self::server_error(),
+            StoreError::Conflict(_) | StoreError::Sealed(_) | StoreError::Corrupt(_) => Self::server_error(),
         }
     }
 }

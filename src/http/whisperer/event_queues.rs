@@ -101,9 +101,10 @@ pub(super) async fn show(asked: &Asked<'_>, id: Id) -> Served {
         event_type: None,
         order: Vec::new(),
     };
+    let keys = asked.state.store.keys();
     let work = move |connection: &mut _| {
         let ids = filter.ids(connection, Skip::Rows(0), 1)?;
-        filter.rows(connection, &ids)
+        filter.rows(connection, &keys, &ids)
     };
     let found = asked.state.store.run(Lane::Read, work).await?.pop().ok_or_else(Answer::not_found)?;
     Ok(Answer::ok_text(entry(&found)))

@@ -176,7 +176,8 @@ async fn selection(asked: &Asked<'_>) -> Result<Option<Filter>, Answer> {
 async fn existing(asked: &Asked<'_>, text: &str) -> Result<Option<SubscriptionId>, Answer> {
     let Some(id) = read_id(text).and_then(|id| i32::try_from(id).ok()) else { return Ok(None) };
     let id = SubscriptionId::from_raw(id);
-    let work = move |connection: &mut _| subscriptions::get(connection, Scope::All, id);
+    let keys = asked.state.store.keys();
+    let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
     Ok(asked.state.store.run(Lane::Read, work).await?.map(|subscription| subscription.id))
 }
 
@@ -198,9 +199,10 @@ pub(super) async fn find(asked: &Asked<'_>, id: Id) -> Result<Attempted, Answer>
         first_recorded: Vec::new(),
         order: Vec::new(),
     };
+    let keys = asked.state.store.keys();
     let work = move |connection: &mut _| {
         let ids = filter.ids(connection, crate::store::lists::Skip::Rows(0), 1)?;
-        filter.rows(connection, &ids)
+        filter.rows(connection, &keys, &ids)
     };
     asked.state.store.run(Lane::Read, work).await?.pop().ok_or_else(Answer::not_found)
 }

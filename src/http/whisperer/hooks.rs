@@ -73,8 +73,8 @@ pub(super) fn registry() -> Answer {
 pub(super) async fn create(asked: &Asked<'_>, request: &HttpRequest, payload: Payload) -> Served {
     let edits = read(asked, request, payload, Purpose::Create).await?;
     let terms = edits.to_new_terms().ok_or_else(Answer::server_error)?;
-    let (owner, now) = (asked.owner.id, asked.state.clock.now());
-    let work = move |connection: &mut _| subscriptions::create(connection, owner, &terms, now);
+    let (owner, now, keys) = (asked.owner.id, asked.state.clock.now(), asked.state.store.keys());
+    let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
     let change = asked.state.store.run(Lane::Write, work).await?;
     let subscription = publish(asked, change).await?;
     Ok(Answer::json(StatusCode::CREATED, &Webhook::from(&*subscription)))
@@ -109,8 +109,9 @@ pub(super) async fn delete(asked: &Asked<'_>, id: Id) -> Served {
 
 async fn find(asked: &Asked<'_>, id: Id) -> Result<Subscription, Answer> {
     let id = id.and_then(|id| i32::try_from(id).ok()).map(SubscriptionId::from_raw).ok_or_else(Answer::not_found)?;
-    let scope = asked.owner.scope();
-    let found = asked.state.store.run(Lane::Read, move |connection| subscriptions::get(connection, scope, id)).await?;
+    let (scope, keys) = (asked.owner.scope(), asked.state.store.keys());
+    let work = move |connection: &mut _| subscriptions::get(connection, &keys, scope, id);
+    let found = asked.state.store.run(Lane::Read, work).await?;
     found.ok_or_else(Answer::not_found)
 }
 
@@ -130,9 +131,10 @@ async fn check_address(asked: &Asked<'_>, reading: &mut Reading) {
 }
 
 async fn change(asked: &Asked<'_>, id: SubscriptionId, edits: Edits) -> Result<Arc<Subscription>, Answer> {
-    let (scope, now) = (asked.owner.scope(), asked.state.clock.now());
-    let work =
-        move |connection: &mut _| subscriptions::change_terms(connection, scope, id, &|terms| edits.apply(terms), now);
+    let (scope, now, keys) = (asked.owner.scope(), asked.state.clock.now(), asked.state.store.keys());
+    let work = move |connection: &mut _| {
+        subscriptions::change_terms(connection, &keys, scope, id, &|terms| edits.apply(terms), now)
+    };
     let change = asked.state.store.run(Lane::Write, work).await?;
     publish(asked, change).await
 }

@@ -106,9 +106,9 @@ impl<L: List> Walk<L> {
         let ids: Vec<i64> = self.ids.drain(..self.ids.len().min(CHUNK)).collect();
         let mut text = if self.place == Place::Start { "[" } else { "" }.to_owned();
         if !ids.is_empty() {
-            let (list, write) = (self.list.clone(), self.write);
+            let (list, write, keys) = (self.list.clone(), self.write, self.store.keys());
             let work = move |connection: &mut _| {
-                let rows = list.rows(connection, &ids)?;
+                let rows = list.rows(connection, &keys, &ids)?;
                 Ok(rows.iter().map(write).collect::<Vec<_>>())
             };
             for entry in self.store.run(Lane::Read, work).await? {
@@ -196,11 +196,12 @@ async fn page<L: List>(asked: &Asked<'_>, size: i64, list: L, write: Write<L>) -
     let counted = list.clone();
     let count = asked.state.store.run(Lane::Read, move |connection| counted.count(connection)).await?;
     let numbers = Numbers::of(&asked.query, count, size)?;
+    let keys = asked.state.store.keys();
     let work = move |connection: &mut _| {
         let ids = list.ids(connection, Skip::Rows(numbers.before()), size)?;
         let mut entries = Vec::with_capacity(ids.len());
         for ids in ids.chunks(CHUNK) {
-            entries.extend(list.rows(connection, ids)?.iter().map(write));
+            entries.extend(list.rows(connection, &keys, ids)?.iter().map(write));
         }
         Ok(entries)
     };

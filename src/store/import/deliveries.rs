@@ -19,7 +19,7 @@ use crate::{
     store::{
         AnyConnection, Queried,
         accept::{Acceptance, IdempotencyKey, insert_events, insert_keys, is_stored},
-        connection::on_each,
+        connection::insert_rows,
         owners::find_by_name,
         record::{Record, insert_attempts},
         schema::{deliveries, idempotency_keys},
@@ -146,7 +146,7 @@ fn insert(connection: &mut AnyConnection, new: &[&IncomingDelivery], owners: &Ha
     }
     insert_events(connection, &acceptances)?;
     let rows: Vec<DeliveryRow> = new.iter().map(|item| DeliveryRow::from(&item.delivery)).collect();
-    on_each!(connection, c => insert_into(deliveries::table).values(&rows).execute(c).map(drop))?;
+    insert_rows!(&mut *connection, insert_into(deliveries::table), &rows[..])?;
     let record = |attempt: Attempt| Record { attempt, verdict: Verdict::Kept };
     insert_attempts(connection, &new.iter().filter_map(|item| item.latest.clone()).map(record).collect::<Vec<_>>())?;
     insert_keys(connection, &acceptances)

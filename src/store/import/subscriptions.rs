@@ -1,19 +1,18 @@
 //! Subscriptions from elsewhere, under the ids that they have there.
 
-use diesel::result::Error as DieselError;
+use diesel::{OptionalExtension, result::Error as DieselError};
 
 use super::Mode;
 use crate::{
-    domain::{
-        id::SubscriptionId,
-        owner::Scope,
-        subscription::{Subscription, Terms},
-        time::Timestamp,
-    },
+    domain::{id::SubscriptionId, subscription::Terms, time::Timestamp},
     store::{
-        AnyConnection, Queried,
+        AnyConnection, Keyring, Queried,
         owners::find_by_name,
-        subscriptions::{get, insert_numbered, registered},
+        sealed::Place,
+        subscriptions::{
+            numbered::{insert_numbered, registration_of},
+            registered,
+        },
     },
 };
 
@@ -45,49 +44,45 @@ pub enum SubscriptionFate {
     Registered(SubscriptionId),
 }
 
-/// Brings subscriptions under their ids. One transaction.
+/// Brings subscriptions under their ids, their secrets sealed with `keys`. One transaction.
 ///
 /// # Errors
 /// `NotFound` when an owner is not there, except in a dry run.
 pub fn import_subscriptions(
     connection: &mut AnyConnection,
+    keys: &Keyring,
     incoming: &[IncomingSubscription],
     mode: Mode,
 ) -> Queried<Vec<SubscriptionFate>> {
-    mode.run(connection, |connection| incoming.iter().map(|item| import_subscription(connection, item, mode)).collect())
+    mode.run(connection, |connection| {
+        incoming.iter().map(|item| import_subscription(connection, keys, item, mode)).collect()
+    })
 }
 
 fn import_subscription(
     connection: &mut AnyConnection,
+    keys: &Keyring,
     incoming: &IncomingSubscription,
     mode: Mode,
 ) -> Queried<SubscriptionFate> {
-    let owner = find_by_name(connection, &incoming.owner)?;
-    if let Some(present) = get(connection, Scope::All, incoming.id)? {
-        let is_same = owner.is_some_and(|owner| owner.id == present.owner)
-            && present.terms.target_url == incoming.terms.target_url
-            && present.terms.event_type == incoming.terms.event_type;
+    let (id, terms) = (incoming.id, &incoming.terms);
+    let owner = find_by_name(connection, &incoming.owner)?.map(|owner| owner.id);
+    if let Some((present_owner, target_url, event_type)) = registration_of(connection, id)? {
+        let is_same =
+            owner == Some(present_owner) && target_url == terms.target_url && event_type == terms.event_type.as_str();
         return Ok(if is_same { SubscriptionFate::Present } else { SubscriptionFate::IdTaken });
     }
     let owner = match (owner, mode) {
-        (Some(owner), _) => owner.id,
+        (Some(owner), _) => owner,
         (None, Mode::DryRun) => return Ok(SubscriptionFate::New),
         (None, Mode::Write) => return Err(DieselError::NotFound),
     };
-    if let Some(other) = registered(connection, owner, &incoming.terms)? {
-        return Ok(SubscriptionFate::Registered(other.id));
+    if let Some(other) = registered(connection, owner, terms).optional()? {
+        return Ok(SubscriptionFate::Registered(other));
     }
     if mode == Mode::Write {
-        let subscription = Subscription {
-            id: incoming.id,
-            owner,
-            version: 1,
-            terms: incoming.terms.clone(),
-            hold: None,
-            created_at: incoming.created_at,
-            modified_at: incoming.modified_at,
-        };
-        insert_numbered(connection, &subscription)?;
+        let place = Place { owner, id };
+        insert_numbered(connection, keys, place, terms, incoming.created_at, incoming.modified_at)?;
     }
     Ok(SubscriptionFate::New)
 }

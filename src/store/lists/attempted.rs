@@ -17,11 +17,11 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        AnyConnection, Queried,
+        AnyConnection, Keyring, Queried,
         deliveries::attempt_from,
         schema::{attempts, deliveries, events, subscriptions},
         subscriptions::of_ids,
-        values::{corrupt, state_from, state_number},
+        values::{corrupt, payload_from, state_from, state_number},
     },
 };
 
@@ -36,7 +36,7 @@ pub struct Attempted {
     pub subscription: Subscription,
     /// What happened.
     pub event_type: EventType,
-    /// To what, in the publisher's own bytes.
+    /// To what, in the publisher's own bytes; `null` once they are erased.
     pub payload: Bytes,
     /// When its first attempt was recorded.
     pub first_recorded_at: Timestamp,
@@ -203,7 +203,7 @@ impl List for Filter {
         query.then_order_by(deliveries::id).load(connection)
     }
 
-    fn rows(&self, connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<Attempted>> {
+    fn rows(&self, connection: &mut AnyConnection, keys: &Keyring, ids: &[i64]) -> Queried<Vec<Attempted>> {
         let rows: Vec<Row> = joined!()
             .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
             .filter(deliveries::id.eq_any(ids))
@@ -219,7 +219,7 @@ impl List for Filter {
         to.sort_unstable();
         to.dedup();
         let subscriptions: HashMap<_, _> =
-            of_ids(connection, &to)?.into_iter().map(|subscription| (subscription.id, subscription)).collect();
+            of_ids(connection, keys, &to)?.into_iter().map(|subscription| (subscription.id, subscription)).collect();
         let mut starts = starts(connection, ids)?;
         let rows = rows
             .into_iter()
@@ -258,7 +258,7 @@ fn attempted_from(
             .cloned()
             .ok_or_else(|| corrupt(format!("delivery {id} belongs to subscription {subscription}, which is gone")))?,
         event_type: EventType::parse(&event_type).map_err(|error| corrupt(error.to_string()))?,
-        payload: payload.into(),
+        payload: payload_from(payload),
         first_recorded_at: Timestamp::from_micros(first_recorded_at.unwrap_or_default()),
         recorded_at: Timestamp::from_micros(recorded_at.or(first_recorded_at).unwrap_or_default()),
         latest: attempt_from(attempt)?,

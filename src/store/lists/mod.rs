@@ -10,7 +10,7 @@ pub mod waiting;
 
 use diesel::sql_types::Text;
 
-use super::{AnyConnection, Queried};
+use super::{AnyConnection, Keyring, Queried};
 
 diesel::define_sql_function! {
     /// Lower case: of all letters on MySQL and MariaDB, of ASCII's on SQLite.
@@ -59,8 +59,8 @@ pub trait List: Clone + Send + 'static {
     /// out. A few queries.
     ///
     /// # Errors
-    /// A row that this version cannot read.
-    fn rows(&self, connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<Self::Row>>;
+    /// A row that this version, or none of `keys`, can read.
+    fn rows(&self, connection: &mut AnyConnection, keys: &Keyring, ids: &[i64]) -> Queried<Vec<Self::Row>>;
 }
 
 /// Orders a boxed query by a column or an expression.

@@ -5,7 +5,7 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, dsl::count_star};
 use super::{Direction, List, Skip, in_order, lower, skipping, then_by};
 use crate::{
     domain::{id::SubscriptionId, owner::Scope, subscription::Subscription},
-    store::{AnyConnection, Queried, schema::subscriptions, subscriptions::of_ids},
+    store::{AnyConnection, Keyring, Queried, schema::subscriptions, subscriptions::of_ids},
 };
 
 /// What subscriptions can be ordered by.
@@ -23,7 +23,7 @@ pub enum Key {
     TargetUrl,
     /// Inactive ones before active ones.
     IsActive,
-    /// The secret; those without one behind the others.
+    /// The secret, as it is stored: of sealed ones no order means anything; those without one behind the others.
     Secret,
     /// The event type.
     EventType,
@@ -107,10 +107,10 @@ impl List for Registered {
         Ok(ids.into_iter().map(i64::from).collect())
     }
 
-    fn rows(&self, connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<Subscription>> {
+    fn rows(&self, connection: &mut AnyConnection, keys: &Keyring, ids: &[i64]) -> Queried<Vec<Subscription>> {
         let wanted: Vec<_> =
             ids.iter().filter_map(|id| i32::try_from(*id).ok()).map(SubscriptionId::from_raw).collect();
-        let rows = of_ids(connection, &wanted)?;
+        let rows = of_ids(connection, keys, &wanted)?;
         Ok(in_order(ids, rows, |subscription| subscription.id.as_raw().into()))
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        AnyConnection, Queried,
+        AnyConnection, Keyring, Queried,
         schema::{deliveries, events, subscriptions},
         values::{corrupt, state_number},
     },
@@ -128,7 +128,7 @@ impl List for Filter {
         query.then_order_by(by_id()).load(connection)
     }
 
-    fn rows(&self, connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<Waiting>> {
+    fn rows(&self, connection: &mut AnyConnection, _: &Keyring, ids: &[i64]) -> Queried<Vec<Waiting>> {
         let rows: Vec<(i64, i32, String, Vec<u8>, i64)> = joined!()
             .filter(deliveries::id.eq_any(ids))
             .select((

@@ -1,0 +1,7 @@
+-- Sealed values stay sealed, and the version before this cannot open them: go back only where no key was ever given.
+UPDATE subscriptions SET secret_key = SUBSTR(secret_key, 14) WHERE SUBSTR(secret_key, 1, 13) = 'sealed:plain:';
+
+ALTER TABLE subscriptions DROP COLUMN retiring_secrets;
+ALTER TABLE subscriptions DROP COLUMN held_mode;
+ALTER TABLE subscriptions DROP COLUMN resume_per_second;
+ALTER TABLE subscriptions DROP COLUMN resume_up_to;

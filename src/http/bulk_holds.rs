@@ -1,0 +1,235 @@
+//! `/api/v1/holds` and `/api/v1/holds/release`: pause and resume every subscription that a filter finds.
+//!
+//! Done in pages, each one transaction: what is done is done when a request is cut off, and asking again does the rest.
+
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web::Data};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    State,
+    auth::Caller,
+    body::{Body, read_json},
+    holds::{CatchUp, checked_reason, read_hold, skip},
+    problem::Problem,
+    subscriptions::{notice, publish},
+};
+use crate::{
+    domain::{
+        endpoint::parse_host,
+        event_type::EventType,
+        id::{OwnerId, SubscriptionId},
+        owner::{Owner, Scope},
+        subscription::Subscription,
+    },
+    store::{
+        Lane,
+        owners::find_by_name,
+        subscriptions::bulk::{Candidate, HoldFilter, candidates, hold_many, resume_many},
+    },
+};
+
+/// Subscriptions looked at, and changed, in one transaction.
+const PAGE: i64 = 500;
+/// The most ids in an answer.
+const MAX_IDS: usize = 1_000;
+
+/// Which subscriptions: those to which all of this applies.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilterBody {
+    owner: Option<OwnerBody>,
+    event_type: Option<String>,
+    host: Option<String>,
+}
+
+/// An owner by name or by id.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OwnerBody {
+    Id(OwnerId),
+    Name(String),
+}
+
+/// What is asked of a pause of many.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HoldBody {
+    filter: FilterBody,
+    mode: Option<String>,
+    reason: Option<String>,
+    until: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What is asked of a resumption of many.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleaseBody {
+    filter: FilterBody,
+    /// Only what was paused with this reason.
+    reason: Option<String>,
+    per_second: Option<f64>,
+    skip_older_than: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Default, Serialize)]
+struct Summary {
+    dry_run: bool,
+    /// Subscriptions that the filter finds.
+    matched: usize,
+    /// Those of them that were paused, or resumed, or would be.
+    changed: usize,
+    /// Their ids, at most [`MAX_IDS`].
+    subscription_ids: Vec<SubscriptionId>,
+    /// How many ids are left out.
+    ids_left_out: usize,
+    /// Deliveries that were cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
+}
+
+impl Summary {
+    fn add(&mut self, ids: impl IntoIterator<Item = SubscriptionId>) {
+        for id in ids {
+            self.changed += 1;
+            if self.subscription_ids.len() < MAX_IDS {
+                self.subscription_ids.push(id);
+            } else {
+                self.ids_left_out += 1;
+            }
+        }
+    }
+}
+
+async fn read_filter(
+    state: &State,
+    owner: &Owner,
+    body: FilterBody,
+    reason: Option<String>,
+) -> Result<HoldFilter, Problem> {
+    let FilterBody { owner: of, event_type, host } = body;
+    if of.is_none() && event_type.is_none() && host.is_none() {
+        return Err(Problem::invalid("\"filter\" must name an \"owner\", an \"event_type\" or a \"host\"."));
+    }
+    let of = match of {
+        None => None,
+        Some(of) => Some(find_owner(state, owner, of).await?),
+    };
+    let event_type = event_type.map(|name| EventType::parse(&name)).transpose();
+    let event_type = event_type.map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))?;
+    let host = host.map(|host| parse_host(&host)).transpose();
+    let host = host.map_err(|_| Problem::invalid("\"host\" must be a name or an address, without a port."))?;
+    Ok(HoldFilter { owner: of, event_type, host, reason: checked_reason(reason)? })
+}
+
+/// Who is there is an admin's business: others can name themselves only.
+async fn find_owner(state: &State, owner: &Owner, named: OwnerBody) -> Result<OwnerId, Problem> {
+    let is_self = match &named {
+        OwnerBody::Id(id) => *id == owner.id,
+        OwnerBody::Name(name) => *name == owner.name,
+    };
+    match (owner.scope(), named) {
+        _ if is_self => Ok(owner.id),
+        (Scope::Of(_), _) => Err(Problem::forbidden("Only an admin may name another owner.")),
+        (Scope::All, OwnerBody::Id(id)) => Ok(id),
+        (Scope::All, OwnerBody::Name(name)) => {
+            let unknown = Problem::invalid(format!("There is no owner {name:?}."));
+            let found = state.store.run(Lane::Read, move |connection| find_by_name(connection, &name)).await?;
+            found.map(|owner| owner.id).ok_or(unknown)
+        }
+    }
+}
+
+/// Pauses all that is found and not paused yet. A pause that is there already stays as it is.
+pub(super) async fn hold(state: Data<State>, Caller(owner): Caller, Body(body): Body) -> Result<HttpResponse, Problem> {
+    let HoldBody { filter, mode, reason, until, dry_run } = read_json(&body)?;
+    let hold = read_hold(mode.as_deref(), reason, until.as_deref(), &owner, state.clock.now())?;
+    let filter = read_filter(&state, &owner, filter, None).await?;
+    let mut summary = Summary { dry_run, notice: notice(hold.mode), ..Summary::default() };
+    let mut pages = Pages::new(&state, owner.scope(), filter);
+    while let Some(page) = pages.next().await? {
+        summary.matched += page.len();
+        let ids = ids_of(&page, |candidate| !candidate.is_held);
+        if dry_run {
+            summary.add(ids);
+        } else {
+            let (keys, hold) = (state.store.keys(), hold.clone());
+            let work = move |connection: &mut _| hold_many(connection, &keys, &ids, &hold);
+            let paused = state.store.run(Lane::Write, work).await?;
+            summary.add(paused.iter().map(|subscription| subscription.id));
+            publish_all(&state, paused).await?;
+        }
+    }
+    Ok(HttpResponse::Ok().json(summary))
+}
+
+/// Resumes all that is found and paused, whoever paused it and however.
+pub(super) async fn release(
+    state: Data<State>,
+    Caller(owner): Caller,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    let ReleaseBody { filter, reason, per_second, skip_older_than, dry_run } = read_json(&body)?;
+    let catch_up = CatchUp::read(per_second, skip_older_than.as_deref(), state.clock.now())?;
+    let filter = read_filter(&state, &owner, filter, reason).await?;
+    let mut summary = Summary { dry_run, ..Summary::default() };
+    let mut pages = Pages::new(&state, owner.scope(), filter);
+    while let Some(page) = pages.next().await? {
+        summary.matched += page.len();
+        let ids = ids_of(&page, |candidate| candidate.is_held);
+        summary.add(ids.iter().copied());
+        if !dry_run {
+            for id in &ids {
+                let skipped = skip(&state, *id, catch_up).await?;
+                *summary.skipped.get_or_insert_default() += skipped;
+            }
+            let keys = state.store.keys();
+            let work = move |connection: &mut _| resume_many(connection, &keys, &ids, catch_up.ramp);
+            publish_all(&state, state.store.run(Lane::Write, work).await?).await?;
+        }
+    }
+    Ok(HttpResponse::Ok().json(summary))
+}
+
+fn ids_of(page: &[Candidate], is_meant: impl Fn(&Candidate) -> bool) -> Vec<SubscriptionId> {
+    page.iter().filter(|candidate| is_meant(candidate)).map(|candidate| candidate.id).collect()
+}
+
+async fn publish_all(state: &State, changed: Vec<Subscription>) -> Result<(), Problem> {
+    for subscription in changed {
+        publish(state, &Arc::new(subscription)).await?;
+    }
+    Ok(())
+}
+
+/// What a filter finds, page by page.
+struct Pages<'a> {
+    state: &'a State,
+    scope: Scope,
+    filter: HoldFilter,
+    after: Option<SubscriptionId>,
+}
+
+impl<'a> Pages<'a> {
+    const fn new(state: &'a State, scope: Scope, filter: HoldFilter) -> Self {
+        Self { state, scope, filter, after: Some(SubscriptionId::from_raw(0)) }
+    }
+
+    /// `None` after the last page.
+    async fn next(&mut self) -> Result<Option<Vec<Candidate>>, Problem> {
+        let Some(after) = self.after else { return Ok(None) };
+        let (scope, filter, now) = (self.scope, self.filter.clone(), self.state.clock.now());
+        let work = move |connection: &mut _| candidates(connection, scope, &filter, now, after, PAGE);
+        let page = self.state.store.run(Lane::Read, work).await?;
+        self.after = page.next;
+        Ok(Some(page.found))
+    }
+}

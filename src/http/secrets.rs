@@ -1,0 +1,107 @@
+//! `/api/v1/subscriptions/{id}/rotate-secret`: a new signing secret, beside which the old one signs for a while.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    State,
+    auth::Caller,
+    body::{Body, read_optional_json},
+    problem::Problem,
+    subscriptions::{published, view},
+};
+use crate::{
+    domain::{
+        id::SubscriptionId,
+        secret::{MAX_LENGTH, Secret},
+        subscription::Terms,
+    },
+    store::{Lane, subscriptions::change_terms},
+};
+
+/// How long the old secret signs unless the request says otherwise: a day.
+const DEFAULT_OVERLAP_SECONDS: u64 = 24 * 60 * 60;
+/// The longest that it may be asked to: 30 days.
+const MAX_OVERLAP_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+/// What is asked of a rotation.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotateBody {
+    secret: Option<Secret>,
+    overlap_seconds: Option<u64>,
+}
+
+impl RotateBody {
+    fn overlap(&self) -> Result<Duration, Problem> {
+        match self.overlap_seconds.unwrap_or(DEFAULT_OVERLAP_SECONDS) {
+            seconds @ 0..=MAX_OVERLAP_SECONDS => Ok(Duration::from_secs(seconds)),
+            _ => Err(Problem::invalid(format!("\"overlap_seconds\" must be from 0 to {MAX_OVERLAP_SECONDS}."))),
+        }
+    }
+
+    /// The secret that was brought along; `None` when one is to be made.
+    fn brought(&self) -> Result<Option<&Secret>, Problem> {
+        let length = self.secret.as_ref().map(|secret| secret.reveal().chars().count());
+        match length {
+            None | Some(1..=MAX_LENGTH) => Ok(self.secret.as_ref()),
+            Some(_) => Err(Problem::invalid(format!("\"secret\" must have 1 to {MAX_LENGTH} characters."))),
+        }
+    }
+}
+
+/// Replaces the secret. A secret that is made here is in the answer, this once; one that was brought along is not. To bring
+/// the present one changes nothing.
+pub(super) async fn rotate(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<SubscriptionId>,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    let asked: RotateBody = read_optional_json(&body)?;
+    let overlap = asked.overlap()?;
+    let made = asked.brought()?.is_none().then(|| Secret::whsec(&rand::random()));
+    let secret = made.clone().or(asked.secret).expect("what is not made was brought");
+
+    let (id, scope, now, keys) = (id.into_inner(), owner.scope(), state.clock.now(), state.store.keys());
+    let edit = move |terms: &Terms| terms.with_rotated_secret(&secret, overlap, now);
+    let work = move |connection: &mut _| change_terms(connection, &keys, scope, id, &edit, now);
+    let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
+    let mut view = view(&state, &subscription).await?;
+    if let Some(made) = made {
+        view["secret"] = json!(made.reveal());
+    }
+    Ok(HttpResponse::Ok().json(view))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &str) -> RotateBody {
+        serde_json::from_str(text).expect("valid")
+    }
+
+    #[test]
+    fn the_old_secret_signs_for_a_day_unless_it_is_told_otherwise() {
+        assert_eq!(body("{}").overlap().ok(), Some(Duration::from_hours(24)));
+        assert_eq!(body(r#"{"overlap_seconds": 0}"#).overlap().ok(), Some(Duration::ZERO));
+        assert!(body(r#"{"overlap_seconds": 2592000}"#).overlap().is_ok());
+        assert!(body(r#"{"overlap_seconds": 2592001}"#).overlap().is_err());
+    }
+
+    #[test]
+    fn a_secret_fits_the_contract_and_signs() {
+        assert_eq!(body("{}").brought().expect("none"), None);
+        assert!(body(&format!(r#"{{"secret": "{}"}}"#, "ş".repeat(MAX_LENGTH))).brought().is_ok());
+        for secret in [String::new(), "a".repeat(MAX_LENGTH + 1)] {
+            assert!(body(&format!(r#"{{"secret": "{secret}"}}"#)).brought().is_err());
+        }
+    }
+}

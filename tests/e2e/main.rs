@@ -17,6 +17,7 @@ mod database_away;
 mod delivering;
 mod egress;
 mod hold;
+mod import;
 mod ingest;
 mod isolation;
 mod retry;

@@ -15,6 +15,8 @@ mod egress;
 mod hold;
 mod ingest;
 mod isolation;
+mod replay;
+mod retention;
 mod retry;
 mod shutdown;
 mod signatures;

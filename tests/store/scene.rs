@@ -13,7 +13,6 @@ use postrider::{
         event::Event,
         event_type::EventType,
         id::{DeliveryId, Minter, Node, OwnerId, SubscriptionId},
-        ordering::Ordering,
         owner::{Role, Scope, Standing},
         queue::{Page, ReadOrder},
         retry::RetryPolicy,
@@ -211,14 +210,7 @@ pub(crate) fn key(name: &str, content: u8, expires_at: Timestamp) -> Idempotency
 
 /// Everything that is owed, nothing known.
 pub(crate) fn all() -> ReadOrder {
-    ReadOrder {
-        known: std::collections::HashSet::new(),
-        fresh: 10_000,
-        due: 10_000,
-        keys: false,
-        ordering: Ordering::None,
-        heads: Vec::new(),
-    }
+    ReadOrder { fresh: 10_000, due: 10_000, ..ReadOrder::default() }
 }
 
 pub(crate) fn answered(status: u16) -> Outcome {

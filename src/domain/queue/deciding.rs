@@ -28,7 +28,8 @@ impl Queue {
         if self.keys.waiting() > self.limits.window / 2 && self.room() == 0 {
             self.keys.give_up_the_longest_line();
         }
-        let to_park = self.keys.take_to_park();
+        // A page that is older than the write would take the key's parked deliveries for fewer than they are.
+        let to_park = if self.behind.is_reading() { Vec::new() } else { self.keys.take_to_park() };
         if !to_park.is_empty() {
             return Step::Park(to_park);
         }

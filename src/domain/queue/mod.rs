@@ -170,6 +170,11 @@ impl Queue {
         }
     }
 
+    /// Whatever was wrong with the endpoint may be mended: if it fails it is tried at once.
+    pub fn try_endpoint(&mut self, now: Timestamp) {
+        self.breaker.try_now(now);
+    }
+
     /// Opens or closes the gate. Behind a closed gate nothing is kept in stock: it stays in the store, however much.
     pub fn set_gate(&mut self, gate: Gate) {
         self.gate = gate;

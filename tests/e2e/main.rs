@@ -20,6 +20,8 @@ mod hold;
 mod import;
 mod ingest;
 mod isolation;
+mod replay;
+mod retention;
 mod retry;
 mod secrets;
 mod shutdown;

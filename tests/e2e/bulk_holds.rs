@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use crate::{
     scene::{SOON, Scene, TYPE},
-    support::database::{Database, on_both},
+    support::{
+        database::{Database, on_both},
+        eventually::eventually,
+    },
 };
 
 on_both! { blocking:
@@ -106,7 +109,7 @@ fn a_resumption_skips_what_is_old(database: &Database) {
     scene.api.pause(subscription, &json!({}));
     scene.publish_many(0..1_500);
     // A batch runs ahead of the clock by some milliseconds.
-    let border = crate::support::eventually::eventually("the clock to go on", SOON, || {
+    let border = eventually("the clock to go on", SOON, || {
         let newest = scene.api.deliveries(&format!("subscription={subscription}"))[0].clone();
         let accepted: Timestamp = newest["event"]["accepted_at"].as_str().expect("a time").parse().expect("RFC 3339");
         let now = Timestamp::now();
@@ -123,11 +126,9 @@ fn a_resumption_skips_what_is_old(database: &Database) {
     arrived.sort_unstable();
     assert_eq!(arrived, (2_000..2_010).collect::<Vec<_>>());
     assert_eq!(scene.count(subscription, "cancelled"), 1_500);
-    crate::support::eventually::eventually("the pace to be lifted", SOON, || {
-        match scene.api.subscription(subscription)["ramp"].clone() {
-            Value::Null => Ok(()),
-            ramp => Err(ramp.to_string()),
-        }
+    eventually("the pace to be lifted", SOON, || {
+        let ramp = scene.api.subscription(subscription)["ramp"].clone();
+        if ramp.is_null() { Ok(()) } else { Err(ramp.to_string()) }
     });
 }
 

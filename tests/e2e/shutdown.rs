@@ -23,7 +23,8 @@ fn sigterm_under_load_loses_nothing_and_repeats_nothing(database: &Database) {
     let mut scene = Scene::new(database, &[("POSTRIDER_DRAIN", "20")]);
     let paths = ["/a", "/b"];
     for path in paths {
-        scene.sink.script(path, [Behaviour::slow(Duration::from_millis(30))]);
+        // Slower than events come, so that attempts are in flight whenever the signal comes.
+        scene.sink.script(path, [Behaviour::slow(Duration::from_millis(200))]);
     }
     let subscriptions = paths.map(|path| scene.subscribe(path, json!({})));
     let load = Load::start(&scene.api, 8, usize::MAX);

@@ -12,7 +12,12 @@ use clap::{
 use ipnet::IpNet;
 
 use crate::{
-    domain::{breaker::BreakerSettings, id::Node, secret::Secret},
+    domain::{
+        breaker::BreakerSettings,
+        id::Node,
+        retention::{Keep, Retention},
+        secret::Secret,
+    },
     store::{BadKeys, DatabaseUrl, Keyring, Store},
 };
 
@@ -120,6 +125,22 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_PAGE_SIZE", value_name = "COUNT")]
     pub page_size: Option<NonZeroUsize>,
 
+    /// Days for which deliveries are kept that arrived, and events that nobody had asked for: a number, or "forever"
+    #[arg(long, env = "POSTRIDER_KEEP_DELIVERED", default_value = "30", value_parser = keep, value_name = "DAYS")]
+    pub keep_delivered: Keep,
+
+    /// Days for which dead, expired and cancelled deliveries are kept: a number, or "forever"
+    #[arg(long, env = "POSTRIDER_KEEP_DEAD", default_value = "90", value_parser = keep, value_name = "DAYS")]
+    pub keep_dead: Keep,
+
+    /// Days for which payloads are kept of which nothing is owed any more; by default as long as their deliveries
+    #[arg(long, env = "POSTRIDER_KEEP_PAYLOADS", value_parser = keep, value_name = "DAYS")]
+    pub keep_payloads: Option<Keep>,
+
+    /// How often to look for what is too old to be delivered or kept, in seconds
+    #[arg(long, env = "POSTRIDER_SWEEP", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    pub sweep: Duration,
+
     /// How long attempts in flight may take to finish after SIGTERM, in seconds
     #[arg(long, env = "POSTRIDER_DRAIN", default_value = "30", value_parser = seconds, value_name = "SECONDS")]
     pub drain: Duration,
@@ -132,6 +153,16 @@ pub fn store(database: &DatabaseSettings, keys: &KeySettings) -> Store {
 }
 
 impl ServeSettings {
+    /// How long what was settled is kept.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        Retention {
+            delivered: self.keep_delivered,
+            given_up: self.keep_dead,
+            payloads: self.keep_payloads.unwrap_or(Keep::Forever),
+        }
+    }
+
     /// How breakers behave.
     #[must_use]
     pub fn breaker(&self) -> BreakerSettings {
@@ -155,4 +186,13 @@ fn node(text: &str) -> Result<Node, String> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|_| "not a number of seconds".to_owned())
+}
+
+fn keep(text: &str) -> Result<Keep, String> {
+    if text == "forever" {
+        return Ok(Keep::Forever);
+    }
+    let refused = || "neither a number of days nor \"forever\"".to_owned();
+    let days: f64 = text.parse().map_err(|_| refused())?;
+    Duration::try_from_secs_f64(days * 24.0 * 3_600.0).map(Keep::For).map_err(|_| refused())
 }

@@ -31,9 +31,12 @@ fn the_table_has_every_setting_of_serve() {
 
     let readme = read("README.md");
     let found: Vec<&str> = readme.lines().filter(|line| line.starts_with("| `--")).collect();
-    let missing = expected.iter().filter(|line| !found.contains(&line.as_str())).map(|line| format!("missing:  {line}"));
-    let left_over =
-        found.iter().filter(|line| !expected.iter().any(|other| other == *line)).map(|line| format!("too much: {line}"));
+    let missing =
+        expected.iter().filter(|line| !found.contains(&line.as_str())).map(|line| format!("missing:  {line}"));
+    let left_over = found
+        .iter()
+        .filter(|line| !expected.iter().any(|other| other == *line))
+        .map(|line| format!("too much: {line}"));
     let complaints: Vec<String> = missing.chain(left_over).collect();
     assert!(complaints.is_empty(), "\nREADME.md, Settings:\n{}\n", complaints.join("\n"));
     assert_eq!(found, expected, "in the order of --help");

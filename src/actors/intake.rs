@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::{admission::Ticket, budget::Budget};
 use crate::{
     domain::{
+        delivery::Course,
         event::Event,
         event_type::EventType,
         id::{EventId, Minter, OwnerId, SubscriptionId},
@@ -134,6 +135,7 @@ fn accept(
 ) -> Acceptance {
     let Submission { event_type, payload, ordering_key, publisher, key } = submission;
     let payload = budget.count(payload);
+    // The deliveries' ids follow the event's without a gap: `EventId::owed_ids` finds them by that.
     let event = Event { id: minter.event(now), event_type, payload, ordering_key, accepted_at: now };
     let deliveries =
         table.matches(&event.event_type, now).map(|subscription| (minter.delivery(now), subscription.id)).collect();
@@ -208,7 +210,12 @@ pub(super) fn owed_by_subscription(
     for (acceptance, _) in new {
         for (id, subscription) in &acceptance.deliveries {
             let event = Arc::clone(&acceptance.event);
-            owed.entry(*subscription).or_default().push(Owed { id: *id, attempts: 0, first_recorded_at: None, event });
+            owed.entry(*subscription).or_default().push(Owed {
+                id: *id,
+                attempts: 0,
+                course: Course::default(),
+                event,
+            });
         }
     }
     owed

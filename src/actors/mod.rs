@@ -14,15 +14,18 @@ pub mod admission;
 pub mod budget;
 pub mod colleagues;
 pub mod deliverer;
+pub mod erasing;
 pub mod intake;
 pub mod janitor;
 mod mail;
 pub mod recorder;
+pub mod replayer;
 pub mod roster;
 pub mod router;
 pub mod slots;
 pub mod subscription;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
+pub mod withdrawal;
 
 pub use mail::tell;

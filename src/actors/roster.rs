@@ -11,7 +11,9 @@ use super::{
     colleagues::Colleagues,
     deliverer::{Attempt, Deliverer},
     mail::tell,
-    subscription::{AttemptNow, GetStatus, LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor},
+    subscription::{
+        AttemptNow, GetStatus, LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor, Withdraw,
+    },
 };
 use crate::{
     clock::Clock,
@@ -132,6 +134,11 @@ impl Roster {
         let running = self.find_or_start(to, last, with)?;
         running.offers += 1;
         Some(running.addr.send(order))
+    }
+
+    /// Calls deliveries off; `None` when nobody runs who could have them.
+    pub(super) fn withdraw(&self, id: SubscriptionId, order: Withdraw) -> Option<Request<SubscriptionActor, Withdraw>> {
+        self.running.get(&id).map(|running| running.addr.send(order))
     }
 
     /// Asks the actor how it is doing; `None` when nobody runs.

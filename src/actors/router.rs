@@ -245,6 +245,21 @@ impl Handler<Changed> for Router {
     }
 }
 
+/// The store holds something for a subscription that nobody told it of.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct OwedAgain(pub SubscriptionId);
+
+impl Handler<OwedAgain> for Router {
+    type Result = ();
+
+    fn handle(&mut self, OwedAgain(id): OwedAgain, _: &mut Self::Context) {
+        if self.has_work(id) || self.roster.runs(id) {
+            self.wake(id);
+        }
+    }
+}
+
 /// Attempt a delivery now, because a person ordered it.
 #[derive(Message)]
 #[rtype(result = "subscription::Answer")]

@@ -11,7 +11,7 @@ use crate::{
     domain::id::SubscriptionId,
     store::{
         Lane, Store,
-        reseal::{Census, reseal_page, take_census},
+        reseal::{Census, reseal_page, take_census, wipe_traces},
     },
 };
 
@@ -132,10 +132,12 @@ async fn rotate(args: &SecretsArgs, terminal: &mut Terminal) -> Result<(), CliEr
         return Err(CliError::refused("there is no key to put the secrets under: set POSTRIDER_SECRET_KEY"));
     };
     let mut moved = 0;
+    store.run(Lane::Write, wipe_traces).await?;
     for _ in 0..MAX_PASSES {
         let pass = pass(&store, terminal).await?;
         moved += pass.moved;
         if pass.contested == 0 {
+            store.run(Lane::Write, wipe_traces).await?;
             let subscriptions = if moved == 1 { "subscription" } else { "subscriptions" };
             return Ok(terminal.line(format_args!("moved {moved} {subscriptions}: all secrets are under {first}"))?);
         }

@@ -146,6 +146,14 @@ impl Breaker {
         Turn::None
     }
 
+    /// Somebody may have mended the endpoint, or pointed to another: an open breaker probes at once, and its waits begin anew.
+    pub fn try_now(&mut self, now: Timestamp) {
+        if let State::Open { probe_at, wait, .. } = &mut self.state {
+            *probe_at = now;
+            *wait = self.settings.first_wait;
+        }
+    }
+
     /// Since when the endpoint fails, and when it is tried next; `None` while the breaker is closed.
     #[must_use]
     pub const fn open(&self) -> Option<Open> {
@@ -189,6 +197,22 @@ mod tests {
         let breaker = opened();
         assert_eq!(breaker.permit(at(1)), Permit::NotBefore(Some(at(2))));
         assert_eq!(breaker.open(), Some(Open { since: at(0), probe_at: at(2) }));
+    }
+
+    #[test]
+    fn it_probes_at_once_when_asked_to_and_waits_from_the_beginning() {
+        let mut breaker = opened();
+        for probe in 0..3 {
+            breaker.started(id(7));
+            breaker.ended(id(7), Sign::Failure, at(100 + probe), 0);
+        }
+        assert_eq!(breaker.permit(at(103)), Permit::NotBefore(Some(at(109))));
+        breaker.try_now(at(103));
+        assert_eq!(breaker.permit(at(103)), Permit::Probe);
+        breaker.started(id(8));
+        assert_eq!(breaker.permit(at(103)), Permit::NotBefore(None), "still one at a time");
+        breaker.ended(id(8), Sign::Failure, at(104), 0);
+        assert_eq!(breaker.permit(at(104)), Permit::NotBefore(Some(at(108))));
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 pub const POSTPONEMENT: Duration = Duration::from_secs(1);
 
 /// Where a delivery stands. Everything but [`State::Pending`] is settled, and a settled delivery never moves again, but for
-/// one case: an attempt that arrives is a fact, whatever the delivery was before (one in flight while its delivery is
-/// cancelled, or one that a person ordered).
+/// two cases: an attempt that arrives is a fact, whatever the delivery was before (one in flight while its delivery is
+/// cancelled, or one that a person ordered); and a person may have it replayed ([`super::replay`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Owed: not attempted yet, or to be attempted again.
@@ -46,6 +46,59 @@ impl State {
             Self::Cancelled => "cancelled",
         }
     }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether nothing is owed any more.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        match self {
+            Self::Pending => false,
+            Self::Delivered | Self::Dead | Self::Expired | Self::Cancelled => true,
+        }
+    }
+}
+
+/// What its retry policy knows of a delivery. Attempts are numbered through for ever; the policy counts only those that it
+/// asked for, since the latest replay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Course {
+    /// When the first attempt of all was recorded.
+    pub first_recorded_at: Option<Timestamp>,
+    /// Attempts that the policy does not count: all before the latest replay, and those that a person ordered.
+    pub uncounted: u16,
+    /// When the latest replay put the delivery back; `None` when none did.
+    pub replayed_at: Option<Timestamp>,
+}
+
+impl Course {
+    /// The number of an attempt as the policy counts: 1 for the first, also after a replay.
+    #[must_use]
+    pub fn counted(&self, number: u16) -> u16 {
+        number.saturating_sub(self.uncounted).max(1)
+    }
+
+    /// From when the policy counts longer waits; `None` before the first attempt.
+    #[must_use]
+    pub fn began_at(&self) -> Option<Timestamp> {
+        self.replayed_at.or(self.first_recorded_at)
+    }
+
+    /// Since when the delivery of an event that was accepted at `accepted_at` is owed.
+    #[must_use]
+    pub fn owed_since(&self, accepted_at: Timestamp) -> Timestamp {
+        self.replayed_at.map_or(accepted_at, |replayed_at| replayed_at.max(accepted_at))
+    }
+}
+
+/// Whether what is owed since `owed_since` ([`Course::owed_since`]) is too old to be attempted; never without `max_age`.
+#[must_use]
+pub fn is_expired(owed_since: Timestamp, max_age: Option<Duration>, now: Timestamp) -> bool {
+    max_age.is_some_and(|max_age| owed_since.after(max_age) <= now)
 }
 
 /// A delivery as stored.
@@ -67,6 +120,8 @@ pub struct Delivery {
     pub first_recorded_at: Option<Timestamp>,
     /// When its latest attempt was recorded, or it was settled without one.
     pub recorded_at: Option<Timestamp>,
+    /// When a replay put it back last.
+    pub replayed_at: Option<Timestamp>,
 }
 
 /// What follows from an outcome for its delivery.
@@ -120,16 +175,9 @@ pub enum Demand {
     Ended,
 }
 
-/// What follows from `attempt`, given the first attempt of the same delivery was recorded at `first_recorded_at` (`None`
-/// when this is the first). `draw` is any random number.
+/// What follows from `attempt`, given the `course` of its delivery before it. `draw` is any random number.
 #[must_use]
-pub fn judge(
-    attempt: &Attempt,
-    policy: &RetryPolicy,
-    demand: Demand,
-    first_recorded_at: Option<Timestamp>,
-    draw: u64,
-) -> Verdict {
+pub fn judge(attempt: &Attempt, policy: &RetryPolicy, demand: Demand, course: Course, draw: u64) -> Verdict {
     let ended_at = attempt.ended_at();
     let asked_wait = match &attempt.outcome {
         outcome if outcome.is_success() => return Verdict::Delivered,
@@ -140,7 +188,8 @@ pub fn judge(
     if demand == Demand::Ended {
         return Verdict::Cancelled;
     }
-    match policy.after_failure(attempt.number, first_recorded_at.unwrap_or(ended_at), ended_at, draw) {
+    let began_at = course.began_at().unwrap_or(ended_at);
+    match policy.after_failure(course.counted(attempt.number), began_at, ended_at, draw) {
         Retry::At(due) => Verdict::RetryAt(due.max(ended_at.after(asked_wait))),
         Retry::Never => Verdict::Dead,
     }
@@ -174,7 +223,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::domain::attempt::FailureClass;
+    use crate::domain::{attempt::FailureClass, retry::Limit};
 
     const POLICY: RetryPolicy = RetryPolicy::Fixed { seconds: 5 };
 
@@ -198,7 +247,7 @@ mod tests {
     }
 
     fn verdict(number: u16, outcome: Outcome) -> Verdict {
-        judge(&attempt(number, outcome), &POLICY, Demand::Standing, None, 0)
+        judge(&attempt(number, outcome), &POLICY, Demand::Standing, Course::default(), 0)
     }
 
     fn due_in(seconds: u64) -> Verdict {
@@ -223,6 +272,43 @@ mod tests {
     }
 
     #[test]
+    fn after_a_replay_the_policy_begins_again_and_numbers_go_on() {
+        let replayed_at = Timestamp::from_micros(500_000);
+        let course =
+            Course { first_recorded_at: Some(Timestamp::EPOCH), uncounted: 19, replayed_at: Some(replayed_at) };
+        let policy = RetryPolicy::Exponential { base: 2, factor: 1, limit: Limit::Null };
+        let judged =
+            |number, course| judge(&attempt(number, answered(500, None)), &policy, Demand::Standing, course, 0);
+        // The waits of the first and the second attempt, and the last of all.
+        assert_eq!(judged(20, course), due_in(1));
+        assert_eq!(judged(21, course), due_in(2));
+        assert_eq!(judged(37, course), Verdict::RetryAt(replayed_at.after(Duration::from_secs(1 << 18))));
+        assert_eq!(judged(38, course), Verdict::Dead);
+        assert_eq!(judged(20, Course::default()), Verdict::Dead);
+    }
+
+    #[test]
+    fn what_a_person_ordered_takes_nothing_from_what_the_policy_owes() {
+        let course = Course { uncounted: 3, ..Course::default() };
+        let judged = |number| judge(&attempt(number, answered(500, None)), &POLICY, Demand::Standing, course, 0);
+        assert_eq!(judged(21), due_in(3_600));
+        assert_eq!(judged(22), Verdict::Dead);
+    }
+
+    #[test]
+    fn age_counts_from_the_acceptance_or_the_latest_replay() {
+        let at = |seconds: u64| Timestamp::EPOCH.after(Duration::from_secs(seconds));
+        let hour = Some(Duration::from_hours(1));
+        let never = Course::default();
+        let replayed = Course { replayed_at: Some(at(5_000)), ..never };
+        assert!(!is_expired(never.owed_since(at(10)), hour, at(3_609)));
+        assert!(is_expired(never.owed_since(at(10)), hour, at(3_610)));
+        assert!(!is_expired(replayed.owed_since(at(10)), hour, at(8_599)));
+        assert!(is_expired(replayed.owed_since(at(10)), hour, at(8_600)));
+        assert!(!is_expired(at(0), None, at(u64::MAX)));
+    }
+
+    #[test]
     fn retry_after_delays_and_never_hastens() {
         assert_eq!(verdict(1, answered(429, Some(60))), due_in(60));
         assert_eq!(verdict(1, answered(503, Some(1))), due_in(5));
@@ -237,7 +323,7 @@ mod tests {
 
     #[test]
     fn an_attempt_in_flight_at_the_end_of_its_subscription_finishes() {
-        let judged = |outcome| judge(&attempt(1, outcome), &POLICY, Demand::Ended, None, 0);
+        let judged = |outcome| judge(&attempt(1, outcome), &POLICY, Demand::Ended, Course::default(), 0);
         assert_eq!(judged(answered(200, None)), Verdict::Delivered);
         assert_eq!(judged(answered(500, None)), Verdict::Cancelled);
     }

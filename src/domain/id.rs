@@ -10,9 +10,13 @@
 //! borrows from the milliseconds ahead. Ids of different nodes are ordered by time only roughly, and an id is minted
 //! *before* its commit: never conclude from "greater than the last one seen" that a row is new.
 //!
+//! Ids of one time lie together, so what is older than some date is a range of the primary key ([`EventId::before`]).
+//! And the deliveries of an event are minted right behind it, so they are one too ([`EventId::owed_ids`]): neither needs an
+//! index of its own.
+//!
 //! The public uuid of an event or a delivery is derived from its id ([`DeliveryId::uuid`]) and needs no column of its own.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,6 +30,18 @@ const NODE_BITS: u32 = 5;
 const SEQUENCE_BITS: u32 = 7;
 const SEQUENCE_MASK: u64 = (1 << SEQUENCE_BITS) - 1;
 const MAX_ID: u64 = (1 << 53) - 1;
+
+/// The id of `node` at this place: milliseconds and sequence, the node's bits cut out.
+fn id_at(place: u64, node: u64) -> i64 {
+    let millis = place >> SEQUENCE_BITS;
+    let id = (millis << (NODE_BITS + SEQUENCE_BITS)) | (node << SEQUENCE_BITS) | (place & SEQUENCE_MASK);
+    i64::try_from(id & MAX_ID).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since the epoch of ids; 0 before it.
+fn millis_of(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or(0).saturating_sub(EPOCH_MS)
+}
 
 /// The number of a machine among those that share a database, 0 to 31.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,13 +84,8 @@ impl Minter {
     }
 
     fn next(&mut self, now: Timestamp) -> i64 {
-        let now_ms = u64::try_from(now.as_millis()).unwrap_or(0).saturating_sub(EPOCH_MS);
-        self.last = (self.last + 1).max(now_ms << SEQUENCE_BITS);
-        let millis = self.last >> SEQUENCE_BITS;
-        let id = (millis << (NODE_BITS + SEQUENCE_BITS))
-            | (u64::from(self.node.0) << SEQUENCE_BITS)
-            | (self.last & SEQUENCE_MASK);
-        i64::try_from(id & MAX_ID).unwrap_or(i64::MAX)
+        self.last = (self.last + 1).max(millis_of(now) << SEQUENCE_BITS);
+        id_at(self.last, u64::from(self.node.0))
     }
 }
 
@@ -134,7 +145,7 @@ macro_rules! minted_id {
             /// that were minted shortly before are greater.
             #[must_use]
             pub fn before(at: Timestamp) -> Self {
-                let millis = u64::try_from(at.as_millis()).unwrap_or(0).saturating_sub(EPOCH_MS);
+                let millis = millis_of(at);
                 let shift = NODE_BITS + SEQUENCE_BITS;
                 let first = millis.min(MAX_ID >> shift) << shift;
                 Self(i64::try_from(first).unwrap_or(i64::MAX) - 1)
@@ -172,6 +183,19 @@ minted_id!(
     Kind::Delivery
 );
 
+impl EventId {
+    /// Where the ids of an event's deliveries lie, given how many it owes. Ids of other nodes may lie between them.
+    ///
+    /// They are minted right behind the event and for the same `now`; whoever accepts events keeps to that.
+    #[must_use]
+    pub fn owed_ids(self, deliveries: u32) -> RangeInclusive<DeliveryId> {
+        let id = self.0.unsigned_abs();
+        let node = (id >> SEQUENCE_BITS) & ((1 << NODE_BITS) - 1);
+        let place = ((id >> (NODE_BITS + SEQUENCE_BITS)) << SEQUENCE_BITS) | (id & SEQUENCE_MASK);
+        DeliveryId(self.0.saturating_add(1))..=DeliveryId(id_at(place + u64::from(deliveries), node))
+    }
+}
+
 macro_rules! serial_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -208,6 +232,10 @@ serial_id!(
 serial_id!(
     /// Names an owner.
     OwnerId
+);
+serial_id!(
+    /// Names a replay.
+    ReplayId
 );
 
 #[cfg(test)]
@@ -277,6 +305,21 @@ mod tests {
             let uuid = DeliveryId::from_raw(id).uuid();
             prop_assert_eq!(uuid.get_version_num(), 8);
             prop_assert_eq!(DeliveryId::from_uuid(uuid), Some(DeliveryId::from_raw(id)));
+        }
+
+        #[test]
+        fn what_an_event_owes_lies_right_behind_it(node in 0..32_u8, before in 0..300_usize, owed in 0..400_u32) {
+            let now = at_ms(1_800_000_000_000);
+            let mut minter = Minter::new(Node(node), 0);
+            for _ in 0..before {
+                minter.event(now);
+            }
+            let event = minter.event(now);
+            let deliveries: Vec<_> = (0..owed).map(|_| minter.delivery(now)).collect();
+            let next = DeliveryId::from_raw(minter.event(now).as_raw());
+            let range = event.owed_ids(owed);
+            prop_assert!(deliveries.iter().all(|id| range.contains(id)));
+            prop_assert!(!range.contains(&next) && !range.contains(&DeliveryId::from_raw(event.as_raw())));
         }
 
         #[test]

@@ -15,6 +15,8 @@ pub mod id;
 pub mod ordering;
 pub mod owner;
 pub mod queue;
+pub mod replay;
+pub mod retention;
 pub mod retry;
 pub mod routing;
 pub mod secret;

@@ -135,13 +135,13 @@ impl RetryPolicy {
     }
 
     /// What follows after failed attempt number `attempt` (1 for the first), which ended at `ended_at`; the first attempt
-    /// of the same delivery was recorded at `first_recorded_at` (the contract's `created_date`).
+    /// was recorded at `began_at` (the contract's `created_date`), or the delivery was replayed then.
     #[must_use]
-    pub fn after_failure(&self, attempt: u16, first_recorded_at: Timestamp, ended_at: Timestamp, draw: u64) -> Retry {
+    pub fn after_failure(&self, attempt: u16, began_at: Timestamp, ended_at: Timestamp, draw: u64) -> Retry {
         if attempt < CHAIN_ATTEMPTS {
             Retry::At(ended_at.after(self.countdown(u32::from(attempt).saturating_sub(1), draw)))
         } else if attempt < MAX_ATTEMPTS {
-            let by_policy = first_recorded_at.after(self.countdown(u32::from(attempt), draw));
+            let by_policy = began_at.after(self.countdown(u32::from(attempt), draw));
             Retry::At(by_policy.max(ended_at.after(AFTER_CHAIN)))
         } else {
             Retry::Never

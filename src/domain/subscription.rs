@@ -21,8 +21,15 @@ use super::{
 pub const DEFAULT_MAX_IN_FLIGHT: u16 = 32;
 /// The most attempts of one subscription that may be asked to run at once.
 pub const MAX_MAX_IN_FLIGHT: u16 = 1_000;
+/// The greatest age that may be asked for: ten years.
+pub const MAX_MAX_AGE: Duration = Duration::from_hours(10 * 365 * 24);
+/// The most starts a second, or at once, that may be asked for.
+pub const MAX_RATE: u32 = 100_000;
 /// How long one attempt may take in all, unless the subscription says otherwise (contract, section 0).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Within this time an attempt that has ended is recorded, usually.
+const RECORDING: Duration = Duration::from_secs(1);
 
 /// What an owner decides about a subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,6 +138,15 @@ impl Subscription {
     #[must_use]
     pub fn is_held_for_good(&self) -> bool {
         self.terms.is_active && self.hold.as_ref().is_some_and(|hold| hold.until.is_none())
+    }
+
+    /// What was accepted before this instant, or replayed, is too old at `now` and not in flight any more; `None` without a
+    /// maximum age. The queue gives up what is too old at once ([`super::delivery::is_expired`]); who does so from outside
+    /// waits for the attempt that may have started just before.
+    #[must_use]
+    pub fn expired_before(&self, now: Timestamp) -> Option<Timestamp> {
+        let in_flight = self.terms.config.timeout() + RECORDING;
+        self.terms.flow.max_age.map(|max_age| now.before(max_age + in_flight))
     }
 
     /// The pause that is in force at `now`.

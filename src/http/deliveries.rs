@@ -9,15 +9,23 @@ use serde_json::{Value, json};
 
 use super::{State, auth::Caller, live::waits_for, problem::Problem, subscriptions::checked_limit, time::rfc3339};
 use crate::{
+    actors::{
+        router::Order,
+        subscription::{NotMade, UnderWay},
+        withdrawal::WithdrawFrom,
+    },
     domain::{
         attempt::{Attempt, Outcome},
-        delivery::State as DeliveryState,
+        delivery::{Delivery, State as DeliveryState},
         event_type::EventType,
         id::{DeliveryId, EventId, SubscriptionId},
+        owner::Owner,
+        queue::Withdrawn,
     },
     store::{
         Lane,
         deliveries::{self, Filter, Listed},
+        record::cancel_one,
     },
 };
 
@@ -32,6 +40,7 @@ struct DeliveryView<'a> {
     due_at: Option<String>,
     first_recorded_at: Option<String>,
     recorded_at: Option<String>,
+    replayed_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +71,7 @@ impl<'a> DeliveryView<'a> {
             due_at: delivery.due_at.map(rfc3339),
             first_recorded_at: delivery.first_recorded_at.map(rfc3339),
             recorded_at: delivery.recorded_at.map(rfc3339),
+            replayed_at: delivery.replayed_at.map(rfc3339),
         }
     }
 }
@@ -131,17 +141,21 @@ pub(super) struct FilterQuery {
 impl FilterQuery {
     fn state(&self) -> Result<Option<DeliveryState>, Problem> {
         let Some(name) = &self.state else { return Ok(None) };
-        let found = DeliveryState::ALL.into_iter().find(|state| state.as_str() == name);
-        let allowed = || DeliveryState::ALL.map(DeliveryState::as_str).to_vec();
-        found
-            .map(Some)
-            .ok_or_else(|| Problem::invalid(format!("{name:?} is no state of a delivery.")).with("allowed", allowed()))
+        named_state(name).map(Some)
     }
 
     fn event_type(&self) -> Result<Option<EventType>, Problem> {
         let Some(name) = &self.event_type else { return Ok(None) };
         EventType::parse(name).map(Some).map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))
     }
+}
+
+/// # Errors
+/// 422 for a name that is no state.
+pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
+    let allowed = || DeliveryState::ALL.map(DeliveryState::as_str).to_vec();
+    DeliveryState::named(name)
+        .ok_or_else(|| Problem::invalid(format!("{name:?} is no state of a delivery.")).with("allowed", allowed()))
 }
 
 /// Deliveries, the newest first; `next` is the `before` of the next page.
@@ -171,10 +185,7 @@ pub(super) async fn show(
     Caller(owner): Caller,
     id: Path<DeliveryId>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, scope) = (id.into_inner(), owner.scope());
-    let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
-    let (listed, attempts) =
-        found.ok_or_else(|| Problem::not_found("There is no delivery with this id, or it is not yours."))?;
+    let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
     let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
     let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
     view["waits_for"] = waits_for(&state, &listed).await?;
@@ -182,4 +193,54 @@ pub(super) async fn show(
         members.insert("attempt_log".to_owned(), json!(attempts));
     }
     Ok(HttpResponse::Ok().json(view))
+}
+
+async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
+    let scope = owner.scope();
+    let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
+    found.ok_or_else(no_such_delivery)
+}
+
+fn no_such_delivery() -> Problem {
+    Problem::not_found("There is no delivery with this id, or it is not yours.")
+}
+
+/// Attempts one delivery now, whatever its state, and tells what came of it. What its retry policy still owes stays owed.
+pub(super) async fn redeliver(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<DeliveryId>,
+) -> Result<HttpResponse, Problem> {
+    let (listed, _) = find(&state, &owner, id.into_inner()).await?;
+    let order = Order { subscription: listed.delivery.subscription, delivery: listed.delivery.id };
+    match state.router.send(order).await {
+        Ok(Ok(attempt)) => Ok(HttpResponse::Ok().json(AttemptView::new(&attempt))),
+        Ok(Err(NotMade::Busy)) => Err(Problem::attempt_under_way()),
+        Ok(Err(NotMade::NotFound)) => Err(no_such_delivery()),
+        Ok(Err(NotMade::Erased)) => Err(Problem::erased()),
+        Ok(Err(NotMade::Unavailable(_))) | Err(_) => Err(Problem::unavailable()),
+    }
+}
+
+/// Calls one delivery off that is pending. Once this is answered no further attempt of it starts; one in flight ends, and
+/// if it arrives the delivery is delivered.
+pub(super) async fn cancel(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<DeliveryId>,
+) -> Result<HttpResponse, Problem> {
+    let (listed, _) = find(&state, &owner, id.into_inner()).await?;
+    let Delivery { id, subscription, .. } = listed.delivery;
+    let now = state.clock.now();
+    let cancelled = state.store.run(Lane::Write, move |connection| cancel_one(connection, id, now)).await?;
+    if !cancelled {
+        let (listed, _) = find(&state, &owner, id).await?;
+        return Err(Problem::settled(listed.delivery.state.as_str()));
+    }
+    let deliveries = vec![(subscription, Withdrawn::These([id].into()))];
+    let withdrawn = state.router.send(WithdrawFrom { deliveries, under_way: UnderWay::Leave }).await;
+    // Without a router nothing is attempted.
+    withdrawn.unwrap_or_default();
+    let (listed, _) = find(&state, &owner, id).await?;
+    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
 }

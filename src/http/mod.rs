@@ -9,11 +9,14 @@ mod batch;
 mod body;
 mod bulk_holds;
 mod deliveries;
+mod erasures;
 mod events;
+mod flow;
 mod holds;
 mod live;
 mod ops;
 mod problem;
+mod replays;
 mod secrets;
 mod submission;
 mod subscriptions;
@@ -26,9 +29,10 @@ use actix::Addr;
 use actix_web::{
     HttpResponse, Resource, Route,
     http::header,
-    web::{self, PayloadConfig, ServiceConfig, get, post},
+    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post},
 };
 
+pub use self::whisperer::{StoredTerms, stored_terms};
 use self::{auth::Tokens, problem::Problem};
 use crate::{
     actors::{admission::Admission, router::Router},
@@ -76,15 +80,30 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
                 .app_data(PayloadConfig::new(events::MAX_BODY_BYTES)),
         )
         .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
+        .service(resource("/api/v1/events/{id}", "DELETE", [delete().to(erasures::erase_event)]))
         .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
-        .service(resource("/api/v1/subscriptions/{id}", "GET", [get().to(subscriptions::show)]))
+        .service(resource(
+            "/api/v1/subscriptions/{id}",
+            "GET, PATCH",
+            [get().to(subscriptions::show), patch().to(flow::change)],
+        ))
         .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(holds::pause)]))
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(holds::resume)]))
         .service(resource("/api/v1/subscriptions/{id}/rotate-secret", "POST", [post().to(secrets::rotate)]))
+        .service(resource(
+            "/api/v1/subscriptions/{id}/erase",
+            "GET, POST",
+            [get().to(erasures::show), post().to(erasures::order)],
+        ))
         .service(resource("/api/v1/holds", "POST", [post().to(bulk_holds::hold)]))
         .service(resource("/api/v1/holds/release", "POST", [post().to(bulk_holds::release)]))
         .service(resource("/api/v1/deliveries", "GET", [get().to(deliveries::list)]))
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
+        .service(resource("/api/v1/deliveries/{id}/redeliver", "POST", [post().to(deliveries::redeliver)]))
+        .service(resource("/api/v1/deliveries/{id}/cancel", "POST", [post().to(deliveries::cancel)]))
+        .service(resource("/api/v1/replays", "GET, POST", [get().to(replays::list), post().to(replays::order)]))
+        .service(resource("/api/v1/replays/{id}", "GET", [get().to(replays::show)]))
+        .service(resource("/api/v1/replays/{id}/cancel", "POST", [post().to(replays::cancel)]))
         .configure(whisperer::configure)
         .default_service(web::to(not_found));
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::auth::Refused;
-use crate::store::StoreError;
+use crate::{domain::id::ReplayId, store::StoreError};
 
 /// When a client may try again that was refused because the database is away or the engine is busy.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -83,6 +83,36 @@ impl Problem {
     pub(super) fn key_reused() -> Self {
         let detail = "Another event was published under this idempotency key within the last 24 hours.";
         Self::new(StatusCode::CONFLICT, "idempotency-key-reused", "The idempotency key is taken", detail)
+    }
+
+    /// 409: an attempt of the same delivery is in flight, or too many were ordered at once.
+    pub(super) fn attempt_under_way() -> Self {
+        let detail = "An attempt is under way, or too many were ordered at once; try again in a moment.";
+        Self::new(StatusCode::CONFLICT, "attempt-under-way", "An attempt is under way", detail).retry_after(RETRY_AFTER)
+    }
+
+    /// 409: a delivery in `state` is not owed.
+    pub(super) fn settled(state: &str) -> Self {
+        let detail = format!("The delivery is {state}; only a pending one can be cancelled.");
+        Self::new(StatusCode::CONFLICT, "settled", "Nothing is owed any more", detail).with("state", state)
+    }
+
+    /// 409: the subscription takes nothing.
+    pub(super) fn inactive() -> Self {
+        let detail = "The subscription is inactive: what is owed to it would be cancelled. Activate it first.";
+        Self::new(StatusCode::CONFLICT, "inactive", "The subscription is inactive", detail)
+    }
+
+    /// 409: one replay at a time.
+    pub(super) fn replay_runs(id: ReplayId) -> Self {
+        let detail = format!("Replay {id} of this subscription runs already; wait for it or cancel it.");
+        Self::new(StatusCode::CONFLICT, "replay-runs", "A replay runs already", detail).with("replay", id.as_raw())
+    }
+
+    /// 410: the event is still listed, and its payload is not stored any more.
+    pub(super) fn erased() -> Self {
+        let detail = "The payload of this event was erased; there is nothing left to deliver.";
+        Self::new(StatusCode::GONE, "erased", "The payload was erased", detail)
     }
 
     /// 409: only a paused subscription can be resumed in a special way.

@@ -262,7 +262,7 @@ pub(super) async fn published(state: &State, change: Change) -> Result<Arc<Subsc
     }
 }
 
-fn no_such_subscription() -> Problem {
+pub(super) fn no_such_subscription() -> Problem {
     Problem::not_found("There is no subscription with this id, or it is not yours.")
 }
 

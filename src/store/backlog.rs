@@ -11,12 +11,14 @@ use diesel::{
 };
 
 use super::{
-    AnyConnection, Queried, parking,
+    AnyConnection, Queried,
+    erase::erasure_of,
+    parking,
     schema::{deliveries, events, subscriptions},
     values::{PARKED, corrupt, count_from, due_from, state_number},
 };
 use crate::domain::{
-    delivery::State,
+    delivery::{Course, State},
     event::Event,
     event_type::EventType,
     id::{DeliveryId, EventId, SubscriptionId},
@@ -148,15 +150,21 @@ fn next_due_after(
     Ok(next.and_then(due_from))
 }
 
-type OwedRow = (i64, i32, Option<i64>, i64, String, Option<String>, i64, Vec<u8>);
+/// Attempts, first recorded, uncounted, replayed.
+type CourseRow = (i32, Option<i64>, i32, Option<i64>);
+type OwedRow = (i64, CourseRow, i64, String, Option<String>, i64, Vec<u8>);
 
 /// The columns of [`OwedRow`], from deliveries joined with their events.
 macro_rules! owed_columns {
     () => {
         (
             deliveries::id,
-            deliveries::attempts,
-            deliveries::first_recorded_at,
+            (
+                deliveries::attempts,
+                deliveries::first_recorded_at,
+                deliveries::uncounted_attempts,
+                deliveries::replayed_at,
+            ),
             events::id,
             events::event_type,
             events::ordering_key,
@@ -181,24 +189,30 @@ pub(super) fn owed_by_id(connection: &mut AnyConnection, ids: &[i64], max_bytes:
             if bytes >= max_bytes && !owed.is_empty() {
                 break;
             }
-            bytes += row.7.len();
-            heaviest = heaviest.max(row.7.len());
+            bytes += row.6.len();
+            heaviest = heaviest.max(row.6.len());
             owed.insert(row.0, owed_from(row)?);
         }
     }
     Ok(owed)
 }
 
-/// One delivery of `subscription`, whatever its state, for an attempt that a person ordered; `None` when there is none. One
-/// query.
+/// A delivery that a person wants attempted.
+#[derive(Debug)]
+pub enum Wanted {
+    /// Here it is.
+    Found(Owed),
+    /// It is erased, or about to be.
+    Erased,
+    /// There is no such delivery.
+    NotFound,
+}
+
+/// One delivery of `subscription`, whatever its state. Two queries.
 ///
 /// # Errors
 /// A row that this version cannot read.
-pub fn read_one(
-    connection: &mut AnyConnection,
-    subscription: SubscriptionId,
-    delivery: DeliveryId,
-) -> Queried<Option<Owed>> {
+pub fn read_one(connection: &mut AnyConnection, subscription: SubscriptionId, delivery: DeliveryId) -> Queried<Wanted> {
     let row: Option<OwedRow> = deliveries::table
         .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
         .filter(deliveries::id.eq(delivery.as_raw()))
@@ -206,7 +220,10 @@ pub fn read_one(
         .select(owed_columns!())
         .first(connection)
         .optional()?;
-    row.map(owed_from).transpose()
+    let Some(row) = row else { return Ok(Wanted::NotFound) };
+    // No JSON is empty, so an empty payload is one that was erased.
+    let being_erased = erasure_of(connection, subscription)?.is_some_and(|erasure| delivery <= erasure.up_to);
+    if being_erased || row.6.is_empty() { Ok(Wanted::Erased) } else { owed_from(row).map(Wanted::Found) }
 }
 
 fn owed_rows(connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<OwedRow>> {
@@ -219,7 +236,8 @@ fn owed_rows(connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<OwedRow
 }
 
 fn owed_from(row: OwedRow) -> Queried<Owed> {
-    let (id, attempts, first_recorded_at, event, event_type, ordering_key, accepted_at, payload) = row;
+    let (id, course, event, event_type, ordering_key, accepted_at, payload) = row;
+    let (attempts, first_recorded_at, uncounted, replayed_at) = course;
     let event = Event {
         id: EventId::from_raw(event),
         event_type: EventType::parse(&event_type).map_err(|error| corrupt(error.to_string()))?,
@@ -230,7 +248,11 @@ fn owed_from(row: OwedRow) -> Queried<Owed> {
     Ok(Owed {
         id: DeliveryId::from_raw(id),
         attempts: count_from(attempts),
-        first_recorded_at: first_recorded_at.map(Timestamp::from_micros),
+        course: Course {
+            first_recorded_at: first_recorded_at.map(Timestamp::from_micros),
+            uncounted: count_from(uncounted),
+            replayed_at: replayed_at.map(Timestamp::from_micros),
+        },
         event: Arc::new(event),
     })
 }

@@ -46,10 +46,12 @@ pub struct Listed {
     pub accepted_at: Timestamp,
 }
 
-type Row = (i64, i64, i32, i16, i32, i64, Option<i64>, Option<i64>, String, Option<String>, i64);
+type Row = (DeliveryRow, String, Option<String>, i64);
+type DeliveryRow = (i64, i64, i32, i16, i32, i64, Option<i64>, Option<i64>, Option<i64>);
 
 fn listed_from(row: Row) -> Queried<Listed> {
-    let (id, event, subscription, state, attempts, due_at, first, last, event_type, ordering_key, accepted_at) = row;
+    let (delivery, event_type, ordering_key, accepted_at) = row;
+    let (id, event, subscription, state, attempts, due_at, first, last, replayed_at) = delivery;
     let delivery = Delivery {
         id: DeliveryId::from_raw(id),
         event: EventId::from_raw(event),
@@ -59,6 +61,7 @@ fn listed_from(row: Row) -> Queried<Listed> {
         due_at: due_from(due_at),
         first_recorded_at: first.map(Timestamp::from_micros),
         recorded_at: last.map(Timestamp::from_micros),
+        replayed_at: replayed_at.map(Timestamp::from_micros),
     };
     Ok(Listed {
         delivery,
@@ -72,14 +75,17 @@ fn listed_from(row: Row) -> Queried<Listed> {
 macro_rules! listed_columns {
     () => {
         (
-            deliveries::id,
-            deliveries::event_id,
-            deliveries::subscription_id,
-            deliveries::state,
-            deliveries::attempts,
-            deliveries::due_at,
-            deliveries::first_recorded_at,
-            deliveries::recorded_at,
+            (
+                deliveries::id,
+                deliveries::event_id,
+                deliveries::subscription_id,
+                deliveries::state,
+                deliveries::attempts,
+                deliveries::due_at,
+                deliveries::first_recorded_at,
+                deliveries::recorded_at,
+                deliveries::replayed_at,
+            ),
             events::event_type,
             events::ordering_key,
             events::accepted_at,

@@ -97,7 +97,7 @@ impl<'a> AttemptRow<'a> {
     }
 }
 
-fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Queried<()> {
+pub(super) fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Queried<()> {
     let rows: Vec<AttemptRow<'_>> = records.iter().filter_map(|record| AttemptRow::from(&record.attempt)).collect();
     for rows in rows.chunks(ROWS_PER_STATEMENT) {
         insert_rows!(connection, insert_or_ignore_into(attempts::table), rows)?;
@@ -117,8 +117,10 @@ struct Change {
 enum Effect {
     /// The attempt does not count; only the due time moves.
     Postpone(Timestamp),
-    /// The attempt counts, and nothing else changes.
+    /// The attempt counts, though not for the retry policy, and nothing else changes.
     Keep,
+    /// The same for a delivery that was settled already.
+    Count,
     /// No attempt was made, and none will be.
     Expire,
     /// The attempt counts, and the delivery is in this state from now on, due at this time if it is owed.
@@ -147,6 +149,7 @@ impl Effect {
             Self::Move(State::Delivered, _) | Self::Keep => {
                 [State::Pending, State::Dead, State::Expired, State::Cancelled]
             }
+            Self::Count => [State::Delivered, State::Dead, State::Expired, State::Cancelled],
             Self::Move(State::Cancelled, _) => [State::Pending, State::Cancelled, State::Cancelled, State::Cancelled],
             Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) | Self::Expire => {
                 [State::Pending; 4]
@@ -172,7 +175,7 @@ fn changes(records: &[Record]) -> Vec<(Change, Vec<i64>)> {
     changes
 }
 
-/// Updates the deliveries that `$which` names, as far as `$change` takes effect in their present state.
+/// Updates the deliveries that `$which` names, as far as `$change` takes effect in their present state; gives how many.
 macro_rules! update_rows {
     ($connection:expr, $which:expr, $change:expr, $now:expr) => {{
         use deliveries::dsl;
@@ -184,31 +187,42 @@ macro_rules! update_rows {
         let rows = dsl::deliveries.filter($which).filter(may_move).filter(dsl::attempts.lt(number));
         let attempted = (dsl::recorded_at.eq($now.as_micros()), dsl::attempts.eq(number));
         let first = dsl::first_recorded_at.eq((number == 1).then(|| $now.as_micros()));
+        let uncounted = dsl::uncounted_attempts.eq(dsl::uncounted_attempts + 1);
         let due = |due_at| dsl::due_at.eq(due_column(due_at));
         let state = |state| dsl::state.eq(state_number(state));
         match (effect, number) {
-            (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection)?,
+            (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection),
             (Effect::Expire, _) => diesel::update(rows)
                 .set((state(State::Expired), due(None), dsl::recorded_at.eq($now.as_micros())))
-                .execute(connection)?,
-            (Effect::Keep, 1) => diesel::update(rows).set((attempted, first)).execute(connection)?,
-            (Effect::Keep, _) => diesel::update(rows).set(attempted).execute(connection)?,
+                .execute(connection),
+            (Effect::Keep | Effect::Count, 1) => {
+                diesel::update(rows).set((attempted, uncounted, first)).execute(connection)
+            }
+            (Effect::Keep | Effect::Count, _) => diesel::update(rows).set((attempted, uncounted)).execute(connection),
             (Effect::Move(to, due_at), 1) => {
-                diesel::update(rows).set((attempted, first, state(to), due(due_at))).execute(connection)?
+                diesel::update(rows).set((attempted, first, state(to), due(due_at))).execute(connection)
             }
             (Effect::Move(to, due_at), _) => {
-                diesel::update(rows).set((attempted, state(to), due(due_at))).execute(connection)?
+                diesel::update(rows).set((attempted, state(to), due(due_at))).execute(connection)
             }
-        };
-        Ok(())
+        }
     }};
 }
 
-/// Moves deliveries that changed alike. A single one, the usual case at ordinary load, has a statement that is prepared once
-/// for each connection.
+/// Moves deliveries that changed alike.
 fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<()> {
+    let moved = update(connection, change, ids, now)?;
+    if moved < ids.len() && change.effect.counts() {
+        // Settled before the attempt, or while it was in flight. It was made, so its number must not be given to another.
+        update(connection, Change { effect: Effect::Count, ..change }, ids, now)?;
+    }
+    Ok(())
+}
+
+/// A single delivery, the usual case at ordinary load, has a statement that is prepared once for each connection.
+fn update(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<usize> {
     match ids {
-        [] => Ok(()),
+        [] => Ok(0),
         [id] => update_rows!(connection, deliveries::id.eq(*id), change, now),
         ids => update_rows!(connection, deliveries::id.eq_any(ids), change, now),
     }
@@ -248,4 +262,17 @@ pub fn cancel_owed(
             .execute(connection)?;
         Ok(ids.len())
     })
+}
+
+/// Cancels a delivery that is pending; gives whether it was. One statement, and the same when it is run again.
+///
+/// # Errors
+/// None of its own.
+pub fn cancel_one(connection: &mut AnyConnection, delivery: DeliveryId, now: Timestamp) -> Queried<bool> {
+    use deliveries::dsl;
+    let pending = dsl::deliveries.find(delivery.as_raw()).filter(dsl::state.eq(state_number(State::Pending)));
+    let cancelled = diesel::update(pending)
+        .set((dsl::state.eq(state_number(State::Cancelled)), dsl::due_at.eq(0), dsl::recorded_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(cancelled > 0)
 }

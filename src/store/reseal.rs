@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use diesel::result::Error as DieselError;
-use diesel::{AsChangeset, ExpressionMethods, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    AsChangeset, ExpressionMethods, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    connection::SimpleConnection, result::Error as DieselError,
+};
 
 use super::{
     AnyConnection, Queried,
@@ -128,6 +130,23 @@ pub fn reseal_page(
         }
         Ok(page)
     })
+}
+
+/// Makes the database file forget what was written over, as far as it can: old rows stay in the free space of `SQLite`'s pages
+/// and in its journal otherwise. What was left there long ago only `VACUUM` clears. To be called before the first [`reseal_page`] and after the last one.
+///
+/// # Errors
+/// None of its own.
+pub fn wipe_traces(connection: &mut AnyConnection) -> Queried<()> {
+    match connection {
+        // Servers purge old rows by themselves; their logs are the business of whoever runs them.
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(_) => Ok(()),
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(_) => {
+            connection.batch_execute("PRAGMA secure_delete = ON; PRAGMA wal_checkpoint(TRUNCATE)")
+        }
+    }
 }
 
 /// Values in the columns with secrets, by how they are stored.

@@ -61,6 +61,7 @@ table! {
         accepted_at -> BigInt,
         deliveries -> Integer,
         payload -> Binary,
+        payload_erased_at -> Nullable<BigInt>,
     }
 }
 
@@ -74,6 +75,8 @@ table! {
         due_at -> BigInt,
         first_recorded_at -> Nullable<BigInt>,
         recorded_at -> Nullable<BigInt>,
+        uncounted_attempts -> Integer,
+        replayed_at -> Nullable<BigInt>,
     }
 }
 
@@ -101,9 +104,50 @@ table! {
     }
 }
 
+table! {
+    replays (id) {
+        id -> Integer,
+        subscription_id -> Integer,
+        running_for -> Nullable<Integer>,
+        stage -> SmallInt,
+        states -> SmallInt,
+        accepted_from -> Nullable<BigInt>,
+        accepted_to -> BigInt,
+        event_type -> Nullable<Text>,
+        per_second -> Nullable<Integer>,
+        done_up_to -> BigInt,
+        replayed -> BigInt,
+        skipped -> BigInt,
+        ordered_by -> Text,
+        ordered_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    erasures (subscription_id) {
+        subscription_id -> Integer,
+        up_to -> BigInt,
+        ordered_by -> Text,
+        ordered_at -> BigInt,
+    }
+}
+
 joinable!(tokens -> owners (owner_id));
 joinable!(subscriptions -> owners (owner_id));
 joinable!(deliveries -> events (event_id));
 joinable!(deliveries -> subscriptions (subscription_id));
 joinable!(attempts -> deliveries (delivery_id));
-allow_tables_to_appear_in_same_query!(owners, tokens, subscriptions, events, deliveries, attempts, idempotency_keys);
+joinable!(replays -> subscriptions (subscription_id));
+joinable!(erasures -> subscriptions (subscription_id));
+allow_tables_to_appear_in_same_query!(
+    owners,
+    tokens,
+    subscriptions,
+    events,
+    deliveries,
+    attempts,
+    idempotency_keys,
+    replays,
+    erasures
+);

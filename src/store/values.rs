@@ -1,5 +1,6 @@
 //! Small values as the columns hold them. The numbers are stored: never change one, only add.
 
+use bytes::Bytes;
 use diesel::result::Error as DieselError;
 
 use super::Queried;
@@ -9,6 +10,7 @@ use crate::domain::{
     hold::HoldMode,
     ordering::{KeyHash, Ordering},
     owner::Role,
+    replay::Stage,
     time::Timestamp,
 };
 
@@ -29,6 +31,27 @@ pub(super) const fn state_number(state: State) -> i16 {
 
 pub(super) fn state_from(number: i16) -> Queried<State> {
     find(State::ALL, number, state_number, "state of a delivery")
+}
+
+/// Several states in one number: a bit for each.
+pub(super) fn states_number(states: &[State]) -> i16 {
+    states.iter().fold(0, |bits, state| bits | (1 << state_number(*state)))
+}
+
+pub(super) fn states_from(bits: i16) -> Vec<State> {
+    State::ALL.into_iter().filter(|state| bits & (1 << state_number(*state)) != 0).collect()
+}
+
+pub(super) const fn stage_number(stage: Stage) -> i16 {
+    match stage {
+        Stage::Running => 0,
+        Stage::Done => 1,
+        Stage::Cancelled => 2,
+    }
+}
+
+pub(super) fn stage_from(number: i16) -> Queried<Stage> {
+    find(Stage::ALL, number, stage_number, "stage of a replay")
 }
 
 pub(super) const fn role_number(role: Role) -> i16 {
@@ -115,6 +138,11 @@ pub(super) fn parked_behind(column: i64) -> Option<KeyHash> {
 /// `text`, cut to at most `bytes` bytes at the border of a character.
 pub(super) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
+}
+
+/// A payload for people who look. No JSON is empty: an empty one was erased, and is shown as `null`.
+pub(super) fn payload_from(payload: Vec<u8>) -> Bytes {
+    if payload.is_empty() { Bytes::from_static(b"null") } else { payload.into() }
 }
 
 /// A count as the columns hold it.

@@ -1,11 +1,15 @@
 //! End to end: the promises, through real sockets, a real receiver and the real binary, on both databases.
 
+#![allow(clippy::disallowed_methods, reason = "end to end, time is real")]
+#![allow(clippy::print_stdout, reason = "figures and seeds")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
 mod load;
 mod scene;
 
+mod bulk_holds;
 mod contract;
 mod crash;
 #[cfg(feature = "mysql")]
@@ -13,9 +17,13 @@ mod database_away;
 mod delivering;
 mod egress;
 mod hold;
+mod import;
 mod ingest;
 mod isolation;
+mod replay;
+mod retention;
 mod retry;
+mod secrets;
 mod shutdown;
 mod signatures;
 mod sink;

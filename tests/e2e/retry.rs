@@ -132,8 +132,10 @@ fn retry_after_is_honoured(database: &Database) {
         }
     }
     // A date far away: the wait is in the API.
-    let waiting = scene.api.deliveries("state=pending");
-    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    let waiting = eventually("everything else to be recorded", SOON, || {
+        let waiting = scene.api.deliveries("state=pending");
+        if waiting.len() == 1 { Ok(waiting) } else { Err(format!("{waiting:?}")) }
+    });
     let wait = seconds_between(&waiting[0]["recorded_at"], &waiting[0]["due_at"]);
     assert!((20.0..=31.0).contains(&wait), "{waiting:?}");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use postrider::{
     domain::{
+        delivery::Course,
         event::{Event, MAX_KEY_LENGTH, MAX_PAYLOAD_BYTES},
         id::SubscriptionId,
         queue::Owed,
@@ -45,7 +46,7 @@ async fn an_event_is_stored_with_all_that_it_owes(database: Database) {
     for (delivery, subscription) in accepted.deliveries {
         let owed = fresh(&reopened, subscription).await;
         assert_eq!(owed.len(), 1);
-        assert_eq!((owed[0].id, owed[0].attempts, owed[0].first_recorded_at), (delivery, 0, None));
+        assert_eq!((owed[0].id, owed[0].attempts, owed[0].course), (delivery, 0, Course::default()));
         assert_eq!(owed[0].event, accepted.event);
     }
 }

@@ -4,18 +4,24 @@
 mod support;
 
 mod accepting;
+mod erasing;
+mod expiring;
 mod full_disk;
 mod holding;
+mod importing;
 mod keys;
 mod listing;
 mod lists;
 mod owners;
 mod pages;
 mod plans;
+mod pruning;
 mod recording;
+mod replaying;
 mod scene;
 mod schema;
 mod sealing;
 mod sql;
 mod subscriptions;
+mod sweeping_plans;
 mod trouble;

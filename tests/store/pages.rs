@@ -57,7 +57,7 @@ async fn due_ones_come_longest_due_first(database: Database) {
     fail(&scene, &[(ids[0], at(30)), (ids[1], at(10)), (ids[2], at(20)), (ids[3], at(10))]).await;
     let page = scene.page(subscription, all(), at(60)).await;
     assert_eq!(seen(&page), (vec![], vec![ids[1], ids[3], ids[2], ids[0]], false, None));
-    assert_eq!((page.due[0].attempts, page.due[0].first_recorded_at), (1, Some(NOW)));
+    assert_eq!((page.due[0].attempts, page.due[0].course.first_recorded_at), (1, Some(NOW)));
 }
 
 async fn a_retry_is_due_at_its_instant_and_not_before(database: Database) {

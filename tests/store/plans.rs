@@ -44,7 +44,7 @@ const SUBSCRIPTIONS: usize = 40;
 
 /// 24,000 deliveries: half of them owed to the first subscription, the rest to all others alike; a quarter delivered, a
 /// quarter waiting for a retry.
-async fn crowd(database: &Database) -> (Scene, Vec<SubscriptionId>) {
+pub(crate) async fn crowd(database: &Database) -> (Scene, Vec<SubscriptionId>) {
     let scene = Scene::of(database).await;
     let mut subscriptions = Vec::new();
     for number in 0..SUBSCRIPTIONS {
@@ -200,7 +200,10 @@ async fn what_waits_is_found_by_the_index_among_all_that_was_delivered(database:
 }
 
 /// The statements that `work` runs, their parameters written out.
-fn overhear(connection: &mut AnyConnection, work: &impl Fn(&mut AnyConnection) -> Queried<()>) -> Queried<Vec<String>> {
+pub(crate) fn overhear(
+    connection: &mut AnyConnection,
+    work: &impl Fn(&mut AnyConnection) -> Queried<()>,
+) -> Queried<Vec<String>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ear = Arc::clone(&heard);
     connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -247,7 +250,10 @@ fn literal(parameter: &Value) -> String {
 }
 
 /// How many rows and index entries the server hands out for `work`.
-fn rows_read(connection: &mut AnyConnection, work: &impl Fn(&mut AnyConnection) -> Queried<()>) -> Queried<i64> {
+pub(crate) fn rows_read(
+    connection: &mut AnyConnection,
+    work: &impl Fn(&mut AnyConnection) -> Queried<()>,
+) -> Queried<i64> {
     let read = |c: &mut AnyConnection| {
         sql::number(
             c,
@@ -263,7 +269,7 @@ fn rows_read(connection: &mut AnyConnection, work: &impl Fn(&mut AnyConnection) 
 
 /// What a database intends to do, a step per table.
 #[derive(Debug)]
-struct Plan(Vec<Step>);
+pub(crate) struct Plan(Vec<Step>);
 
 #[derive(Clone, Debug)]
 struct Step {
@@ -279,28 +285,28 @@ struct Step {
 }
 
 impl Plan {
-    fn uses_the_queue_index_alone(&self) -> bool {
+    pub(crate) fn uses_the_queue_index_alone(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|step| step.queue_index_alone && !step.sorts)
     }
 
-    fn scans_nothing(&self) -> bool {
+    pub(crate) fn scans_nothing(&self) -> bool {
         !self.0.is_empty() && !self.0.iter().any(|step| step.scans)
     }
 
-    fn sorts(&self) -> bool {
+    pub(crate) fn sorts(&self) -> bool {
         self.0.iter().any(|step| step.sorts)
     }
 
-    fn has(&self, table: &str) -> bool {
+    pub(crate) fn has(&self, table: &str) -> bool {
         self.0.iter().any(|step| step.table == table)
     }
 
-    fn of(&self, table: &str) -> Self {
+    pub(crate) fn of(&self, table: &str) -> Self {
         Self(self.0.iter().filter(|step| step.table == table).cloned().collect())
     }
 }
 
-fn explain(statement: &str) -> impl FnMut(&mut AnyConnection) -> Queried<Plan> + Send + 'static {
+pub(crate) fn explain(statement: &str) -> impl FnMut(&mut AnyConnection) -> Queried<Plan> + Send + 'static {
     let statement = statement.to_owned();
     move |connection| match connection {
         #[cfg(feature = "mysql")]

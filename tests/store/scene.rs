@@ -13,7 +13,6 @@ use postrider::{
         event::Event,
         event_type::EventType,
         id::{DeliveryId, Minter, Node, OwnerId, SubscriptionId},
-        ordering::Ordering,
         owner::{Role, Scope, Standing},
         queue::{Page, ReadOrder},
         retry::RetryPolicy,
@@ -102,15 +101,20 @@ impl Scene {
 
     /// An event with this payload that is owed to these subscriptions.
     pub(crate) fn acceptance(&self, payload: impl Into<Bytes>, to: &[SubscriptionId]) -> Acceptance {
+        self.acceptance_at(NOW, payload, to)
+    }
+
+    /// The same, accepted at another time.
+    pub(crate) fn acceptance_at(&self, at: Timestamp, payload: impl Into<Bytes>, to: &[SubscriptionId]) -> Acceptance {
         let mut minter = self.minter.lock().expect("no test panics while it mints");
         let event = Event {
-            id: minter.event(NOW),
+            id: minter.event(at),
             event_type: event_type(),
             payload: payload.into(),
             ordering_key: None,
-            accepted_at: NOW,
+            accepted_at: at,
         };
-        let deliveries = to.iter().map(|subscription| (minter.delivery(NOW), *subscription)).collect();
+        let deliveries = to.iter().map(|subscription| (minter.delivery(at), *subscription)).collect();
         Acceptance { event: Arc::new(event), publisher: self.owner, deliveries, key: None }
     }
 
@@ -129,6 +133,28 @@ impl Scene {
         let ids = batch.iter().map(|item| item.deliveries[0].0).collect();
         self.accept(batch).await;
         ids
+    }
+
+    /// The same at another time.
+    pub(crate) async fn owe_at(&self, at: Timestamp, subscription: SubscriptionId, count: usize) -> Vec<DeliveryId> {
+        let batch: Vec<Acceptance> =
+            (0..count).map(|number| self.acceptance_at(at, number.to_string(), &[subscription])).collect();
+        let ids = batch.iter().map(|item| item.deliveries[0].0).collect();
+        self.accept(batch).await;
+        ids
+    }
+
+    /// Settles deliveries by a first attempt that was recorded at `now`.
+    pub(crate) async fn settle(&self, ids: &[DeliveryId], verdict: Verdict, now: Timestamp) {
+        self.record(ids.iter().map(|id| record(*id, 1, 500, verdict)).collect(), now).await;
+    }
+
+    pub(crate) async fn states(&self, ids: &[DeliveryId]) -> Vec<State> {
+        let mut states = Vec::with_capacity(ids.len());
+        for id in ids {
+            states.push(self.state(*id).await);
+        }
+        states
     }
 
     pub(crate) async fn record(&self, records: Vec<Record>, now: Timestamp) {
@@ -184,14 +210,7 @@ pub(crate) fn key(name: &str, content: u8, expires_at: Timestamp) -> Idempotency
 
 /// Everything that is owed, nothing known.
 pub(crate) fn all() -> ReadOrder {
-    ReadOrder {
-        known: std::collections::HashSet::new(),
-        fresh: 10_000,
-        due: 10_000,
-        keys: false,
-        ordering: Ordering::None,
-        heads: Vec::new(),
-    }
+    ReadOrder { fresh: 10_000, due: 10_000, ..ReadOrder::default() }
 }
 
 pub(crate) fn answered(status: u16) -> Outcome {

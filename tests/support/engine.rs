@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -132,6 +132,17 @@ impl Engine {
             .expect("cargo has built the binary");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         token
+    }
+
+    /// Runs `postrider ARGS` on the same database, with the same settings.
+    pub fn command(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_postrider"))
+            .args(args)
+            .env_clear()
+            .envs(&self.settings)
+            .env("RUST_LOG", "warn")
+            .output()
+            .expect("cargo has built the binary")
     }
 
     /// `kill -9`; gives back when it is dead.

@@ -106,6 +106,8 @@ impl Handler<SetSubscription> for SubscriptionActor {
         self.sending = Arc::new(Template::new(&self.subscription.terms));
         self.queue.set_limits(limits(&self.subscription, self.with.shared.window));
         self.queue.set_gate(gate(&self.subscription, self.now()));
+        // Who changes or resumes a subscription whose endpoint fails has most likely mended it.
+        self.queue.try_endpoint(self.now());
         if self.demand() == Demand::Ended && was == Demand::Standing {
             self.cancel_up_to = message.last_minted;
             self.cancel();

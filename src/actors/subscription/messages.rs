@@ -98,7 +98,7 @@ impl Handler<Attempted> for SubscriptionActor {
             judge_by_hand(&attempt.outcome)
         } else {
             let retry = &self.subscription.terms.retry;
-            judge(&attempt, retry, self.demand(), owed.first_recorded_at, rand::random())
+            judge(&attempt, retry, self.demand_for(delivery), owed.course, rand::random())
         };
         let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
         let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
@@ -120,6 +120,8 @@ impl Handler<Recorded> for SubscriptionActor {
 
     fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
         for (delivery, next) in recorded {
+            // Called off after it was judged: whatever the verdict, nothing follows.
+            let next = if self.withdrawals.over(delivery) { Next::Settled } else { next };
             self.queue.recorded(delivery, next);
             self.orders.recorded(delivery);
         }

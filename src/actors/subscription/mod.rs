@@ -8,6 +8,7 @@ mod messages;
 mod orders;
 mod ramp;
 mod status;
+mod withdrawals;
 mod work;
 
 use std::sync::Arc;
@@ -15,13 +16,14 @@ use std::sync::Arc;
 use actix::{Actor, Context, Recipient, SpawnHandle};
 use tokio::sync::oneshot;
 
-use self::orders::Orders;
 pub use self::{
     changes::{Quiesce, SetSubscription, Stop},
     messages::{Attempted, LookAgain, Offer, Recorded},
     orders::{Answer, AttemptNow, NotMade},
     status::{GetStatus, Status},
+    withdrawals::{UnderWay, Withdraw},
 };
+use self::{orders::Orders, withdrawals::Withdrawals};
 use super::{
     colleagues::Colleagues,
     deliverer::{self, Sending},
@@ -54,6 +56,8 @@ pub struct SubscriptionActor {
     quiet: Vec<oneshot::Sender<()>>,
     /// Attempts that a person ordered.
     orders: Orders,
+    /// Deliveries that are called off and still under way.
+    withdrawals: Withdrawals,
     in_use: InUse,
     deliverer: Recipient<deliverer::Attempt>,
     pub(in crate::actors) with: Colleagues,
@@ -82,6 +86,7 @@ impl SubscriptionActor {
             idle_since: None,
             quiet: Vec::new(),
             orders: Orders::default(),
+            withdrawals: Withdrawals::default(),
             in_use: shared.slots.in_use(),
             deliverer,
             with,
@@ -94,6 +99,11 @@ impl SubscriptionActor {
 
     fn demand(&self) -> Demand {
         if self.subscription.terms.is_active { Demand::Standing } else { Demand::Ended }
+    }
+
+    /// The same for one delivery, which may have been called off on its own.
+    fn demand_for(&self, delivery: DeliveryId) -> Demand {
+        if self.withdrawals.include(delivery) { Demand::Ended } else { self.demand() }
     }
 }
 

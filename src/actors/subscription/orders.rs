@@ -14,9 +14,12 @@ use crate::{
     domain::{
         attempt::{Attempt, Outcome},
         id::DeliveryId,
-        queue::{Claim, Owed},
+        queue::Claim,
     },
-    store::{Lane, StoreError, backlog::read_one},
+    store::{
+        Lane, StoreError,
+        backlog::{Wanted, read_one},
+    },
 };
 
 /// Orders of one subscription at once.
@@ -31,6 +34,9 @@ pub enum NotMade {
     /// There is no such delivery of this subscription.
     #[error("there is no such delivery")]
     NotFound,
+    /// The payload was erased, or the delivery is about to be.
+    #[error("the payload was erased")]
+    Erased,
     /// The database is away, or nothing could be sent for a reason of ours: try again later.
     #[error("the attempt could not be made: {0}")]
     Unavailable(String),
@@ -111,7 +117,7 @@ impl Handler<AttemptNow> for SubscriptionActor {
 #[rtype(result = "()")]
 struct ClaimRead {
     delivery: DeliveryId,
-    read: Result<Option<Owed>, StoreError>,
+    read: Result<Wanted, StoreError>,
 }
 
 impl Handler<ClaimRead> for SubscriptionActor {
@@ -119,11 +125,12 @@ impl Handler<ClaimRead> for SubscriptionActor {
 
     fn handle(&mut self, ClaimRead { delivery, read }: ClaimRead, ctx: &mut Context<Self>) {
         match read {
-            Ok(Some(owed)) => {
+            Ok(Wanted::Found(owed)) => {
                 self.queue.claim_started(owed.clone());
                 self.attempt(owed, ctx);
             }
-            Ok(None) => self.refuse(delivery, NotMade::NotFound),
+            Ok(Wanted::Erased) => self.refuse(delivery, NotMade::Erased),
+            Ok(Wanted::NotFound) => self.refuse(delivery, NotMade::NotFound),
             Err(error) => self.refuse(delivery, NotMade::Unavailable(error.to_string())),
         }
         self.advance(ctx);
@@ -133,6 +140,7 @@ impl Handler<ClaimRead> for SubscriptionActor {
 impl SubscriptionActor {
     fn refuse(&mut self, delivery: DeliveryId, why: NotMade) {
         self.queue.claim_dropped(delivery);
+        self.withdrawals.over(delivery);
         if let Some(order) = self.orders.0.remove(&delivery) {
             give(order.answer, Err(why));
         }

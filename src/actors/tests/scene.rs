@@ -29,7 +29,7 @@ use crate::{
         delivery::State,
         event_type::EventType,
         headers::AdditionalHeaders,
-        hold::Hold,
+        hold::{Hold, Ramp},
         id::{DeliveryId, Minter, Node, OwnerId, SubscriptionId},
         owner::Scope,
         retry::RetryPolicy,
@@ -41,7 +41,7 @@ use crate::{
         Keyring, Lane, Store,
         accept::last_minted,
         deliveries::{self, Filter, Listed, backlog},
-        subscriptions::{self, Change},
+        subscriptions::{self, Change, holds},
     },
 };
 
@@ -108,19 +108,23 @@ impl Scene {
 
     /// A subscription to [`event_type`] with this policy.
     pub(super) async fn subscribe(&self, name: &str, retry: RetryPolicy) -> SubscriptionId {
-        let (terms, now, keys) = (terms(name, retry), self.clock.now(), self.store.keys());
-        let owner = OwnerId::from_raw(1);
+        let (terms, now) = (terms(name, retry), self.clock.now());
+        let (owner, keys) = (OwnerId::from_raw(1), self.store.keys());
         let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await
     }
 
-    /// Pauses a subscription, until then or for good, or resumes it.
-    pub(super) async fn set_hold(&self, id: SubscriptionId, hold: Option<Hold>) {
+    /// Pauses a subscription.
+    pub(super) async fn hold(&self, id: SubscriptionId, hold: Hold) {
         let keys = self.store.keys();
-        let work = move |connection: &mut _| match &hold {
-            Some(hold) => subscriptions::holds::hold(connection, &keys, Scope::All, id, hold),
-            None => subscriptions::holds::resume(connection, &keys, Scope::All, id, None),
-        };
+        let work = move |connection: &mut _| holds::hold(connection, &keys, Scope::All, id, &hold);
+        self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await;
+    }
+
+    /// Resumes a subscription.
+    pub(super) async fn resume(&self, id: SubscriptionId, ramp: Option<Ramp>) {
+        let keys = self.store.keys();
+        let work = move |connection: &mut _| holds::resume(connection, &keys, Scope::All, id, ramp);
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await;
     }
 

@@ -1,13 +1,14 @@
 //! Actors with nothing to do: they wait as long as it takes, stop when nobody needs them, and come back.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use super::{
     fake::{Deed, Endpoint},
     scene::{Scene, in_virtual_time},
 };
 use crate::domain::{
-    hold::{Hold, HoldMode},
+    hold::{Hold, HoldMode, Ramp},
+    id::DeliveryId,
     retry::RetryPolicy,
 };
 
@@ -41,14 +42,8 @@ fn a_pause_of_more_than_a_day_ends_in_its_moment() {
         let mut scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
         let subscription = scene.subscribe("paused", POLICY).await;
         let until = scene.clock.now().after(DAY + LATER);
-        let hold = Hold {
-            since: scene.clock.now(),
-            until: Some(until),
-            reason: None,
-            by: "somebody".to_owned(),
-            mode: HoldMode::Keep,
-        };
-        scene.set_hold(subscription, Some(hold)).await;
+        let hold = Hold { until: Some(until), ..Hold::by_engine(scene.clock.now(), "a test") };
+        scene.hold(subscription, hold).await;
         scene.publish(10).await;
         tokio::time::sleep(DAY).await;
         assert_eq!(scene.endpoint.seen().len(), 0);
@@ -67,14 +62,64 @@ fn a_pause_for_good_ends_by_a_person_only() {
     in_virtual_time(async {
         let scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
         let subscription = scene.subscribe("paused", POLICY).await;
-        scene.set_hold(subscription, Some(Hold::by_engine(scene.clock.now(), "a test"))).await;
+        scene.hold(subscription, Hold::by_engine(scene.clock.now(), "a test")).await;
         scene.publish(300).await;
         tokio::time::sleep(DAY / 12).await;
         assert_eq!(scene.endpoint.seen().len(), 0);
-        scene.set_hold(subscription, None).await;
+        scene.resume(subscription, None).await;
         scene.settle(subscription, Duration::from_secs(10)).await;
         scene.assert_delivered(subscription, 300).await;
         let ids: Vec<_> = scene.endpoint.seen().iter().map(|seen| seen.delivery).collect();
         assert!(ids.is_sorted(), "in the order of acceptance");
+    });
+}
+
+#[test]
+fn what_a_pause_held_back_comes_at_the_pace_that_was_asked_for_and_what_follows_does_not() {
+    in_virtual_time(async {
+        let mut scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("paused", POLICY).await;
+        scene.hold(subscription, Hold::by_engine(scene.clock.now(), "a test")).await;
+        scene.publish(100).await;
+        tokio::time::sleep(LATER).await;
+        let resumed_at = scene.clock.now();
+        let per_second = NonZeroU32::new(5).expect("not zero");
+        scene.resume(subscription, Some(Ramp { per_second, up_to: DeliveryId::before(resumed_at) })).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        // Half of it is there; the other half keeps the pace through a crash.
+        let seen = scene.endpoint.seen().len();
+        assert!((49..=51).contains(&seen), "{seen} after ten seconds");
+        scene.restart().await;
+        scene.settle(subscription, Duration::from_secs(12)).await;
+        let took = scene.clock.now().since(resumed_at);
+        assert!(took > Duration::from_secs(19), "it took {took:?}");
+
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let before = scene.clock.now();
+        scene.publish(100).await;
+        scene.settle(subscription, Duration::from_secs(1)).await;
+        let last = scene.endpoint.seen().last().expect("some").at;
+        assert!(last.since(before) < Duration::from_millis(500), "full speed again");
+        scene.assert_delivered(subscription, 200).await;
+    });
+}
+
+#[test]
+fn what_comes_during_a_pause_that_drops_is_not_owed() {
+    in_virtual_time(async {
+        let mut scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("paused", POLICY).await;
+        let (now, until) = (scene.clock.now(), scene.clock.now().after(LATER));
+        scene.hold(subscription, Hold::by_engine(now, "what was owed before stays owed")).await;
+        scene.publish(3).await;
+        let hold = Hold { until: Some(until), mode: HoldMode::Drop, ..Hold::by_engine(now, "a test") };
+        scene.hold(subscription, hold).await;
+        scene.publish(10).await;
+        scene.restart().await;
+        scene.publish(10).await;
+        tokio::time::sleep(LATER).await;
+        scene.publish(4).await;
+        scene.settle(subscription, Duration::from_secs(10)).await;
+        scene.assert_delivered(subscription, 7).await;
     });
 }

@@ -6,7 +6,7 @@ use super::{
     keys::Entry,
     steps::{ReadOrder, Step},
 };
-use crate::domain::{breaker::Permit, time::Timestamp};
+use crate::domain::{breaker::Permit, delivery::is_expired, time::Timestamp};
 
 impl Queue {
     /// What to do at `now`, with at most `fair_slots` attempts at once for the sake of other subscriptions. Call it until it
@@ -28,7 +28,8 @@ impl Queue {
         if self.keys.waiting() > self.limits.window / 2 && self.room() == 0 {
             self.keys.give_up_the_longest_line();
         }
-        let to_park = self.keys.take_to_park();
+        // A page that is older than the write would take the key's parked deliveries for fewer than they are.
+        let to_park = if self.behind.is_reading() { Vec::new() } else { self.keys.take_to_park() };
         if !to_park.is_empty() {
             return Step::Park(to_park);
         }
@@ -62,7 +63,7 @@ impl Queue {
                     Entry::Waits => continue,
                 },
             };
-            if self.limits.max_age.is_some_and(|max_age| owed.event.accepted_at.after(max_age) <= now) {
+            if is_expired(owed.course.owed_since(owed.event.accepted_at), self.limits.max_age, now) {
                 self.recording.insert(owed.id, self.limits.ordering.key_of(&owed.event));
                 return Some(Step::Expire(owed));
             }

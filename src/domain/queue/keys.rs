@@ -183,6 +183,7 @@ impl Keys {
     pub(super) fn head_read(&mut self, head: Head, ordered: bool) -> Vec<Owed> {
         let Head { key, owed, more } = head;
         self.ready.remove(&key);
+        let more = more || self.to_park.iter().any(|(_, parked)| *parked == key);
         if !more {
             self.parked.remove(&key);
         }

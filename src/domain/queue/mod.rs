@@ -33,6 +33,7 @@ mod steps;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -49,10 +50,11 @@ use self::{
 pub use self::{
     pace::{Ease, Rate},
     steps::{Head, KeysFound, Page, ReadOrder, Step},
+    withdraw::Withdrawn,
 };
 use super::{
     breaker::{Breaker, BreakerSettings, Open, Sign, Turn},
-    delivery::Next,
+    delivery::{Course, Next},
     event::Event,
     id::DeliveryId,
     ordering::{KeyHash, Ordering},
@@ -84,8 +86,8 @@ pub struct Owed {
     pub id: DeliveryId,
     /// Attempts recorded so far.
     pub attempts: u16,
-    /// When the first of them was recorded.
-    pub first_recorded_at: Option<Timestamp>,
+    /// What the retry policy knows of them.
+    pub course: Course,
     /// What to deliver; shared with the other subscriptions of its type.
     pub event: Arc<Event>,
 }
@@ -166,6 +168,11 @@ impl Queue {
         if reordered {
             self.start_over();
         }
+    }
+
+    /// Whatever was wrong with the endpoint may be mended: if it fails it is tried at once.
+    pub fn try_endpoint(&mut self, now: Timestamp) {
+        self.breaker.try_now(now);
     }
 
     /// Opens or closes the gate. Behind a closed gate nothing is kept in stock: it stays in the store, however much.

@@ -6,16 +6,16 @@ use super::*;
 use crate::domain::{event_type::EventType, id::EventId};
 
 const LIMITS: Limits = limits(2, 10);
-const NOW: Timestamp = Timestamp::from_micros(1_000);
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_000);
 
-const TOOK: Ended = Ended { sign: Sign::Success, ease: Ease::Took };
+pub(super) const TOOK: Ended = Ended { sign: Sign::Success, ease: Ease::Took };
 const FAILED: Ended = Ended { sign: Sign::Failure, ease: Ease::Strained };
 
-const fn limits(slots: usize, window: usize) -> Limits {
+pub(super) const fn limits(slots: usize, window: usize) -> Limits {
     Limits { slots, window, rate: None, ordering: Ordering::None, max_age: None }
 }
 
-fn finish(queue: &mut Queue, id: i64, ended: Ended) {
+pub(super) fn finish(queue: &mut Queue, id: i64, ended: Ended) {
     queue.finished(DeliveryId::from_raw(id), ended, NOW, 0).expect("it is in flight");
 }
 
@@ -27,7 +27,7 @@ pub(super) fn keyed(id: i64) -> Owed {
     owed
 }
 
-fn owed(id: i64) -> Owed {
+pub(super) fn owed(id: i64) -> Owed {
     let event = Event {
         id: EventId::from_raw(id),
         event_type: EventType::parse("package.created").expect("a type"),
@@ -35,18 +35,18 @@ fn owed(id: i64) -> Owed {
         ordering_key: None,
         accepted_at: Timestamp::EPOCH,
     };
-    Owed { id: DeliveryId::from_raw(id), attempts: 0, first_recorded_at: None, event: Arc::new(event) }
+    Owed { id: DeliveryId::from_raw(id), attempts: 0, course: Course::default(), event: Arc::new(event) }
 }
 
 /// A queue that has read the store and found nothing.
-fn caught_up() -> Queue {
+pub(super) fn caught_up() -> Queue {
     let mut queue = Queue::new(LIMITS, Gate::Open, BreakerSettings::default());
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.page_read(Page::default());
     queue
 }
 
-fn started(queue: &mut Queue, now: Timestamp) -> Vec<i64> {
+pub(super) fn started(queue: &mut Queue, now: Timestamp) -> Vec<i64> {
     std::iter::from_fn(|| match queue.next(now, 100) {
         Step::Start(owed) => Some(owed.id.as_raw()),
         Step::Expire(_) | Step::Park(_) | Step::Read(_) | Step::Wait(_) | Step::Idle => None,

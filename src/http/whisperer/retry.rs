@@ -55,7 +55,7 @@ pub(super) async fn retry(asked: &Asked<'_>, id: Id, request: &HttpRequest, payl
         let order = Order { subscription: attempted.subscription.id, delivery: attempted.id };
         match asked.state.router.send(order).await {
             Ok(Ok(attempt)) => return Ok(answer(&attempt)),
-            Ok(Err(NotMade::NotFound)) => return Err(Answer::not_found()),
+            Ok(Err(NotMade::NotFound | NotMade::Erased)) => return Err(Answer::not_found()),
             Ok(Err(NotMade::Busy)) if asked.state.clock.now() < patience => {}
             Ok(Err(NotMade::Busy | NotMade::Unavailable(_))) | Err(_) => return Err(Answer::unavailable()),
         }

@@ -21,7 +21,7 @@ use crate::{
         deliveries::attempt_from,
         schema::{attempts, deliveries, events, subscriptions},
         subscriptions::of_ids,
-        values::{corrupt, state_from, state_number},
+        values::{corrupt, payload_from, state_from, state_number},
     },
 };
 
@@ -36,7 +36,7 @@ pub struct Attempted {
     pub subscription: Subscription,
     /// What happened.
     pub event_type: EventType,
-    /// To what, in the publisher's own bytes.
+    /// To what, in the publisher's own bytes; `null` once they are erased.
     pub payload: Bytes,
     /// When its first attempt was recorded.
     pub first_recorded_at: Timestamp,
@@ -258,7 +258,7 @@ fn attempted_from(
             .cloned()
             .ok_or_else(|| corrupt(format!("delivery {id} belongs to subscription {subscription}, which is gone")))?,
         event_type: EventType::parse(&event_type).map_err(|error| corrupt(error.to_string()))?,
-        payload: payload.into(),
+        payload: payload_from(payload),
         first_recorded_at: Timestamp::from_micros(first_recorded_at.unwrap_or_default()),
         recorded_at: Timestamp::from_micros(recorded_at.or(first_recorded_at).unwrap_or_default()),
         latest: attempt_from(attempt)?,

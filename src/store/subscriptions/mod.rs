@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod holds;
+pub(super) mod numbered;
 pub mod ramp;
 mod row;
 
@@ -64,7 +65,7 @@ pub fn create(
 }
 
 /// The subscription of `owner` with the event type and endpoint of `terms`.
-fn registered(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms) -> Queried<SubscriptionId> {
+pub(super) fn registered(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms) -> Queried<SubscriptionId> {
     use subscriptions::dsl;
     let id: i32 = dsl::subscriptions
         .filter(dsl::owner_id.eq(owner.as_raw()))
@@ -135,6 +136,17 @@ pub fn of_ids(connection: &mut AnyConnection, keys: &Keyring, ids: &[Subscriptio
     let rows: Vec<Row> =
         subscriptions::table.filter(subscriptions::id.eq_any(ids)).select(Row::as_select()).load(connection)?;
     rows.into_iter().map(|row| row.into_subscription(keys)).collect()
+}
+
+/// The subscriptions whose deliveries have a maximum age. One query of the index.
+///
+/// # Errors
+/// None of its own.
+pub fn aging(connection: &mut AnyConnection) -> Queried<Vec<SubscriptionId>> {
+    // Not null, in words for which SQLite has use of the index.
+    let aging = subscriptions::table.filter(subscriptions::max_age_seconds.gt(0));
+    let ids: Vec<i32> = aging.select(subscriptions::id).load(connection)?;
+    Ok(ids.into_iter().map(SubscriptionId::from_raw).collect())
 }
 
 /// Changes the terms of a subscription by `edit`, which gets the present ones. One transaction.

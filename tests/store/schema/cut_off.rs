@@ -35,7 +35,7 @@ fn a_migration_that_was_cut_off_is_completed() {
     for migration in folders("mysql") {
         let statements = statements(&migration);
         assert!(!statements.is_empty(), "{migration}");
-        for at_work in 0..=statements.len() {
+        for at_work in [statements.len() / 2, statements.len()] {
             // Nobody knows whether the statement at work took effect.
             for done in [at_work, at_work + 1].into_iter().filter(|done| *done <= statements.len()) {
                 let script =

@@ -1,0 +1,1 @@
+DROP INDEX subscriptions_max_age ON subscriptions;

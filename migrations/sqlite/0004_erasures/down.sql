@@ -1,0 +1,2 @@
+DROP TABLE erasures;
+ALTER TABLE events DROP COLUMN payload_erased_at;

@@ -1,0 +1,116 @@
+//! Clears away what nobody needs any more, and carries out what takes long: on a timer, in small pages.
+//!
+//! Nothing here is in a hurry. After each page it pauses for several times as long as the page took: when the database has
+//! much to do pages take longer, and the pauses grow with them.
+
+mod erasing;
+mod expiring;
+mod pruning;
+
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, WrapFuture};
+
+use self::pruning::Walks;
+use super::router::Router;
+use crate::{
+    clock::Clock,
+    domain::{retention::Retention, time::Timestamp},
+    store::{AnyConnection, Lane, Queried, Store, StoreError, accept::forget_keys},
+};
+
+/// How soon an order to erase is noticed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Keys forgotten in one transaction.
+const KEYS_PER_PAGE: i64 = 500;
+/// How much longer than a page the pause after it is.
+const PAUSE_FACTOR: u32 = 4;
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct Janitor(Chores);
+
+/// What the chores work with.
+#[derive(Clone)]
+struct Chores {
+    store: Store,
+    clock: Clock,
+    router: Addr<Router>,
+    retention: Retention,
+    every: Duration,
+}
+
+impl Janitor {
+    /// A janitor who looks around `every` so often, and keeps what `retention` says.
+    #[must_use]
+    pub const fn new(store: Store, clock: Clock, router: Addr<Router>, retention: Retention, every: Duration) -> Self {
+        Self(Chores { store, clock, router, retention, every })
+    }
+}
+
+impl Actor for Janitor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(sweep(self.0.clone()).into_actor(self));
+        ctx.spawn(carry_out(self.0.clone()).into_actor(self));
+    }
+}
+
+/// Clears away what is outdated, again and again.
+async fn sweep(chores: Chores) {
+    let mut walks = Walks::new();
+    loop {
+        tokio::time::sleep(chores.every).await;
+        told("idempotency keys", chores.forget_keys().await);
+        told("expired deliveries", chores.expire().await);
+        told("outdated deliveries", chores.prune(&mut walks).await);
+    }
+}
+
+/// Erases what somebody ordered to be erased, again and again.
+async fn carry_out(chores: Chores) {
+    loop {
+        told("an order to erase", chores.erase().await);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// What fails is tried again at the next look.
+fn told(what: &str, result: Result<(), StoreError>) {
+    match result {
+        Ok(()) => {}
+        Err(StoreError::Unavailable(error)) => {
+            log::warn!(what, error = error.as_str(); "a chore waits for the database");
+        }
+        Err(error) => log::error!(what, error:% = error; "a chore cannot be done"),
+    }
+}
+
+impl Chores {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Runs one page of work, then pauses.
+    async fn page<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnMut(&mut AnyConnection) -> Queried<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let began_at = self.now();
+        let done = self.store.run(lane, work).await;
+        tokio::time::sleep((self.now().since(began_at) * PAUSE_FACTOR).min(LONGEST_PAUSE)).await;
+        done
+    }
+
+    async fn forget_keys(&self) -> Result<(), StoreError> {
+        loop {
+            let now = self.now();
+            let forgotten = self.page(Lane::Write, move |c| forget_keys(c, now, KEYS_PER_PAGE)).await?;
+            if i64::try_from(forgotten).is_ok_and(|forgotten| forgotten < KEYS_PER_PAGE) {
+                return Ok(());
+            }
+        }
+    }
+}

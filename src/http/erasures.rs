@@ -1,0 +1,103 @@
+//! Erasing: one event, or all that a subscription was sent.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use serde::Serialize;
+
+use super::{State, auth::Caller, problem::Problem, subscriptions::find, time::rfc3339};
+use crate::{
+    actors::erasing::{self, NotErased},
+    domain::{
+        id::{DeliveryId, EventId, SubscriptionId},
+        owner::{Owner, Role},
+    },
+    store::{
+        Lane,
+        accept::last_minted,
+        erase::{Erasure, erasure_of, order_erasure},
+    },
+};
+
+/// Erases an event with its payload, deliveries and attempts: 204 once nothing of it is left and nothing goes out any more.
+pub(super) async fn erase_event(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<EventId>,
+) -> Result<HttpResponse, Problem> {
+    is_admin(&owner)?;
+    let id = id.into_inner();
+    // A task of its own: who has gone away in the meantime wants it done all the same.
+    let work =
+        actix_web::rt::spawn(async move { erasing::erase_event(&state.store, &state.clock, &state.router, id).await });
+    match work.await {
+        Ok(Ok(())) => Ok(HttpResponse::NoContent().finish()),
+        Ok(Err(NotErased::NotFound)) => Err(Problem::not_found("There is no event with this id.")),
+        Ok(Err(NotErased::UnderWay)) => Err(Problem::attempt_under_way()),
+        Ok(Err(NotErased::Store(error))) => Err(error.into()),
+        Err(panic) => Err(Problem::internal(&panic)),
+    }
+}
+
+/// # Errors
+/// 403 for everybody but an admin.
+fn is_admin(owner: &Owner) -> Result<(), Problem> {
+    match owner.role {
+        Role::Admin => Ok(()),
+        Role::Publisher | Role::Subscriber => {
+            Err(Problem::forbidden("An event may be owed to several owners: erasing it needs the role admin."))
+        }
+    }
+}
+
+/// An erasure that is carried out.
+#[derive(Serialize)]
+struct ErasureView<'a> {
+    subscription: SubscriptionId,
+    up_to: DeliveryId,
+    ordered_by: &'a str,
+    ordered_at: String,
+}
+
+impl<'a> From<&'a Erasure> for ErasureView<'a> {
+    fn from(erasure: &'a Erasure) -> Self {
+        Self {
+            subscription: erasure.subscription,
+            up_to: erasure.up_to,
+            ordered_by: &erasure.ordered_by,
+            ordered_at: rfc3339(erasure.ordered_at),
+        }
+    }
+}
+
+/// Orders everything erased that a subscription was sent or is owed so far: 202, and it is done when there is nothing to show
+/// at this path any more. The subscription itself stays, and gets what is accepted from now on.
+pub(super) async fn order(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<SubscriptionId>,
+) -> Result<HttpResponse, Problem> {
+    let subscription = find(&state, &owner, id.into_inner()).await?.id;
+    let now = state.clock.now();
+    let work = move |connection: &mut _| {
+        // What a commit under way brings has an id of the present; a burst may have minted beyond it.
+        let up_to = DeliveryId::from_raw(last_minted(connection)?).max(DeliveryId::before(now));
+        let erasure = Erasure { subscription, up_to, ordered_by: owner.name.clone(), ordered_at: now };
+        order_erasure(connection, &erasure).map(|()| erasure)
+    };
+    let erasure = state.store.run(Lane::Write, work).await?;
+    Ok(HttpResponse::Accepted().json(ErasureView::from(&erasure)))
+}
+
+/// The erasure that is carried out: 404 when there is none, or none any more.
+pub(super) async fn show(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<SubscriptionId>,
+) -> Result<HttpResponse, Problem> {
+    let subscription = find(&state, &owner, id.into_inner()).await?.id;
+    let found = state.store.run(Lane::Read, move |connection| erasure_of(connection, subscription)).await?;
+    let erasure = found.ok_or_else(|| Problem::not_found("Nothing of this subscription is being erased."))?;
+    Ok(HttpResponse::Ok().json(ErasureView::from(&erasure)))
+}

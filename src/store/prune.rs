@@ -1,0 +1,235 @@
+//! Clearing away what was kept for long enough: small pages, found by their primary keys.
+//!
+//! Ids carry the time, so what is old is a range of the primary key; and an event's deliveries lie right behind it
+//! ([`EventId::owed_ids`]). Looking is a query of its own and holds nothing up; the transaction that clears away looks again
+//! at the few rows that it takes, because they may have been replayed meanwhile. What is pending is never taken.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+
+use super::{
+    AnyConnection, Queried,
+    locked::{Locked, lock},
+    schema::{attempts, deliveries, events},
+    transaction::in_transaction,
+    values::{state_from, state_number},
+};
+use crate::domain::{
+    delivery::State,
+    id::{DeliveryId, EventId},
+    retention::Retention,
+    time::Timestamp,
+};
+
+/// What a look came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<Id> {
+    /// What may go.
+    pub ids: Vec<Id>,
+    /// The last that was looked at; `None` when there was nothing left to look at.
+    pub last: Option<Id>,
+}
+
+/// What was cleared away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Deliveries, each with its attempts.
+    pub deliveries: usize,
+    /// Events, of which nobody needed anything any more.
+    pub events: usize,
+}
+
+/// Looks at up to `limit` deliveries after `after` that are old enough. One query of the primary key.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn find_deliveries(
+    connection: &mut AnyConnection,
+    after: DeliveryId,
+    retention: &Retention,
+    limit: i64,
+    now: Timestamp,
+) -> Queried<Found<DeliveryId>> {
+    let Some(until) = retention.accepted_until(now) else { return Ok(Found { ids: Vec::new(), last: None }) };
+    let rows: Vec<(i64, i16, Option<i64>)> = deliveries::table
+        .filter(deliveries::id.gt(after.as_raw()))
+        .filter(deliveries::id.le(DeliveryId::before(until).as_raw()))
+        .order(deliveries::id)
+        .limit(limit)
+        .select((deliveries::id, deliveries::state, deliveries::recorded_at))
+        .load(connection)?;
+    let mut found = Found { ids: Vec::new(), last: rows.last().map(|(id, ..)| DeliveryId::from_raw(*id)) };
+    for (id, state, recorded_at) in rows {
+        if may_go(state, recorded_at, retention, now)? {
+            found.ids.push(DeliveryId::from_raw(id));
+        }
+    }
+    Ok(found)
+}
+
+fn may_go(state: i16, recorded_at: Option<i64>, retention: &Retention, now: Timestamp) -> Queried<bool> {
+    let until = retention.settled_until(state_from(state)?, now);
+    Ok(recorded_at.zip(until).is_some_and(|(recorded_at, until)| recorded_at <= until.as_micros()))
+}
+
+/// Clears away those of `ids` that may still go, with their attempts, and the events that nobody needs any more. One
+/// transaction.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn clear_deliveries(
+    connection: &mut AnyConnection,
+    ids: &[DeliveryId],
+    retention: &Retention,
+    now: Timestamp,
+) -> Queried<Cleared> {
+    in_transaction(connection, |connection| {
+        let ids: Vec<i64> = ids.iter().map(|id| id.as_raw()).collect();
+        let mut outdated = Vec::with_capacity(ids.len());
+        for locked in lock(connection, &ids)? {
+            if may_go(locked.state, locked.recorded_at, retention, now)? {
+                outdated.push(locked);
+            }
+        }
+        clear(connection, &outdated)
+    })
+}
+
+/// Deletes deliveries, their attempts, and those of their events that have no other. Part of a transaction that holds them.
+pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Queried<Cleared> {
+    if locked.is_empty() {
+        return Ok(Cleared::default());
+    }
+    let ids: Vec<i64> = locked.iter().map(|locked| locked.id).collect();
+    diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(&ids))).execute(connection)?;
+    let gone = diesel::delete(deliveries::table.filter(deliveries::id.eq_any(&ids))).execute(connection)?;
+    let touched: HashMap<i64, u32> =
+        locked.iter().map(|locked| (locked.event, u32::try_from(locked.owed).unwrap_or_default())).collect();
+    let needed = events_among(connection, &touched, None)?;
+    let unneeded: Vec<i64> = touched.into_keys().filter(|event| !needed.contains(event)).collect();
+    let events = match unneeded.as_slice() {
+        [] => 0,
+        unneeded => diesel::delete(events::table.filter(events::id.eq_any(unneeded))).execute(connection)?,
+    };
+    Ok(Cleared { deliveries: gone, events })
+}
+
+/// Those of `events`, given with how many deliveries they owed, that have a delivery, or one in `state`.
+fn events_among(
+    connection: &mut AnyConnection,
+    events: &HashMap<i64, u32>,
+    state: Option<State>,
+) -> Queried<HashSet<i64>> {
+    let ranges = || events.iter().map(|(event, owed)| EventId::from_raw(*event).owed_ids(*owed));
+    let Some(first) = ranges().map(|range| *range.start()).min() else { return Ok(HashSet::new()) };
+    let last = ranges().map(|range| *range.end()).max().unwrap_or(first);
+    let mut query = deliveries::table
+        .filter(deliveries::id.between(first.as_raw(), last.as_raw()))
+        .filter(deliveries::event_id.eq_any(events.keys()))
+        .select(deliveries::event_id)
+        .distinct()
+        .into_boxed();
+    if let Some(state) = state {
+        query = query.filter(deliveries::state.eq(state_number(state)));
+    }
+    Ok(query.load(connection)?.into_iter().collect())
+}
+
+/// Looks at up to `limit` events after `after` and accepted until `until`, for those that never owed anything. One query of
+/// the primary key.
+///
+/// # Errors
+/// None of its own.
+pub fn find_unwanted(
+    connection: &mut AnyConnection,
+    after: EventId,
+    until: Timestamp,
+    limit: i64,
+) -> Queried<Found<EventId>> {
+    let rows: Vec<(i64, i32)> = events::table
+        .filter(events::id.gt(after.as_raw()))
+        .filter(events::id.le(EventId::before(until).as_raw()))
+        .order(events::id)
+        .limit(limit)
+        .select((events::id, events::deliveries))
+        .load(connection)?;
+    Ok(Found {
+        last: rows.last().map(|(id, _)| EventId::from_raw(*id)),
+        ids: rows.into_iter().filter(|(_, owed)| *owed == 0).map(|(id, _)| EventId::from_raw(id)).collect(),
+    })
+}
+
+/// Clears away those of `ids` that never owed anything; gives how many. One statement.
+///
+/// # Errors
+/// None of its own.
+pub fn clear_unwanted(connection: &mut AnyConnection, ids: &[EventId]) -> Queried<usize> {
+    let ids = ids.iter().map(|id| id.as_raw());
+    diesel::delete(events::table.filter(events::id.eq_any(ids)).filter(events::deliveries.eq(0))).execute(connection)
+}
+
+/// Looks at up to `limit` events after `after` and accepted until `until`, for those with a payload. One query of the primary
+/// key.
+///
+/// # Errors
+/// None of its own.
+pub fn find_payloads(
+    connection: &mut AnyConnection,
+    after: EventId,
+    until: Timestamp,
+    limit: i64,
+) -> Queried<Found<EventId>> {
+    let rows: Vec<(i64, Option<i64>)> = events::table
+        .filter(events::id.gt(after.as_raw()))
+        .filter(events::id.le(EventId::before(until).as_raw()))
+        .order(events::id)
+        .limit(limit)
+        .select((events::id, events::payload_erased_at))
+        .load(connection)?;
+    Ok(Found {
+        last: rows.last().map(|(id, _)| EventId::from_raw(*id)),
+        ids: rows.into_iter().filter(|(_, erased)| erased.is_none()).map(|(id, _)| EventId::from_raw(id)).collect(),
+    })
+}
+
+/// Erases the payloads of those of `ids` of which nothing is owed any more; gives how many. One transaction.
+///
+/// # Errors
+/// None of its own.
+pub fn erase_payloads(connection: &mut AnyConnection, ids: &[EventId], now: Timestamp) -> Queried<usize> {
+    in_transaction(connection, |connection| {
+        let present = lock_events(connection, ids)?;
+        let owed = events_among(connection, &present, Some(State::Pending))?;
+        let erasable: Vec<i64> = present.into_keys().filter(|event| !owed.contains(event)).collect();
+        empty(connection, &erasable, now)
+    })
+}
+
+/// Erases payloads. No JSON is empty, so an empty payload is always one that was erased.
+pub(super) fn empty(connection: &mut AnyConnection, events: &[i64], now: Timestamp) -> Queried<usize> {
+    if events.is_empty() {
+        return Ok(0);
+    }
+    diesel::update(events::table.filter(events::id.eq_any(events)))
+        .set((events::payload.eq(Vec::new()), events::payload_erased_at.eq(now.as_micros())))
+        .execute(connection)
+}
+
+/// Those of `ids` that are there, with how many deliveries they owed; nobody else changes or replays them until the
+/// transaction ends.
+pub(super) fn lock_events(connection: &mut AnyConnection, ids: &[EventId]) -> Queried<HashMap<i64, u32>> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.as_raw()).collect();
+    macro_rules! owed_by {
+        () => {
+            events::table.filter(events::id.eq_any(&ids)).select((events::id, events::deliveries))
+        };
+    }
+    let rows: Vec<(i64, i32)> = match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(connection) => owed_by!().for_update().load(connection)?,
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(connection) => owed_by!().load(connection)?,
+    };
+    Ok(rows.into_iter().map(|(id, owed)| (id, u32::try_from(owed).unwrap_or_default())).collect())
+}

@@ -5,7 +5,7 @@
 
 use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
-use actix::{Actor, Addr};
+use actix::{Actor, Addr, Context};
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle};
 use rustix::process::{Resource, Rlimit};
@@ -192,8 +192,11 @@ async fn start_actors(
     };
     let minter = Minter::new(settings.node, last_stored);
     let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
-    Replayer::new(store.clone(), clock.clone(), router.clone()).start();
-    Janitor::new(store.clone(), clock.clone(), router.clone(), settings.retention(), settings.sweep).start();
+    let (retention, sweep) = (settings.retention(), settings.sweep);
+    let with = (store.clone(), clock.clone(), router.clone());
+    keep("replayer", move || Replayer::new(with.0.clone(), with.1.clone(), with.2.clone()));
+    let with = (store.clone(), clock.clone(), router.clone());
+    keep("janitor", move || Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), retention, sweep));
     Ok((router, arbiters))
 }
 
@@ -232,6 +235,20 @@ fn listen(settings: &ServeSettings, state: State) -> Result<ServerHandle, StartE
     let handle = server.handle();
     actix_rt::spawn(server);
     Ok(handle)
+}
+
+/// Starts an actor that nobody speaks to, and another one when it dies: all that it knew is in the store.
+fn keep<A: Actor<Context = Context<A>>>(name: &'static str, make: impl Fn() -> A + 'static) {
+    actix_rt::spawn(async move {
+        let mut actor = make().start();
+        loop {
+            tokio::time::sleep(WATCH_EVERY).await;
+            if !actor.connected() {
+                log::error!(actor = name; "an actor died, starting a new one");
+                actor = make().start();
+            }
+        }
+    });
 }
 
 /// Ends when the router does.

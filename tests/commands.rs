@@ -209,3 +209,51 @@ fn events_are_checked_before_they_are_sent() {
     let nobody = refused(&["send", "package.created", "--token", "t", "--url", &url]);
     assert!(nobody.contains(&format!("no answer from {url}")) && nobody.contains("postrider serve"), "{nobody}");
 }
+
+/// A dump made by hand, with everything that can go right and wrong.
+const DUMP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/whisperer-dump.json");
+
+#[test]
+fn a_dry_run_lists_what_an_import_would_do() {
+    let desk = Desk::new();
+    let listed = desk.run(&["import-whisperer", DUMP, "--dry-run"]).done();
+    for line in [
+        "new          user shop",
+        "new          token of shop",
+        "new          subscription 11",
+        "new          queue row 1",
+        "new          undelivered event 21",
+        "skipped      subscription 13: target_url: Enter a valid URL.",
+        "skipped      subscription 15: its user 9 is not in the dump",
+        "skipped      queue row 3: it names the package 73, whose content is only in the host project",
+        "skipped      queue row 4: subscription 13 did not come in",
+        "not owed: 1 delivered, 1 given up after 19 attempts",
+        "ignored: auth.group (1), contenttypes.contenttype (1)",
+        "nothing was written",
+    ] {
+        assert!(listed.lines().any(|listed| listed == line), "{line} is not in\n{listed}");
+    }
+    assert!(!listed.contains("user nobody"), "without a hook and a token nobody needs to come in");
+    assert!(!listed.contains("5f2a9c1e"), "a token is a secret");
+    assert_eq!(desk.users().as_array().map(Vec::len), Some(0));
+
+    let told = desk.run(&["import-whisperer", DUMP]).done();
+    assert!(!told.contains("user shop") && told.contains("subscription 13: target_url"), "{told}");
+    assert_eq!(desk.users().as_array().map(Vec::len), Some(3));
+    let old = desk.run(&["import-whisperer", DUMP, "--max-age", "1"]).done();
+    assert!(old.contains("left out because of --max-age: "), "{old}");
+}
+
+#[test]
+fn a_dump_that_is_cut_off_is_refused_before_anything_is_written() {
+    let desk = Desk::new();
+    let text = std::fs::read_to_string(DUMP).expect("it is there");
+    let path = desk.folder.path().join("cut.json");
+    std::fs::write(&path, text.trim_end().trim_end_matches(']')).expect("the folder is ours");
+    let path = path.display().to_string();
+    let refused = desk.run(&["import-whisperer", &path]).refused();
+    assert!(refused.contains(&format!("{path} is no dump: EOF while parsing a list at line ")), "{refused}");
+    assert_eq!(desk.users().as_array().map(Vec::len), Some(0));
+    assert!(desk.run(&["import-whisperer", "/nonexistent"]).refused().contains("cannot read /nonexistent: "));
+    assert_eq!(desk.run(&["import-whisperer"]).code, Some(2));
+}

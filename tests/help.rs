@@ -32,6 +32,7 @@ help_of!(postrider, []);
 help_of!(serve, ["serve"]);
 help_of!(demo, ["demo"]);
 help_of!(migrate, ["migrate"]);
+help_of!(import_whisperer, ["import-whisperer"]);
 help_of!(user, ["user"]);
 help_of!(user_add, ["user", "add"]);
 help_of!(user_list, ["user", "list"]);

@@ -8,6 +8,7 @@
 mod client;
 mod demo;
 mod error;
+mod import;
 mod listen;
 mod migrate;
 mod pretty;
@@ -63,6 +64,7 @@ enum Command {
     /// `serve` does so by itself at its start. This is for those who want it done before.
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(DatabaseSettings),
+    ImportWhisperer(import::ImportArgs),
     /// Add and list users: who may use the HTTP API
     #[command(subcommand, after_help = ROLES)]
     User(users::UserCommand),
@@ -121,6 +123,7 @@ impl Cli {
             Command::Serve(_) => "info,actix_server=warn",
             Command::Demo(_)
             | Command::Migrate(_)
+            | Command::ImportWhisperer(_)
             | Command::User(_)
             | Command::Token(_)
             | Command::Secrets(_)
@@ -135,6 +138,7 @@ impl Cli {
             Command::Serve(settings) => Ok(app::serve(*settings).await?),
             Command::Demo(args) => demo::run(args, terminal).await,
             Command::Migrate(settings) => migrate::run(settings, terminal).await,
+            Command::ImportWhisperer(args) => import::run(args, terminal).await,
             Command::User(command) => users::run(command, terminal).await,
             Command::Token(command) => tokens::run(command, terminal).await,
             Command::Secrets(command) => secrets::run(command, terminal).await,

@@ -65,15 +65,18 @@ impl Retention {
     }
 }
 
-/// Sweeps after which a walk that has come to its end begins again.
-const SWEEPS_PER_WALK: u16 = 60;
+/// After so many sweeps a walk begins again, however long it is.
+const MOST_SWEEPS: u16 = 60;
 
-/// How far a walk over rows in the order of their ids has come. Most sweeps look only at what has become old since the last
-/// one; from time to time a walk begins again, because what could not go when it was passed may go since.
+/// How far a walk over rows in the order of their ids has come.
+///
+/// Most sweeps look only at what has become old since the last one. From time to time a walk begins again, because what could
+/// not go when it was passed may go since: a walk of n pages after n sweeps, which is one page for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk<Id> {
     start: Id,
     after: Id,
+    pages: u16,
     sweeps: u16,
 }
 
@@ -81,7 +84,7 @@ impl<Id: Copy> Walk<Id> {
     /// A walk over everything after `start`.
     #[must_use]
     pub const fn new(start: Id) -> Self {
-        Self { start, after: start, sweeps: 0 }
+        Self { start, after: start, pages: 0, sweeps: 0 }
     }
 
     /// The last row that was looked at.
@@ -90,14 +93,15 @@ impl<Id: Copy> Walk<Id> {
         self.after
     }
 
-    /// Everything up to `last` was looked at; `None`: there was nothing left to look at. Gives whether this sweep goes on.
+    /// A page up to `last` was looked at; `None`: there was nothing left to look at. Gives whether this sweep goes on.
     pub fn looked_up_to(&mut self, last: Option<Id>) -> bool {
         if let Some(last) = last {
             self.after = last;
+            self.pages = self.pages.saturating_add(1);
             return true;
         }
         self.sweeps += 1;
-        if self.sweeps >= SWEEPS_PER_WALK {
+        if self.sweeps >= self.pages.min(MOST_SWEEPS) {
             *self = Self::new(self.start);
         }
         false
@@ -134,14 +138,18 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_goes_on_and_begins_again_from_time_to_time() {
-        let mut walk = Walk::new(0);
-        assert!(walk.looked_up_to(Some(7)));
-        for _ in 1..SWEEPS_PER_WALK {
+    fn a_walk_goes_on_and_begins_again_after_as_many_sweeps_as_it_has_pages() {
+        for (pages, sweeps) in [(1, 1), (2, 2), (59, 59), (60, 60), (70_000, 60)] {
+            let mut walk = Walk::new(0);
+            for page in 1..=pages {
+                assert!(walk.looked_up_to(Some(page)));
+            }
+            for _ in 1..sweeps {
+                assert!(!walk.looked_up_to(None));
+                assert_eq!(walk.after(), pages);
+            }
             assert!(!walk.looked_up_to(None));
-            assert_eq!(walk.after(), 7);
+            assert_eq!(walk, Walk::new(0), "{pages} pages");
         }
-        assert!(!walk.looked_up_to(None));
-        assert_eq!(walk, Walk::new(0));
     }
 }

@@ -32,6 +32,7 @@ use actix_web::{
     web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post},
 };
 
+pub use self::whisperer::{StoredTerms, stored_terms};
 use self::{auth::Tokens, problem::Problem};
 use crate::{
     actors::{admission::Admission, router::Router},

@@ -189,7 +189,7 @@ fn decide(batch: &[Acceptance], known: &Keys<'_>) -> Vec<Accepted> {
 }
 
 /// A batch is stored as a whole, so its first event tells for all.
-fn is_stored(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Queried<bool> {
+pub(super) fn is_stored(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Queried<bool> {
     let Some(first) = stored.first() else { return Ok(true) };
     let id: Option<i64> =
         events::table.find(first.event.id.as_raw()).select(events::id).first(connection).optional()?;
@@ -208,7 +208,7 @@ struct EventRow<'a> {
     payload: &'a [u8],
 }
 
-fn insert_events(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Queried<()> {
+pub(super) fn insert_events(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Queried<()> {
     let mut rows = Vec::new();
     let mut bytes = 0;
     for item in stored {
@@ -275,7 +275,7 @@ struct KeyRow<'a> {
     expires_at: i64,
 }
 
-fn insert_keys(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Queried<()> {
+pub(super) fn insert_keys(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Queried<()> {
     let rows: Vec<KeyRow<'_>> = stored
         .iter()
         .filter_map(|item| item.key.as_ref().map(|key| (item, key)))

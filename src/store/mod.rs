@@ -14,6 +14,7 @@ pub mod deliveries;
 pub mod erase;
 pub mod error;
 pub mod expiry;
+pub mod import;
 mod keyring;
 pub mod lists;
 mod locked;

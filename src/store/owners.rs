@@ -64,14 +64,7 @@ pub fn add_owner(
         if find_by_token(connection, token)?.is_some() {
             return Ok(Added::TokenTaken);
         }
-        let row = (
-            owners::name.eq(name),
-            owners::role.eq(role_number(role)),
-            owners::is_active.eq(standing == Standing::Active),
-            owners::created_at.eq(now.as_micros()),
-        );
-        on_each!(connection, c => insert_into(owners::table).values(row).execute(c).map(drop))?;
-        let owner = find_by_name(connection, name)?.ok_or(DieselError::NotFound)?;
+        let owner = insert_owner(connection, name, role, standing, now)?;
         insert_token(connection, owner.id, token, now)?;
         Ok(Added::Owner(owner))
     })
@@ -92,7 +85,29 @@ pub fn add_token(connection: &mut AnyConnection, name: &str, token: &TokenDigest
     })
 }
 
-fn insert_token(connection: &mut AnyConnection, owner: OwnerId, token: &TokenDigest, now: Timestamp) -> Queried<()> {
+pub(super) fn insert_owner(
+    connection: &mut AnyConnection,
+    name: &str,
+    role: Role,
+    standing: Standing,
+    now: Timestamp,
+) -> Queried<Owner> {
+    let row = (
+        owners::name.eq(name),
+        owners::role.eq(role_number(role)),
+        owners::is_active.eq(standing == Standing::Active),
+        owners::created_at.eq(now.as_micros()),
+    );
+    on_each!(connection, c => insert_into(owners::table).values(row).execute(c).map(drop))?;
+    find_by_name(connection, name)?.ok_or(DieselError::NotFound)
+}
+
+pub(super) fn insert_token(
+    connection: &mut AnyConnection,
+    owner: OwnerId,
+    token: &TokenDigest,
+    now: Timestamp,
+) -> Queried<()> {
     let row = (
         tokens::owner_id.eq(owner.as_raw()),
         tokens::digest.eq(token.as_slice()),

@@ -97,7 +97,7 @@ impl<'a> AttemptRow<'a> {
     }
 }
 
-fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Queried<()> {
+pub(super) fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Queried<()> {
     let rows: Vec<AttemptRow<'_>> = records.iter().filter_map(|record| AttemptRow::from(&record.attempt)).collect();
     for rows in rows.chunks(ROWS_PER_STATEMENT) {
         insert_rows!(connection, insert_or_ignore_into(attempts::table), rows)?;

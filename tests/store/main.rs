@@ -8,6 +8,7 @@ mod erasing;
 mod expiring;
 mod full_disk;
 mod holding;
+mod importing;
 mod keys;
 mod listing;
 mod lists;

@@ -26,10 +26,13 @@ mod retry;
 mod retry_config;
 mod route;
 mod rules;
+mod stored;
 mod text;
 mod webhook;
 
 use std::sync::Arc;
+
+pub use stored::{StoredTerms, stored_terms};
 
 use actix_web::{
     HttpRequest, HttpResponse,

@@ -2,6 +2,7 @@
 
 pub mod bulk;
 pub mod holds;
+pub(super) mod numbered;
 pub mod ramp;
 mod row;
 
@@ -64,7 +65,7 @@ pub fn create(
 }
 
 /// The subscription of `owner` with the event type and endpoint of `terms`.
-fn registered(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms) -> Queried<SubscriptionId> {
+pub(super) fn registered(connection: &mut AnyConnection, owner: OwnerId, terms: &Terms) -> Queried<SubscriptionId> {
     use subscriptions::dsl;
     let id: i32 = dsl::subscriptions
         .filter(dsl::owner_id.eq(owner.as_raw()))

@@ -26,7 +26,7 @@ on_both! { blocking:
 const EARLY: f64 = 0.05;
 const LATE: f64 = 0.95;
 
-fn policy(choice: &str, kwargs: Value) -> Value {
+fn policy(choice: &str, kwargs: &Value) -> Value {
     json!({"retry_countdown_config": {"choice": choice, "kwargs": kwargs}})
 }
 
@@ -42,18 +42,18 @@ fn assert_gap(gap: f64, least: f64, most: f64, told: &str) {
 
 fn each_policy_waits_as_long_as_it_says(database: &Database) {
     let scene = Scene::new(database, &[]);
-    let policies: [(&str, Value, &[(f64, f64)]); 6] = [
-        ("/fixed", policy("fixed", json!({"seconds": 2})), &[(2.0, 2.0), (2.0, 2.0)]),
-        ("/zero", policy("fixed", json!({"seconds": 0})), &[(0.0, 0.0); 5]),
+    let policies: [(&str, Value, Vec<(f64, f64)>); 6] = [
+        ("/fixed", policy("fixed", &json!({"seconds": 2})), vec![(2.0, 2.0), (2.0, 2.0)]),
+        ("/zero", policy("fixed", &json!({"seconds": 0})), vec![(0.0, 0.0); 5]),
         // The index of the formulas starts at 0: the first retry of a linear policy comes at once.
-        ("/linear", policy("linear", json!({"base": 1})), &[(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)]),
-        ("/limit", policy("linear", json!({"base": 3, "limit": 1})), &[(0.0, 0.0), (1.0, 1.0), (1.0, 1.0)]),
+        ("/linear", policy("linear", &json!({"base": 1})), vec![(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)]),
+        ("/limit", policy("linear", &json!({"base": 3, "limit": 1})), vec![(0.0, 0.0), (1.0, 1.0), (1.0, 1.0)]),
         (
             "/exponential",
-            policy("exponential", json!({"base": 2, "factor": 1, "limit": 2})),
-            &[(1.0, 1.0), (2.0, 2.0), (2.0, 2.0)],
+            policy("exponential", &json!({"base": 2, "factor": 1, "limit": 2})),
+            vec![(1.0, 1.0), (2.0, 2.0), (2.0, 2.0)],
         ),
-        ("/random", policy("random", json!({"min_value": 1, "max_value": 2})), &[(1.0, 2.0); 3]),
+        ("/random", policy("random", &json!({"min_value": 1, "max_value": 2})), vec![(1.0, 2.0); 3]),
     ];
     for (path, policy, gaps) in &policies {
         let failures = gaps.iter().map(|_| 500_u16);
@@ -64,7 +64,7 @@ fn each_policy_waits_as_long_as_it_says(database: &Database) {
     for (path, _, expected) in policies {
         let requests = scene.sink.wait_for(path, expected.len() + 1, SOON);
         let gaps = gaps(&requests);
-        for (gap, (least, most)) in gaps.iter().zip(expected) {
+        for (gap, (least, most)) in gaps.iter().zip(&expected) {
             assert_gap(*gap, *least, *most, &format!("{path} {gaps:?}"));
         }
     }
@@ -79,7 +79,7 @@ fn a_wait_goes_on_through_a_crash(database: &Database) {
     let mut scene = Scene::new(database, &[]);
     for (path, seconds) in [("/long", 5), ("/short", 1)] {
         scene.sink.script(path, [500, 200]);
-        scene.subscribe(path, policy("fixed", json!({ "seconds": seconds })));
+        scene.subscribe(path, policy("fixed", &json!({ "seconds": seconds })));
     }
     scene.publish(1);
     eventually("the failures to be recorded", SOON, || {
@@ -110,14 +110,14 @@ fn a_wait_goes_on_through_a_crash(database: &Database) {
 fn retry_after_is_honoured(database: &Database) {
     let scene = Scene::new(database, &[]);
     let in_two_seconds = (Timestamp::now() + Duration::from_secs(30)).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let zero = policy("fixed", json!({"seconds": 0}));
+    let zero = policy("fixed", &json!({"seconds": 0}));
     let cases = [
         ("/429", Behaviour::retry_after(429, "2"), zero.clone(), Some(2.0)),
         ("/503", Behaviour::retry_after(503, "2"), zero.clone(), Some(2.0)),
         ("/500", Behaviour::retry_after(500, "30"), zero.clone(), Some(0.0)),
         ("/nonsense", Behaviour::retry_after(503, "soon"), zero.clone(), Some(0.0)),
         // It delays and never hastens.
-        ("/sooner", Behaviour::retry_after(429, "0"), policy("fixed", json!({"seconds": 2})), Some(2.0)),
+        ("/sooner", Behaviour::retry_after(429, "0"), policy("fixed", &json!({"seconds": 2})), Some(2.0)),
         ("/date", Behaviour::retry_after(503, &in_two_seconds), zero, None),
     ];
     for (path, behaviour, policy, _) in &cases {
@@ -150,7 +150,7 @@ fn seconds_between(from: &Value, to: &Value) -> f64 {
 fn an_endpoint_that_is_gone_pauses_its_subscription(database: &Database) {
     let mut scene = Scene::new(database, &[]);
     scene.sink.script("/gone", [410, 200]);
-    let gone = scene.subscribe("/gone", policy("fixed", json!({"seconds": 0})));
+    let gone = scene.subscribe("/gone", policy("fixed", &json!({"seconds": 0})));
     scene.publish(1);
     eventually("the subscription to be paused", SOON, || {
         let subscription = scene.api.subscription(gone);
@@ -179,7 +179,7 @@ fn an_endpoint_that_is_gone_pauses_its_subscription(database: &Database) {
 fn eleven_attempts_at_once_and_the_twelfth_an_hour_later(database: &Database) {
     let mut scene = Scene::new(database, &[]);
     scene.sink.script("/never", [500]);
-    let subscription = scene.subscribe("/never", policy("fixed", json!({"seconds": 0})));
+    let subscription = scene.subscribe("/never", policy("fixed", &json!({"seconds": 0})));
     scene.publish(1);
     let eleven = |scene: &Scene| {
         eventually("eleven attempts to be recorded", SOON, || {

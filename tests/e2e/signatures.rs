@@ -79,8 +79,7 @@ pub(crate) fn is_signed_with(request: &Request, secret: &str) -> bool {
 /// The contract signs with the text of the secret, whatever it looks like.
 pub(crate) fn whisperer_signature(request: &Request, secret: &str) -> String {
     let digest = hmac_sha256::HMAC::mac(&request.body, secret.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256={hex}")
+    digest.iter().fold("sha256=".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 fn assert_unsigned(request: &Request) {

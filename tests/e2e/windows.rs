@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     scene::{SOON, Scene, TYPE},
+    signatures::whisperer_signature,
     support::{
         database::{Database, on_both},
         eventually::{eventually, throughout},
@@ -180,9 +181,8 @@ fn a_changed_subscription_is_changed_for_what_it_is_already_owed(database: &Data
     arrived.sort_unstable();
     assert_eq!(arrived, (0..OWED).collect::<Vec<_>>());
     for request in scene.sink.requests("/new") {
-        let digest = hmac_sha256::HMAC::mac(&request.body, "new");
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(request.header("X-Whisperer-Signature"), Some(format!("sha256={hex}").as_str()));
+        let signature = whisperer_signature(&request, "new");
+        assert_eq!(request.header("X-Whisperer-Signature"), Some(signature.as_str()));
         assert_eq!(request.header("X-Shop"), Some("7"));
     }
 }

@@ -1,5 +1,6 @@
 //! *record*: attempts are kept, deliveries move on, and what is settled stays settled.
 
+#[cfg(feature = "mysql")]
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -130,7 +130,7 @@ impl Handler<Recorded> for SubscriptionActor {
     }
 }
 
-/// The deliveries of a [`Step::Park`] are parked, or not.
+/// The deliveries of a [`Step::Park`](crate::domain::queue::Step::Park) are parked, or not.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Parked(pub(super) Result<(), StoreError>);

@@ -1,11 +1,11 @@
-//! Moves replays on: each in a task of its own, step by step, at its own pace.
+//! Moves replays on, step by step, each at its own pace.
 //!
 //! An order is a row, and so is how far it has come. The replayer looks for rows; whatever it was doing when it died, the
 //! next one goes on after the last step that was committed.
 
 use std::{collections::HashSet, time::Duration};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 
 use super::{
     mail::tell,
@@ -83,37 +83,24 @@ impl Handler<Running> for Replayer {
     fn handle(&mut self, Running(ids): Running, ctx: &mut Self::Context) {
         for id in ids {
             if self.at_work.insert(id) {
-                let (store, clock, router, me) =
-                    (self.store.clone(), self.clock.clone(), self.router.clone(), ctx.address());
-                actix::spawn(async move {
-                    run(id, &store, &clock, &router).await;
-                    tell(&me, Ended(id));
-                });
+                let replay = run(id, self.store.clone(), self.clock.clone(), self.router.clone());
+                // Ends with this actor, or the replays of the next one would run at twice their pace.
+                ctx.spawn(replay.into_actor(self).map(move |(), replayer, _| {
+                    replayer.at_work.remove(&id);
+                }));
             }
         }
     }
 }
 
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Ended(ReplayId);
-
-impl Handler<Ended> for Replayer {
-    type Result = ();
-
-    fn handle(&mut self, Ended(id): Ended, _: &mut Self::Context) {
-        self.at_work.remove(&id);
-    }
-}
-
 /// Moves one replay on until it ends.
-async fn run(id: ReplayId, store: &Store, clock: &Clock, router: &Addr<Router>) {
+async fn run(id: ReplayId, store: Store, clock: Clock, router: Addr<Router>) {
     loop {
         let began_at = clock.now();
         let pause = match store.run(Lane::Write, move |connection| move_on(connection, id, began_at)).await {
             Ok(Moved::On { replay, replayed }) => {
                 if replayed > 0 {
-                    tell(router, OwedAgain(replay.filter.subscription));
+                    tell(&router, OwedAgain(replay.filter.subscription));
                 }
                 let took = clock.now().since(began_at);
                 replay.pause_after(replayed, took).saturating_sub(took)

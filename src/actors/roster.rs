@@ -120,6 +120,7 @@ impl Roster {
             return None;
         }
         let running = self.find_or_start(to, last, with)?;
+        running.offers += 1;
         Some(running.addr.send(SetSubscription { subscription: Arc::clone(to), last_minted: last }))
     }
 

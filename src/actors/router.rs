@@ -274,14 +274,14 @@ impl Handler<Order> for Router {
     type Result = ResponseFuture<subscription::Answer>;
 
     fn handle(&mut self, Order { subscription, delivery }: Order, _: &mut Self::Context) -> Self::Result {
-        let order = self
-            .table
-            .get(subscription)
-            .and_then(|to| self.roster.order(to, AttemptNow { delivery }, self.last_minted, &self.with));
+        let Some(to) = self.table.get(subscription) else {
+            return Box::pin(std::future::ready(Err(NotMade::NotFound)));
+        };
+        let order = self.roster.order(to, AttemptNow { delivery }, self.last_minted, &self.with);
         Box::pin(async move {
             match order {
                 Some(order) => order.await.unwrap_or(Err(NotMade::Busy)),
-                None => Err(NotMade::NotFound),
+                None => Err(NotMade::Unavailable("the engine is stopping".to_owned())),
             }
         })
     }

@@ -1,6 +1,6 @@
 //! Reading what a request brings, with our words when it cannot be read.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpRequest,
@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
+/// How long a body may take to arrive: whoever sends a byte now and then holds memory and a connection.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A whole body, at most as long as the route allows.
 pub(super) struct Body(pub(super) Bytes);
 
@@ -21,8 +24,11 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes = Bytes::from_request(request, payload);
-        Box::pin(async move { bytes.await.map(Self).map_err(|error| refusal(&error)) })
+        let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, payload));
+        Box::pin(async move {
+            let bytes = bytes.await.map_err(|_| Problem::malformed("The body did not arrive within 30 seconds."))?;
+            bytes.map(Self).map_err(|error| refusal(&error))
+        })
     }
 }
 

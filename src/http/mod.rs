@@ -45,7 +45,7 @@ use crate::{
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The largest body that is read, in bytes: a batch. Each route has its own, smaller bound.
+/// The largest body that is read, in bytes: a batch.
 const MAX_BODY_BYTES: usize = batch::MAX_BODY_BYTES;
 
 /// What handlers work with; cloning shares it.

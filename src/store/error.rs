@@ -26,17 +26,18 @@ pub enum StoreError {
 
 /// Errors that a second run of the same transaction may not meet: deadlock (1213), lock wait (1205), a record changed
 /// since it was read (1020, MariaDB's snapshot isolation), and the same on Galera at commit.
-const TRANSIENT: [&str; 5] = [
+const TRANSIENT: [&str; 6] = [
     "Deadlock found",
     "Lock wait timeout",
     "Record has changed since last read",
     "WSREP has not yet prepared node",
     "database is locked",
+    "Query execution was interrupted",
 ];
 
 /// Errors after which the connection is of no use, in the words of `MySQL`'s library and of `MariaDB`'s. A server that takes
 /// no writes (any more) is not the one to talk to: after a failover the name leads to another.
-const LOST: [&str; 11] = [
+const LOST: [&str; 12] = [
     "server has gone away",
     "Server has gone away",
     "Lost connection",
@@ -46,6 +47,7 @@ const LOST: [&str; 11] = [
     "Commands out of sync",
     "Broken pipe",
     "Connection reset",
+    "disconnected by the server",
     "read-only option",
     "read-only mode",
 ];

@@ -27,7 +27,7 @@ const HEAD: usize = 16;
 const HEAD_BYTES: usize = 256 * 1024;
 const ROWS_PER_STATEMENT: usize = 500;
 
-/// Parks deliveries that were never attempted behind their keys. One transaction; running it twice changes nothing.
+/// Parks deliveries behind their keys. One transaction; running it twice changes nothing.
 ///
 /// # Errors
 /// None of its own.
@@ -39,7 +39,7 @@ pub fn park(connection: &mut AnyConnection, to_park: &[(DeliveryId, KeyHash)]) -
     in_transaction(connection, |connection| {
         for (key, ids) in &by_key {
             for ids in ids.chunks(ROWS_PER_STATEMENT) {
-                move_rows(connection, ids, 0, parked_column(*key))?;
+                move_rows(connection, ids, parked_column(*key))?;
             }
         }
         Ok(())
@@ -54,28 +54,23 @@ pub fn park(connection: &mut AnyConnection, to_park: &[(DeliveryId, KeyHash)]) -
 pub fn unpark(connection: &mut AnyConnection, subscription: SubscriptionId, limit: i64) -> Queried<usize> {
     use deliveries::dsl;
     in_transaction(connection, |connection| {
-        let parked: Vec<(i64, i64)> = dsl::deliveries
+        let parked: Vec<i64> = dsl::deliveries
             .filter(dsl::subscription_id.eq(subscription.as_raw()))
             .filter(dsl::state.eq(state_number(State::Pending)))
             .filter(dsl::due_at.ge(PARKED))
             .limit(limit)
-            .select((dsl::due_at, dsl::id))
+            .select(dsl::id)
             .load(connection)?;
-        let mut by_due: HashMap<i64, Vec<i64>> = HashMap::new();
-        for (due_at, id) in &parked {
-            by_due.entry(*due_at).or_default().push(*id);
-        }
-        for (due_at, ids) in by_due {
-            move_rows(connection, &ids, due_at, 0)?;
-        }
+        move_rows(connection, &parked, 0)?;
         Ok(parked.len())
     })
 }
 
-fn move_rows(connection: &mut AnyConnection, ids: &[i64], from: i64, to: i64) -> Queried<()> {
+/// Wherever they were: also what is due for a retry has to make way for the one that holds its key.
+fn move_rows(connection: &mut AnyConnection, ids: &[i64], to: i64) -> Queried<()> {
     use deliveries::dsl;
-    let is_there = dsl::state.eq(state_number(State::Pending)).and(dsl::due_at.eq(from));
-    diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids).and(is_there)))
+    let is_owed = dsl::state.eq(state_number(State::Pending));
+    diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids).and(is_owed)))
         .set(dsl::due_at.eq(to))
         .execute(connection)
         .map(drop)

@@ -167,6 +167,9 @@ impl Effect {
 fn changes(records: &[Record]) -> Vec<(Change, Vec<i64>)> {
     let mut changes: HashMap<Change, Vec<i64>> = HashMap::new();
     for Record { attempt, verdict } in records {
+        if *verdict == Verdict::Kept && attempt.outcome == Outcome::NotAttempted {
+            continue;
+        }
         let change = Change { number: attempt.number, effect: Effect::of(*verdict) };
         changes.entry(change).or_default().push(attempt.delivery.as_raw());
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diesel::{
     AsChangeset, ExpressionMethods, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-    connection::SimpleConnection, result::Error as DieselError,
+    result::Error as DieselError,
 };
 
 use super::{
@@ -144,6 +144,7 @@ pub fn wipe_traces(connection: &mut AnyConnection) -> Queried<()> {
         AnyConnection::Mysql(_) => Ok(()),
         #[cfg(feature = "sqlite")]
         AnyConnection::Sqlite(_) => {
+            use diesel::connection::SimpleConnection;
             connection.batch_execute("PRAGMA secure_delete = ON; PRAGMA wal_checkpoint(TRUNCATE)")
         }
     }

@@ -26,6 +26,9 @@ on_both! { blocking:
 const EARLY: f64 = 0.05;
 const LATE: f64 = 0.95;
 
+/// The least and the most that each wait may take, in seconds.
+type Gaps = Vec<(f64, f64)>;
+
 fn policy(choice: &str, kwargs: &Value) -> Value {
     json!({"retry_countdown_config": {"choice": choice, "kwargs": kwargs}})
 }
@@ -40,12 +43,9 @@ fn assert_gap(gap: f64, least: f64, most: f64, told: &str) {
     assert!(gap >= least - EARLY && gap <= most + LATE, "{told}: waited {gap:.3} s instead of {least} to {most} s");
 }
 
-/// A path, the policy of its subscription, and at least and at most so many seconds before each retry.
-type Case = (&'static str, Value, Vec<(f64, f64)>);
-
 fn each_policy_waits_as_long_as_it_says(database: &Database) {
     let scene = Scene::new(database, &[]);
-    let policies: [Case; 6] = [
+    let policies: [(&str, Value, Gaps); 6] = [
         ("/fixed", policy("fixed", &json!({"seconds": 2})), vec![(2.0, 2.0), (2.0, 2.0)]),
         ("/zero", policy("fixed", &json!({"seconds": 0})), vec![(0.0, 0.0); 5]),
         // The index of the formulas starts at 0: the first retry of a linear policy comes at once.

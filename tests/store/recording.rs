@@ -1,5 +1,6 @@
 //! *record*: attempts are kept, deliveries move on, and what is settled stays settled.
 
+#[cfg(feature = "mysql")]
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use postrider::{
 };
 
 use crate::{
-    scene::{NOW, Scene, answered, at, record, record_of},
+    scene::{NOW, Scene, all, answered, at, record, record_of},
     support::database::{Database, on_both},
 };
 
@@ -28,6 +29,9 @@ on_both! {
     what_was_not_attempted_is_put_off_and_not_counted,
     a_settled_delivery_never_moves,
     an_attempt_by_hand_that_fails_counts_and_changes_nothing_else,
+    an_attempt_by_hand_that_was_not_made_is_not_counted,
+    an_attempt_by_hand_is_none_of_the_policys,
+    what_arrived_is_counted_when_it_is_attempted_again,
     a_cancelled_delivery_that_arrived_is_delivered,
     a_large_batch_is_recorded_as_a_whole,
     what_is_owed_is_cancelled_in_pages,
@@ -200,6 +204,39 @@ async fn an_attempt_by_hand_that_fails_counts_and_changes_nothing_else(database:
     assert_eq!((owed.delivery.state, owed.delivery.due_at, owed.delivery.attempts), (State::Pending, Some(at(60)), 2));
     let (dead, _) = scene.delivery(ids[1]).await;
     assert_eq!((dead.delivery.state, dead.delivery.attempts, dead.delivery.recorded_at), (State::Dead, 2, Some(at(2))));
+}
+
+async fn an_attempt_by_hand_that_was_not_made_is_not_counted(database: Database) {
+    let scene = Scene::of(&database).await;
+    let id = scene.owe(scene.subscription("one").await, 1).await[0];
+    scene.record(vec![record(id, 1, 503, Verdict::RetryAt(at(60)))], at(1)).await;
+    let before = scene.delivery(id).await;
+    scene.record(vec![record_of(id, 2, Outcome::NotAttempted, Verdict::Kept)], at(2)).await;
+    assert_eq!(scene.delivery(id).await, before);
+}
+
+async fn an_attempt_by_hand_is_none_of_the_policys(database: Database) {
+    let scene = Scene::of(&database).await;
+    let subscription = scene.subscription("one").await;
+    let ids = scene.owe(subscription, 2).await;
+    scene.record(ids.iter().map(|id| record(*id, 1, 503, Verdict::RetryAt(at(60)))).collect(), at(1)).await;
+    scene.record(vec![record(ids[0], 2, 503, Verdict::Kept)], at(2)).await;
+    scene.record(vec![record(ids[0], 3, 503, Verdict::Kept)], at(3)).await;
+    let page = scene.page(subscription, all(), at(60)).await;
+    let counted =
+        |place: usize| (page.due[place].attempts, page.due[place].course.counted(page.due[place].attempts + 1));
+    assert_eq!([counted(0), counted(1)], [(3, 2), (1, 2)]);
+}
+
+async fn what_arrived_is_counted_when_it_is_attempted_again(database: Database) {
+    let scene = Scene::of(&database).await;
+    let id = scene.owe(scene.subscription("one").await, 1).await[0];
+    scene.record(vec![record(id, 1, 200, Verdict::Delivered)], at(1)).await;
+    scene.record(vec![record(id, 2, 503, Verdict::Kept)], at(2)).await;
+    scene.record(vec![record(id, 3, 200, Verdict::Delivered)], at(3)).await;
+    let (listed, attempts) = scene.delivery(id).await;
+    assert_eq!((listed.delivery.state, listed.delivery.attempts), (State::Delivered, 3));
+    assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
 async fn a_cancelled_delivery_that_arrived_is_delivered(database: Database) {

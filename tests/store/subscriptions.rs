@@ -60,7 +60,7 @@ async fn terms_come_back_as_they_were(database: Database) {
             max_in_flight: MAX_MAX_IN_FLIGHT,
             ordering: Ordering::Key,
             rate: Some(Rate { per_second: 50, burst: 7 }),
-            max_age: Some(Duration::from_secs(3_600)),
+            max_age: Some(Duration::from_hours(1)),
         },
     };
     for terms in [rich, terms("plain")] {

@@ -98,6 +98,8 @@ impl Handler<SetSubscription> for SubscriptionActor {
     type Result = ();
 
     fn handle(&mut self, message: SetSubscription, ctx: &mut Self::Context) {
+        // It may bring work, so this actor is not let go before it has been seen.
+        self.offers += 1;
         let (was, ramp, ordering) = (self.demand(), self.subscription.ramp, self.subscription.terms.flow.ordering);
         if message.subscription.version < self.subscription.version {
             return;

@@ -94,11 +94,12 @@ impl Handler<Attempted> for SubscriptionActor {
         let is_gone = is_gone(&outcome);
         let attempt = Attempt { delivery, number: owed.attempts.saturating_add(1), started_at, duration, outcome };
         let is_ordered = self.orders.attempted(&attempt);
-        let verdict = if is_ordered {
+        // What was called off counts, and stays what the store says it is, unless it arrived.
+        let verdict = if is_ordered || self.withdrawals.include(delivery) {
             judge_by_hand(&attempt.outcome)
         } else {
             let retry = &self.subscription.terms.retry;
-            judge(&attempt, retry, self.demand_for(delivery), owed.course, rand::random())
+            judge(&attempt, retry, self.demand(), owed.course, rand::random())
         };
         let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
         let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
@@ -120,8 +121,8 @@ impl Handler<Recorded> for SubscriptionActor {
 
     fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
         for (delivery, next) in recorded {
-            // Called off after it was judged: whatever the verdict, nothing follows.
-            let next = if self.withdrawals.over(delivery) { Next::Settled } else { next };
+            // Called off meanwhile: what follows is in the store.
+            let next = if self.withdrawals.over(delivery) { Next::Unchanged } else { next };
             self.queue.recorded(delivery, next);
             self.orders.recorded(delivery);
         }
@@ -129,7 +130,7 @@ impl Handler<Recorded> for SubscriptionActor {
     }
 }
 
-/// The deliveries of a [`Step::Park`] are parked, or not.
+/// The deliveries of a [`Step::Park`](crate::domain::queue::Step::Park) are parked, or not.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Parked(pub(super) Result<(), StoreError>);

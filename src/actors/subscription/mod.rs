@@ -100,11 +100,6 @@ impl SubscriptionActor {
     fn demand(&self) -> Demand {
         if self.subscription.terms.is_active { Demand::Standing } else { Demand::Ended }
     }
-
-    /// The same for one delivery, which may have been called off on its own.
-    fn demand_for(&self, delivery: DeliveryId) -> Demand {
-        if self.withdrawals.include(delivery) { Demand::Ended } else { self.demand() }
-    }
 }
 
 fn limits(subscription: &Subscription, window: usize) -> Limits {

@@ -13,6 +13,7 @@ use crate::{
         deliverer::{Attempt, Report},
         mail::tell,
         recorder::Recorder,
+        replayer::Replayer,
         router::Router,
         subscription::SubscriptionActor,
     },
@@ -159,6 +160,14 @@ impl Handler<Die> for Recorder {
 
     fn handle(&mut self, Die: Die, _: &mut Self::Context) {
         panic!("{ON_PURPOSE}: the recorder dies");
+    }
+}
+
+impl Handler<Die> for Replayer {
+    type Result = ();
+
+    fn handle(&mut self, Die: Die, _: &mut Self::Context) {
+        panic!("{ON_PURPOSE}: the replayer dies");
     }
 }
 

@@ -6,5 +6,6 @@
 mod deaths;
 mod fake;
 mod life_cycle;
+mod orders;
 mod scene;
 mod waiting;

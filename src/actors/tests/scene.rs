@@ -80,7 +80,7 @@ pub(super) struct Scene {
     pub(super) clock: Clock,
     pub(super) endpoint: Endpoint,
     pub(super) router: Addr<Router>,
-    store: Store,
+    pub(super) store: Store,
     window: usize,
     _folder: TempDir,
 }

@@ -95,7 +95,8 @@ impl Queue {
         Some(ReadOrder {
             known,
             fresh: room.div_ceil(2),
-            due: room / 2,
+            // At least one, or a window of one would never see a retry.
+            due: (room / 2).max(1),
             keys: !self.keys.are_known(),
             ordering: self.limits.ordering,
             heads: self.keys.heads_to_read(),

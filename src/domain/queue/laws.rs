@@ -259,7 +259,7 @@ impl World {
         let Some(to_park) = self.to_park.take() else { return };
         if !fails {
             for id in to_park {
-                if let Some(held @ Held::Not) = self.owed.get_mut(&id) {
+                if let Some(held) = self.owed.get_mut(&id) {
                     *held = Held::Parked;
                 }
             }

@@ -19,7 +19,9 @@ const HEADS_PER_READ: usize = 16;
 /// See the module. Empty, and free of cost, for subscriptions without order.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    taken: HashMap<KeyHash, DeliveryId>,
+    /// Usually one of each key. A person may have ordered another, and a subscription may have had no order before: the key is
+    /// free when all of them are settled, and the lowest comes first.
+    taken: HashMap<KeyHash, BTreeSet<DeliveryId>>,
     waiting: BTreeMap<KeyHash, VecDeque<Owed>>,
     waiting_ids: HashSet<DeliveryId>,
     /// Keys with deliveries that are parked in the store.
@@ -68,24 +70,21 @@ impl Keys {
 
     /// By whom a key is taken.
     pub(super) fn taken_by(&self, key: KeyHash) -> Option<DeliveryId> {
-        self.taken.get(&key).copied()
+        self.taken.get(&key)?.first().copied()
     }
 
     /// A delivery of `key` wants to start. If it may, it takes the key.
     pub(super) fn enter(&mut self, key: KeyHash, owed: Owed) -> Entry {
         match self.taken.get(&key) {
-            Some(holder) if *holder == owed.id => return Entry::Go(owed),
+            Some(holders) if holders.first() == Some(&owed.id) => return Entry::Go(owed),
             None if !self.parked.contains(&key) => {
-                self.taken.insert(key, owed.id);
+                self.hold(key, owed.id);
                 return Entry::Go(owed);
             }
             Some(_) | None => {}
         }
         if self.parked.contains(&key) {
-            self.to_park.push((owed.id, key));
-            if !self.taken.contains_key(&key) {
-                self.ready.insert(key);
-            }
+            self.park(key, owed.id);
         } else {
             self.wait(key, owed);
         }
@@ -102,17 +101,41 @@ impl Keys {
 
     /// The delivery that took `key` is settled. Gives the next one of it, which takes the key.
     pub(super) fn leave(&mut self, key: KeyHash, id: DeliveryId) -> Option<Owed> {
-        if self.taken.get(&key) != Some(&id) {
+        if !self.let_go(key, id) {
             return None;
         }
-        self.taken.remove(&key);
+        if let Some(holder) = self.taken_by(key) {
+            // It may have come in for its retry and found another before it.
+            let is_here = self.waiting.get(&key).and_then(VecDeque::front).is_some_and(|first| first.id == holder);
+            return if is_here { self.next_waiting(key) } else { None };
+        }
         let next = self.next_waiting(key);
         if let Some(next) = &next {
-            self.taken.insert(key, next.id);
+            self.hold(key, next.id);
         } else if self.parked.contains(&key) {
             self.ready.insert(key);
         }
         next
+    }
+
+    /// Whether `id` was among those that took `key`.
+    fn let_go(&mut self, key: KeyHash, id: DeliveryId) -> bool {
+        let Some(holders) = self.taken.get_mut(&key) else { return false };
+        let held = holders.remove(&id);
+        if holders.is_empty() {
+            self.taken.remove(&key);
+        }
+        held
+    }
+
+    /// Gives a delivery up to the store, where it waits for its turn.
+    fn park(&mut self, key: KeyHash, id: DeliveryId) {
+        self.let_go(key, id);
+        self.to_park.push((id, key));
+        self.parked.insert(key);
+        if !self.taken.contains_key(&key) {
+            self.ready.insert(key);
+        }
     }
 
     fn next_waiting(&mut self, key: KeyHash) -> Option<Owed> {
@@ -127,9 +150,9 @@ impl Keys {
         next
     }
 
-    /// Takes `key` for a delivery that a person has attempted, unless it is taken.
+    /// Takes `key` for a delivery, beside others that took it: nothing else of the key starts before they are all settled.
     pub(super) fn hold(&mut self, key: KeyHash, id: DeliveryId) {
-        self.taken.entry(key).or_insert(id);
+        self.taken.entry(key).or_default().insert(id);
     }
 
     /// A delivery is no longer to start from here.
@@ -149,9 +172,8 @@ impl Keys {
         let Some(key) = self.waiting.iter().max_by_key(|(_, queue)| queue.len()).map(|(key, _)| *key) else { return };
         for owed in self.waiting.remove(&key).unwrap_or_default() {
             self.waiting_ids.remove(&owed.id);
-            self.to_park.push((owed.id, key));
+            self.park(key, owed.id);
         }
-        self.parked.insert(key);
     }
 
     /// What to park now; nothing while a write is under way.
@@ -213,7 +235,7 @@ impl Keys {
             }
             return Vec::new();
         };
-        self.taken.insert(key, first.id);
+        self.hold(key, first.id);
         for later in owed {
             self.wait(key, later);
         }
@@ -223,7 +245,7 @@ impl Keys {
     /// What the store says about keys. `is_stale` tells deliveries about which more is known than the store knew.
     pub(super) fn found(&mut self, found: KeysFound, is_stale: impl Fn(DeliveryId) -> bool) {
         for (key, id) in found.waiting.into_iter().filter(|(_, id)| !is_stale(*id)) {
-            self.taken.entry(key).or_insert(id);
+            self.hold(key, id);
         }
         self.parked.extend(found.parked);
         self.ready = self.parked.iter().copied().filter(|key| !self.taken.contains_key(key)).collect();
@@ -232,7 +254,10 @@ impl Keys {
 
     /// Forgets everything but the keys of deliveries that `is_going_on`; the store is asked again.
     pub(super) fn reset(&mut self, is_going_on: impl Fn(DeliveryId) -> bool) {
-        self.taken.retain(|_, id| is_going_on(*id));
+        self.taken.retain(|_, holders| {
+            holders.retain(|id| is_going_on(*id));
+            !holders.is_empty()
+        });
         let (taken, parking) = (std::mem::take(&mut self.taken), std::mem::take(&mut self.parking));
         // The store may be asked before it knows of them.
         let parked = parking.values().copied().collect();

@@ -201,6 +201,21 @@ fn one_key_waits_while_others_flow() {
 }
 
 #[test]
+fn an_order_by_hand_does_not_free_the_key_of_one_that_waits() {
+    let key = Limits { ordering: Ordering::Key, ..limits(8, 20) };
+    let mut queue = Queue::new(key, Gate::Open, BreakerSettings::default());
+    assert_eq!(queue.claim(DeliveryId::from_raw(7)), Claim::Granted);
+    queue.claim_started(keyed(7));
+    assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+    let waiting = vec![(KeyHash::of("package:1"), DeliveryId::from_raw(1))];
+    let keys = Some(KeysFound { waiting, parked: Vec::new() });
+    queue.page_read(Page { keys, fresh: vec![keyed(4)], ..Page::default() });
+    finish(&mut queue, 7, TOOK);
+    queue.recorded(DeliveryId::from_raw(7), Next::Settled);
+    assert_eq!(started(&mut queue, NOW), Vec::<i64>::new(), "4 waits for the retry of 1, although 7 has arrived");
+}
+
+#[test]
 fn a_whole_subscription_in_order_is_one_line() {
     let limits = Limits { ordering: Ordering::Subscription, ..limits(8, 20) };
     let mut queue = Queue::new(limits, Gate::Open, BreakerSettings::default());

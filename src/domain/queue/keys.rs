@@ -8,7 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{Head, KeysFound, Owed};
-use crate::domain::{id::DeliveryId, ordering::KeyHash};
+use crate::domain::{
+    id::DeliveryId,
+    ordering::{KeyHash, Ordering},
+};
 
 /// Keys whose parked deliveries are read at once.
 const HEADS_PER_READ: usize = 16;
@@ -180,8 +183,11 @@ impl Keys {
 
     /// The parked deliveries of a key were read. Gives those that may start: the first, which takes the key, or all of them
     /// in a subscription without order.
-    pub(super) fn head_read(&mut self, head: Head, ordered: bool) -> Vec<Owed> {
+    pub(super) fn head_read(&mut self, head: Head, ordering: Ordering) -> Vec<Owed> {
         let Head { key, owed, more } = head;
+        // What was parked under another order has no line to keep in this one.
+        let is_line = |owed: &Owed| ordering.key_of(&owed.event) == Some(key);
+        let ordered = ordering != Ordering::None && owed.iter().all(is_line);
         self.ready.remove(&key);
         let more = more || self.to_park.iter().any(|(_, parked)| *parked == key);
         if !more {

@@ -287,10 +287,7 @@ impl Queue {
         }
         for head in page.heads {
             let head = Head { owed: self.news(head.owed, &forgotten), ..head };
-            // What was parked under another order has no line to keep in this one.
-            let is_line = |owed: &Owed| self.limits.ordering.key_of(&owed.event) == Some(head.key);
-            let ordered = self.is_ordered() && head.owed.iter().all(is_line);
-            for owed in self.keys.head_read(head, ordered).into_iter().rev() {
+            for owed in self.keys.head_read(head, self.limits.ordering).into_iter().rev() {
                 self.stock.push_front(owed);
             }
         }

@@ -24,6 +24,7 @@ pub struct Engine {
     base: String,
     folder: TempDir,
     process: Option<Child>,
+    files: Option<u32>,
 }
 
 impl Engine {
@@ -51,6 +52,7 @@ impl Engine {
             base: format!("http://{listen}"),
             folder,
             process: None,
+            files: None,
         }
     }
 
@@ -80,11 +82,25 @@ impl Engine {
         self.wait_until_healthy();
     }
 
+    /// From the next start on it may open so many files, and no more.
+    pub fn limit_files(&mut self, most: u32) {
+        self.files = Some(most);
+    }
+
+    fn program(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_postrider");
+        let Some(files) = self.files else { return Command::new(program) };
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &files.to_string(), program]);
+        command
+    }
+
     /// Starts it again without waiting for it: a test may want to kill it while it starts.
     pub fn spawn(&mut self) {
         assert!(self.process.is_none(), "the engine runs");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the folder is ours");
-        let process = Command::new(env!("CARGO_BIN_EXE_postrider"))
+        let process = self
+            .program()
             .arg("serve")
             // A developer's own settings must not leak in.
             .env_clear()

@@ -14,6 +14,7 @@ mod listing;
 mod lists;
 mod owners;
 mod pages;
+mod parking;
 mod plans;
 mod pruning;
 mod recording;

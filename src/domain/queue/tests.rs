@@ -108,6 +108,27 @@ fn a_retry_is_read_when_it_is_due_and_not_before() {
 }
 
 #[test]
+fn a_window_of_one_sees_retries_too() {
+    let mut queue = Queue::new(limits(1, 1), Gate::Open, BreakerSettings::default());
+    let Step::Read(order) = queue.next(NOW, 100) else { panic!("a read is due") };
+    assert_eq!((order.fresh, order.due), (1, 1));
+}
+
+#[test]
+fn what_was_parked_under_another_order_keeps_no_line() {
+    let key = Limits { ordering: Ordering::Key, ..limits(8, 20) };
+    let mut queue = Queue::new(key, Gate::Open, BreakerSettings::default());
+    assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+    let old = Ordering::Subscription.key(None).expect("one line for all");
+    queue.page_read(Page { keys: Some(KeysFound { waiting: Vec::new(), parked: vec![old] }), ..Page::default() });
+    let Step::Read(order) = queue.next(NOW, 100) else { panic!("the parked ones are read") };
+    assert_eq!(order.heads, [old]);
+    let head = Head { key: old, owed: (1..=3).map(keyed).collect(), more: false };
+    queue.page_read(Page { heads: vec![head], ..Page::default() });
+    assert_eq!(started(&mut queue, NOW), [1, 2, 3], "they are of three keys");
+}
+
+#[test]
 fn retries_and_first_attempts_take_turns() {
     let mut queue = Queue::new(limits(4, 10), Gate::Open, BreakerSettings::default());
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{add_owner, client::Client, start};
 use crate::support::{
     database::{Database, on_both},
     eventually::eventually,
     sink::{Answer, Behaviour, Sink},
+};
+use crate::{
+    client::Client,
+    scene::{add_owner, start},
 };
 
 on_both! {

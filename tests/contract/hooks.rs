@@ -4,8 +4,11 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{add_owner, client::Client, hook, start};
 use crate::support::database::{Database, on_both};
+use crate::{
+    client::Client,
+    scene::{add_owner, hook, start},
+};
 
 on_both! {
     a_hook_comes_back_as_it_was_written,

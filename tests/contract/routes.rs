@@ -1,18 +1,11 @@
-//! The contract's routes as an integrator's client sees them: bytes out, bytes in.
-
-mod client;
-mod hooks;
-mod lists;
-mod retries;
-
-use std::process::Command;
+//! Routes, methods, authentication and bodies as an integrator's client sees them: bytes out, bytes in.
 
 use serde_json::json;
 
-use self::client::{Client, Reply};
-use crate::support::{
-    database::{Database, on_both},
-    engine::Engine,
+use crate::{
+    client::{Client, Reply},
+    scene::{add_owner, hook, start},
+    support::database::{Database, on_both},
 };
 
 on_both! {
@@ -20,35 +13,6 @@ on_both! {
     who_is_not_known_is_told_why,
     only_writes_are_served_without_their_slash,
     a_body_that_is_no_json_is_told_in_pythons_words,
-}
-
-/// Adds an owner to the database of a running engine; gives the token.
-fn add_owner(database: &Database, name: &str, options: &[&str]) -> String {
-    let token = name.repeat(40 / name.len());
-    let status = Command::new(env!("CARGO_BIN_EXE_postrider"))
-        .args(["user", "add", name, "--token", &token])
-        .args(options)
-        .env("DATABASE_URL", database.url())
-        .output()
-        .expect("cargo has built the binary");
-    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-    token
-}
-
-/// An engine and a client with the admin's token.
-fn start(database: &Database, settings: &[(&str, &str)]) -> (Engine, Client) {
-    let engine = Engine::start(&database.url(), settings);
-    let admin = Client::new(engine.base(), "token-of-the-tests");
-    (engine, admin)
-}
-
-/// A hook of this path on a port where nobody listens.
-fn hook(path: &str) -> serde_json::Value {
-    json!({
-        "event_type": "package.created",
-        "target_url": format!("http://127.0.0.1:9/{path}"),
-        "retry_countdown_config": {"choice": "fixed", "kwargs": {"seconds": 3600}},
-    })
 }
 
 async fn every_route_names_its_methods(database: Database) {

@@ -46,7 +46,6 @@ sections! {
     h_registry,
     i_hook_events,
     j_retry,
-    j_retry_after_eleven,
     k_event_queues,
     m1_requests,
     m2_headers,

@@ -71,9 +71,13 @@ impl Client {
             write!(request, "{name}: {value}\r\n").expect("a String takes any text");
         }
         write!(request, "Content-Length: {}\r\n\r\n", body.len()).expect("a String takes any text");
+        // Heads are Latin-1.
+        let mut bytes: Vec<u8> =
+            request.chars().map(|character| u8::try_from(character).expect("one byte per character")).collect();
+        bytes.extend(body);
         let mut connection = TcpStream::connect(&self.address).expect("the engine listens");
         // Whoever is answered before the body was read need not read it.
-        connection.write_all(&[request.as_bytes(), body].concat()).unwrap_or_default();
+        connection.write_all(&bytes).unwrap_or_default();
         let mut answer = Vec::new();
         connection.read_to_end(&mut answer).unwrap_or_default();
         parse(&String::from_utf8_lossy(&answer))

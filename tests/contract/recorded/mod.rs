@@ -1,7 +1,9 @@
 //! The recorded cases of the contract, played in their order: a file of `cases/` is a section, and a section is a test
 //! with an engine, an empty database and a receiver of its own.
 //!
-//! The cases of `n1_timings.json` all run at once and are in [`crate::timings`].
+//! Those from `a` to `p` are the contract's own recording. Those with an `s` and a number hold what a section of the contract
+//! says beyond it; where no decision of ours is named, the reference gave the same answers. The cases of `n1_timings.json`
+//! all run at once and are in [`crate::timings`].
 
 pub(crate) mod compare;
 pub(crate) mod notes;
@@ -52,6 +54,14 @@ sections! {
     m3_answers,
     m4_fan_out,
     p_pages,
+    s1_ids_and_methods,
+    s2_tokens,
+    s3_bodies,
+    s3_texts_and_booleans,
+    s4_retry_numbers,
+    s5_writes,
+    s6_filters,
+    s9_wire,
 }
 
 /// Files that other tests play.

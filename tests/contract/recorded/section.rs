@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error},
+    de::{DeserializeOwned, Error, IgnoredAny},
 };
 use serde_json::{Map, Value, value::RawValue};
 
@@ -60,6 +60,7 @@ pub(super) struct Ask {
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
     /// JSON, sent as such.
+    #[serde(default, deserialize_with = "as_it_stands")]
     pub(super) body: Option<Box<RawValue>>,
     /// A body of any text, sent as JSON unless `headers` say otherwise.
     pub(super) raw: Option<String>,
@@ -176,7 +177,7 @@ impl<'de> Deserialize<'de> for Step {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         // Bodies are kept as text, and only the text of the whole step can be looked at twice.
         let text = Box::<RawValue>::deserialize(source)?;
-        let keys: Map<String, Value> = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let keys: BTreeMap<String, IgnoredAny> = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
         let step = if keys.contains_key("ask") {
             serde_json::from_str(text.get()).map(Self::Ask)
         } else if keys.contains_key("publish") {
@@ -188,6 +189,11 @@ impl<'de> Deserialize<'de> for Step {
         };
         step.map_err(|error| D::Error::custom(format!("{error} in {text}")))
     }
+}
+
+/// Also `null`, which serde takes for nothing.
+fn as_it_stands<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(source).map(Some)
 }
 
 impl Told {

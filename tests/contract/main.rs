@@ -11,6 +11,7 @@ mod client;
 mod recorded;
 mod scene;
 
+mod fuzz;
 mod hooks;
 mod lists;
 mod retries;

@@ -1,16 +1,15 @@
-//! Routes, methods, authentication and bodies as an integrator's client sees them: bytes out, bytes in.
+//! Routes, methods and bodies as an integrator's client sees them: bytes out, bytes in.
 
 use serde_json::json;
 
 use crate::{
-    client::{Client, Reply},
-    scene::{add_owner, hook, start},
+    client::Reply,
+    scene::{hook, start},
     support::database::{Database, on_both},
 };
 
 on_both! {
     every_route_names_its_methods,
-    who_is_not_known_is_told_why,
     only_writes_are_served_without_their_slash,
     a_body_that_is_no_json_is_told_in_pythons_words,
 }
@@ -47,32 +46,6 @@ async fn every_route_names_its_methods(database: Database) {
     let root = admin.send("GET", "/whisperer/", None, "").json();
     let hooks = root["hooks"].as_str().expect("a URL").to_owned();
     assert!(hooks.starts_with("http://127.0.0.1:") && hooks.ends_with("/whisperer/hooks/"), "{hooks}");
-}
-
-async fn who_is_not_known_is_told_why(database: Database) {
-    let (engine, _) = start(&database, &[]);
-    let inactive = format!("Token {}", add_owner(&database, "gone", &["--inactive"]));
-    for (authorization, detail) in [
-        (None, "Authentication credentials were not provided."),
-        (Some("Basic YTpi"), "Authentication credentials were not provided."),
-        (Some("Token"), "Invalid token header. No credentials provided."),
-        (Some("Token a b"), "Invalid token header. Token string should not contain spaces."),
-        (Some("token nobody"), "Invalid token."),
-        (Some(inactive.as_str()), "User inactive or deleted."),
-    ] {
-        let client = Client::with_authorization(engine.base(), authorization);
-        // The route is looked at before the token, everything else after it.
-        for (method, path) in
-            [("GET", "/whisperer/hooks/"), ("BREW", "/whisperer/hooks/"), ("PUT", "/whisperer/hooks/404/")]
-        {
-            let reply = client.send(method, path, Some("text/plain"), "{bad");
-            assert_eq!(reply.status, 401, "{method} {path}");
-            assert_eq!(reply.header("www-authenticate"), Some("Token"));
-            assert_eq!(reply.json(), json!({ "detail": detail }));
-        }
-        assert_eq!(client.send("GET", "/whisperer/nope/", None, "").status, 404);
-        assert_eq!(client.send("GET", "/whisperer/hooks", None, "").status, 301);
-    }
 }
 
 async fn only_writes_are_served_without_their_slash(database: Database) {

@@ -243,6 +243,7 @@ impl From<Refused> for Problem {
             Refused::Missing => unauthenticated("Send the header Authorization: Token <your token>."),
             Refused::Empty => unauthenticated("The Authorization header has no token."),
             Refused::Spaces => unauthenticated("The token has spaces."),
+            Refused::NoText => unauthenticated("The token is no text."),
             Refused::Unknown => unauthenticated("The token is not known."),
             Refused::Inactive => unauthenticated("The owner of this token is inactive."),
             Refused::Unavailable(error) => error.into(),

@@ -10,7 +10,6 @@ mod load;
 mod scene;
 
 mod bulk_holds;
-mod contract;
 mod crash;
 #[cfg(feature = "mysql")]
 mod database_away;

@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{
     endpoint::{self, Endpoint},
     event_type::{self, EventType},
-    headers::AdditionalHeaders,
+    headers::{AdditionalHeaders, latin_1},
     retry::RetryPolicy,
     secret::Secret,
     subscription::{Config, Flow, Terms},
@@ -184,9 +184,17 @@ impl Field {
 
 fn target_url(text: String) -> Result<Edit, Fault> {
     match Endpoint::parse(&text) {
+        Ok(endpoint) if endpoint.credentials().is_some_and(|(user, password)| !fits_basic_auth(&user, &password)) => {
+            Err(Fault::text("The user and the password in the URL must be Latin-1."))
+        }
         Ok(_) => Ok(Edit::TargetUrl(text)),
         Err(_) => Err(Fault::text("Enter a valid URL.")),
     }
+}
+
+/// Basic auth beyond Latin-1 is refused when it is written (contract, section 0).
+fn fits_basic_auth(user: &str, password: &str) -> bool {
+    [user, password].iter().all(|text| latin_1(text).is_some())
 }
 
 fn registered(name: String) -> Result<Edit, Fault> {

@@ -2,7 +2,7 @@
 //!
 //! Matching happens before the commit, so that what is owed is part of the accepting transaction. After the commit the
 //! deliveries are handed to their subscription actors; whatever gets lost on that way is in the store, and the regular look
-//! ([`LOOK_EVERY`], [`SWEEP_EVERY`]) finds it.
+//! ([`LOOK_EVERY`], [`Sweep`]) finds it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +17,7 @@ use super::{
     mail::tell,
     roster::{Bench, Roster},
     subscription::{self, AttemptNow, GetStatus, NotMade, Status, SubscriptionActor},
+    sweeping::Sweep,
 };
 use crate::{
     domain::{
@@ -25,19 +26,11 @@ use crate::{
         routing::{Change, RoutingTable},
         subscription::Subscription,
     },
-    store::{Lane, Store, StoreError, backlog::owing_subscriptions},
+    store::StoreError,
 };
 
 /// How often dead actors are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often the store is asked who is owed something and is not at work: rows that came in behind our back.
-const SWEEP_EVERY: Duration = Duration::from_mins(1);
-/// Subscriptions woken at once at start, and the pause between: no thundering herd.
-const SWEEP_PAGE: i64 = 100;
-const SWEEP_PAUSE: Duration = Duration::from_millis(20);
-/// The pause after the store could not be asked.
-const SWEEP_RETRY: Duration = Duration::from_secs(1);
-
 /// See the module.
 pub struct Router {
     table: RoutingTable,
@@ -124,14 +117,14 @@ impl Router {
         }
     }
 
-    fn wake(&mut self, id: SubscriptionId) {
+    pub(super) fn wake(&mut self, id: SubscriptionId) {
         if let Some(subscription) = self.table.get(id) {
             self.roster.look_again(subscription, self.last_minted, &self.with);
         }
     }
 
     /// Whether an actor would do anything for what the subscription is owed.
-    fn has_work(&self, id: SubscriptionId) -> bool {
+    pub(super) fn has_work(&self, id: SubscriptionId) -> bool {
         self.table.get(id).is_some_and(|subscription| !subscription.is_held_for_good())
     }
 }
@@ -141,7 +134,7 @@ impl Actor for Router {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(LOOK_EVERY, |router, ctx| router.look_after(ctx));
-        ctx.notify(Sweep { after: SubscriptionId::from_raw(0) });
+        ctx.notify(Sweep::from_the_beginning());
     }
 }
 
@@ -229,13 +222,15 @@ impl Handler<Changed> for Router {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Changed(subscription): Changed, _: &mut Self::Context) -> Self::Result {
-        let is_new = self.table.get(subscription.id).is_none();
-        match self.table.put(Arc::clone(&subscription)) {
-            Change::Taken => {}
-            Change::Stale => return Box::pin(std::future::ready(())),
-        }
-        // Nothing can be owed to a new one yet.
-        let changing = if is_new { None } else { self.roster.change(&subscription, self.last_minted, &self.with) };
+        let id = subscription.id;
+        let is_new = self.table.get(id).is_none();
+        let changing = match self.table.put(subscription) {
+            // Nothing can be owed to a new one yet.
+            Change::Taken if is_new => None,
+            Change::Taken => self.table.get(id).and_then(|now| self.roster.change(now, self.last_minted, &self.with)),
+            // The newer version may still be on its way to the actor.
+            Change::Stale => self.table.get(id).and_then(|now| self.roster.change_again(now, self.last_minted)),
+        };
         Box::pin(async move {
             if let Some(changing) = changing {
                 // An actor that died meanwhile starts no attempts either.
@@ -323,56 +318,6 @@ impl Handler<MayStop> for Router {
 
     fn handle(&mut self, MayStop { id, offers, who }: MayStop, _: &mut Self::Context) {
         self.roster.let_go(id, offers, &who);
-    }
-}
-
-/// Ask the store who is owed something.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Sweep {
-    after: SubscriptionId,
-}
-
-impl Handler<Sweep> for Router {
-    type Result = ();
-
-    fn handle(&mut self, Sweep { after }: Sweep, ctx: &mut Self::Context) {
-        let (store, me): (Store, _) = (self.with.shared.store.clone(), ctx.address());
-        actix::spawn(async move {
-            let work = move |connection: &mut _| owing_subscriptions(connection, after, SWEEP_PAGE);
-            let owing = store.run(Lane::Read, work).await;
-            tell(&me, Owing { after, owing });
-        });
-    }
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Owing {
-    after: SubscriptionId,
-    owing: Result<Vec<SubscriptionId>, StoreError>,
-}
-
-impl Handler<Owing> for Router {
-    type Result = ();
-
-    fn handle(&mut self, Owing { after, owing }: Owing, ctx: &mut Self::Context) {
-        let owing = match owing {
-            Ok(owing) => owing,
-            Err(error) => {
-                log::warn!(error:% = error; "who is owed something could not be read, trying again");
-                ctx.notify_later(Sweep { after }, SWEEP_RETRY);
-                return;
-            }
-        };
-        let idle: Vec<_> = owing.iter().copied().filter(|id| self.has_work(*id) && !self.roster.runs(*id)).collect();
-        for id in idle {
-            self.wake(id);
-        }
-        match owing.last() {
-            Some(last) => ctx.notify_later(Sweep { after: *last }, SWEEP_PAUSE),
-            None => ctx.notify_later(Sweep { after: SubscriptionId::from_raw(0) }, SWEEP_EVERY),
-        };
     }
 }
 

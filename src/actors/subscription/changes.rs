@@ -24,10 +24,14 @@ const STORE_PAUSE: Duration = Duration::from_secs(1);
 const PAGE: i64 = 1_000;
 
 impl SubscriptionActor {
-    /// Calls off what is owed after the subscription ended.
-    pub(super) fn cancel(&self) {
-        let Shared { store, clock, .. } = self.with.shared.clone();
-        let (id, last) = (self.subscription.id, self.cancel_up_to);
+    /// Calls off what is owed after the subscription ended: up to `last`, and whatever was to be called off before. Nothing
+    /// starts before that is done, also when the subscription is active again in the meantime.
+    pub(super) fn cancel_up_to(&mut self, last: Option<DeliveryId>, ctx: &Context<Self>) {
+        self.ended_with = self.ended_with.max(last);
+        let Some(last) = self.ended_with else { return };
+        self.cancelling += 1;
+        self.queue.set_gate(Gate::Shut);
+        let (Shared { store, clock, .. }, id, me) = (self.with.shared.clone(), self.subscription.id, ctx.address());
         actix::spawn(async move {
             loop {
                 let now = clock.now();
@@ -41,7 +45,19 @@ impl SubscriptionActor {
                     }
                 }
             }
+            tell(&me, Cancelled);
         });
+    }
+
+    /// Whether attempts may start now.
+    fn present_gate(&self) -> Gate {
+        if self.is_quiescing {
+            Gate::Held { until: None }
+        } else if self.cancelling > 0 {
+            Gate::Shut
+        } else {
+            gate(&self.subscription, self.now())
+        }
     }
 
     /// What was parked under the old order is attempted under the new one.
@@ -101,24 +117,41 @@ impl Handler<SetSubscription> for SubscriptionActor {
         // It may bring work, so this actor is not let go before it has been seen.
         self.offers += 1;
         let (was, ramp, ordering) = (self.demand(), self.subscription.ramp, self.subscription.terms.flow.ordering);
-        if message.subscription.version < self.subscription.version {
+        // An older one came late; the same one is only to be waited for.
+        if message.subscription.version <= self.subscription.version {
             return;
         }
         self.subscription = message.subscription;
         self.sending = Arc::new(Template::new(&self.subscription.terms));
         self.queue.set_limits(limits(&self.subscription, self.with.shared.window));
-        self.queue.set_gate(gate(&self.subscription, self.now()));
+        self.queue.set_gate(self.present_gate());
         // Who changes or resumes a subscription whose endpoint fails has most likely mended it.
         self.queue.try_endpoint(self.now());
         if self.demand() == Demand::Ended && was == Demand::Standing {
-            self.cancel_up_to = message.last_minted;
-            self.cancel();
+            self.cancel_up_to(Some(message.last_minted), ctx);
         }
         if self.subscription.terms.flow.ordering != ordering {
             self.unpark(ctx);
         }
         if self.subscription.ramp != ramp {
             self.watch_ramp(ctx);
+        }
+        self.advance(ctx);
+    }
+}
+
+/// What was owed when the subscription ended is called off.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Cancelled;
+
+impl Handler<Cancelled> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Cancelled: Cancelled, ctx: &mut Self::Context) {
+        self.cancelling -= 1;
+        if self.cancelling == 0 {
+            self.queue.set_gate(self.present_gate());
         }
         self.advance(ctx);
     }
@@ -149,7 +182,8 @@ impl Handler<Quiesce> for SubscriptionActor {
     fn handle(&mut self, Quiesce: Quiesce, ctx: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
         self.quiet.push(sender);
-        self.queue.set_gate(Gate::Held { until: None });
+        self.is_quiescing = true;
+        self.queue.set_gate(self.present_gate());
         self.advance(ctx);
         Box::pin(async move { receiver.await.unwrap_or_default() })
     }

@@ -35,7 +35,7 @@ impl Handler<Offer> for SubscriptionActor {
 
     fn handle(&mut self, Offer(offered): Offer, ctx: &mut Self::Context) {
         self.offers += 1;
-        let newest = offered.last().map(|owed| owed.id);
+        let (first, newest) = (offered.first().map(|owed| owed.id), offered.last().map(|owed| owed.id));
         // An exhausted budget leaves what the slots do not need at once to the store.
         if self.with.shared.budget.is_exhausted()
             && self.queue.stock() >= usize::from(self.subscription.terms.flow.max_in_flight)
@@ -44,10 +44,11 @@ impl Handler<Offer> for SubscriptionActor {
         } else {
             self.queue.offer(offered);
         }
-        // The events were matched before the end of the subscription reached the router.
+        // The events were matched before the end of the subscription reached the router, whatever it is again by now.
         if self.demand() == Demand::Ended {
-            self.cancel_up_to = newest.map_or(self.cancel_up_to, |newest| newest.max(self.cancel_up_to));
-            self.cancel();
+            self.cancel_up_to(newest, ctx);
+        } else if first.is_some_and(|first| Some(first) <= self.ended_with) {
+            self.cancel_up_to(None, ctx);
         }
         self.advance(ctx);
     }
@@ -56,14 +57,20 @@ impl Handler<Offer> for SubscriptionActor {
 /// The store may hold what was never offered.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct LookAgain;
+pub struct LookAgain {
+    /// The greatest id that was minted so far.
+    pub last_minted: DeliveryId,
+}
 
 impl Handler<LookAgain> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, LookAgain: LookAgain, ctx: &mut Self::Context) {
+    fn handle(&mut self, LookAgain { last_minted }: LookAgain, ctx: &mut Self::Context) {
         self.offers += 1;
-        self.queue.look_again();
+        match self.demand() {
+            Demand::Standing => self.queue.look_again(),
+            Demand::Ended => self.cancel_up_to(Some(last_minted), ctx),
+        }
         self.advance(ctx);
     }
 }
@@ -179,7 +186,7 @@ impl Handler<Wake> for SubscriptionActor {
         self.timer = None;
         match self.idle_since {
             // When the router refuses, something is on the way here that will set the timer again.
-            Some(since) if self.now().since(since) >= LINGER => {
+            Some(since) if self.now().since(since) >= LINGER && self.cancelling == 0 => {
                 self.idle_since = None;
                 tell(&self.with.router, MayStop { id: self.subscription.id, offers: self.offers, who: ctx.address() });
             }

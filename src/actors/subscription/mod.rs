@@ -45,13 +45,17 @@ pub struct SubscriptionActor {
     subscription: Arc<Subscription>,
     sending: Sending,
     queue: Queue,
-    /// The greatest id that was minted when the subscription ended, or offered after.
-    cancel_up_to: DeliveryId,
+    /// The greatest id that was minted when the subscription ended, or offered after; `None` while it never did.
+    ended_with: Option<DeliveryId>,
+    /// How often what is owed up to there is being called off at this moment.
+    cancelling: usize,
     /// Messages about deliveries so far; the roster counts them too, and lets this actor go only when both agree.
     offers: u64,
     timer: Option<(Timestamp, SpawnHandle)>,
     /// Since when there is nothing to do.
     idle_since: Option<Timestamp>,
+    /// Nothing starts any more: the engine stops.
+    is_quiescing: bool,
     /// Who wants to know when nothing is in flight any more.
     quiet: Vec<oneshot::Sender<()>>,
     /// Attempts that a person ordered.
@@ -71,7 +75,7 @@ impl SubscriptionActor {
         deliverer: Recipient<deliverer::Attempt>,
         with: Colleagues,
     ) -> Self {
-        let shared = &with.shared;
+        let (shared, is_active) = (&with.shared, subscription.terms.is_active);
         Self {
             sending: Arc::new(Template::new(&subscription.terms)),
             queue: Queue::new(
@@ -80,10 +84,12 @@ impl SubscriptionActor {
                 shared.breaker,
             ),
             subscription,
-            cancel_up_to: last_minted,
+            ended_with: (!is_active).then_some(last_minted),
+            cancelling: 0,
             offers: 0,
             timer: None,
             idle_since: None,
+            is_quiescing: false,
             quiet: Vec::new(),
             orders: Orders::default(),
             withdrawals: Withdrawals::default(),
@@ -121,7 +127,7 @@ impl Actor for SubscriptionActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.demand() == Demand::Ended {
-            self.cancel();
+            self.cancel_up_to(None, ctx);
         }
         self.watch_ramp(ctx);
         self.advance(ctx);

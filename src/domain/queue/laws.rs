@@ -49,6 +49,30 @@ enum Happening {
     Order {
         made: bool,
     },
+    /// A person calls deliveries off: the store says so, then the queue hears of it. Those that are set aside are owed
+    /// again later.
+    Withdraw {
+        which: Which,
+        fate: Fate,
+    },
+    /// What was set aside is owed again, due now.
+    Release,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    /// The oldest that is owed: the one that holds up its key.
+    Oldest,
+    /// The oldest of those in flight.
+    InFlight,
+    /// All up to the middle.
+    Half,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Settled,
+    SetAside,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +96,14 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => prop::option::of(1_i64..500).prop_map(|for_micros| Happening::Hold { for_micros }),
         1 => Just(Happening::Open),
         1 => prop::bool::ANY.prop_map(|made| Happening::Order { made }),
+        2 => (any_which(), prop_oneof![Just(Fate::Settled), Just(Fate::SetAside)])
+            .prop_map(|(which, fate)| Happening::Withdraw { which, fate }),
+        1 => Just(Happening::Release),
     ]
+}
+
+fn any_which() -> impl Strategy<Value = Which> {
+    prop_oneof![3 => Just(Which::Oldest), 2 => Just(Which::InFlight), 1 => Just(Which::Half)]
 }
 
 /// What holds a delivery back in the store.
@@ -95,6 +126,9 @@ struct World {
     records: Vec<(i64, Next)>,
     /// In flight because a person ordered it.
     ordered: HashSet<i64>,
+    /// Called off, and under way at that moment.
+    called_off: HashSet<i64>,
+    set_aside: BTreeSet<i64>,
     order: Option<ReadOrder>,
     page: Option<Page>,
     to_park: Option<Vec<i64>>,
@@ -113,6 +147,8 @@ impl World {
             in_flight: Vec::new(),
             records: Vec::new(),
             ordered: HashSet::new(),
+            called_off: HashSet::new(),
+            set_aside: BTreeSet::new(),
             order: None,
             page: None,
             to_park: None,
@@ -139,6 +175,8 @@ impl World {
             }
             Happening::Open => self.queue.set_gate(Gate::Open),
             Happening::Order { made } => self.order(made),
+            Happening::Withdraw { which, fate } => self.withdraw(which, fate),
+            Happening::Release => self.release(),
         }
         self.act();
     }
@@ -175,6 +213,36 @@ impl World {
         }
     }
 
+    fn withdraw(&mut self, which: Which, fate: Fate) {
+        let mut ids: Vec<i64> = match which {
+            Which::Oldest => self.owed.keys().copied().take(1).collect(),
+            Which::InFlight => self.in_flight.iter().copied().take(1).collect(),
+            Which::Half => self.owed.keys().copied().take_while(|id| *id <= self.last_id / 2).collect(),
+        };
+        // A late offer would bring it once more; the router speaks in order.
+        ids.retain(|id| self.owed.contains_key(id) && !self.late.contains(id));
+        for id in &ids {
+            self.owed.remove(id);
+            match fate {
+                Fate::Settled => {}
+                Fate::SetAside => _ = self.set_aside.insert(*id),
+            }
+        }
+        let ids: HashSet<DeliveryId> = ids.into_iter().map(DeliveryId::from_raw).collect();
+        let under_way = self.queue.withdraw(&Withdrawn::These(ids.clone()));
+        let recording = self.records.iter().map(|(id, _)| *id);
+        let busy: HashSet<i64> = self.in_flight.iter().copied().chain(recording).collect();
+        let expected = ids.into_iter().filter(|id| busy.contains(&id.as_raw())).collect();
+        assert_eq!(under_way, expected, "whoever waits for what is under way is told of all of it");
+        self.called_off.extend(under_way.into_iter().map(DeliveryId::as_raw));
+    }
+
+    fn release(&mut self) {
+        let released = std::mem::take(&mut self.set_aside);
+        self.owed.extend(released.into_iter().map(|id| (id, Held::Until(self.now))));
+        self.queue.look_again();
+    }
+
     fn finish(&mut self, retry_after: Option<i64>) {
         if self.in_flight.is_empty() {
             return;
@@ -188,7 +256,7 @@ impl World {
         let due = retry_after.map(|wait| Timestamp::from_micros(self.now.as_micros() + wait));
         let next = match due {
             None => Next::Settled,
-            Some(_) if self.ordered.contains(&id) => Next::Unchanged,
+            Some(_) if self.ordered.contains(&id) || self.called_off.contains(&id) => Next::Unchanged,
             Some(due) => Next::DueAt(due),
         };
         self.ordered.remove(&id);
@@ -201,10 +269,16 @@ impl World {
         }
         let (id, next) = self.records.remove(0);
         match next {
-            Next::DueAt(due) => self.owed.insert(id, Held::Until(due)),
-            Next::Settled => self.owed.remove(&id),
-            Next::Unchanged => None,
-        };
+            // What was called off stays so.
+            Next::DueAt(due) => _ = self.owed.get_mut(&id).map(|held| *held = Held::Until(due)),
+            // An arrival is a fact.
+            Next::Settled => {
+                self.owed.remove(&id);
+                self.set_aside.remove(&id);
+            }
+            Next::Unchanged => {}
+        }
+        let next = if self.called_off.remove(&id) { Next::Unchanged } else { next };
         self.queue.recorded(DeliveryId::from_raw(id), next);
     }
 
@@ -315,6 +389,7 @@ impl World {
     /// Lets everything succeed until the queue has nothing left to do.
     fn settle(&mut self) {
         self.happen(Happening::LateOffers);
+        self.happen(Happening::Release);
         self.happen(Happening::Open);
         for _ in 0..10_000 {
             self.happen(Happening::Read);

@@ -11,7 +11,7 @@ use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
 use super::{
     AnyConnection, Queried,
     locked::{Locked, lock},
-    schema::{attempts, deliveries, events},
+    schema::{attempts, deliveries, events, interventions},
     transaction::in_transaction,
     values::{state_from, state_number},
 };
@@ -103,10 +103,11 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     }
     let ids: Vec<i64> = locked.iter().map(|locked| locked.id).collect();
     diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(&ids))).execute(connection)?;
+    diesel::delete(interventions::table.filter(interventions::delivery_id.eq_any(&ids))).execute(connection)?;
     let gone = diesel::delete(deliveries::table.filter(deliveries::id.eq_any(&ids))).execute(connection)?;
     let touched: HashMap<i64, u32> =
         locked.iter().map(|locked| (locked.event, u32::try_from(locked.owed).unwrap_or_default())).collect();
-    let needed = events_among(connection, &touched, None)?;
+    let needed = events_among(connection, &touched, &State::ALL)?;
     let unneeded: Vec<i64> = touched.into_keys().filter(|event| !needed.contains(event)).collect();
     let events = match unneeded.as_slice() {
         [] => 0,
@@ -115,25 +116,19 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     Ok(Cleared { deliveries: gone, events })
 }
 
-/// Those of `events`, given with how many deliveries they owed, that have a delivery, or one in `state`.
-fn events_among(
-    connection: &mut AnyConnection,
-    events: &HashMap<i64, u32>,
-    state: Option<State>,
-) -> Queried<HashSet<i64>> {
+/// Those of `events`, given with how many deliveries they owed, that have a delivery in one of `states`.
+fn events_among(connection: &mut AnyConnection, events: &HashMap<i64, u32>, states: &[State]) -> Queried<HashSet<i64>> {
     let ranges = || events.iter().map(|(event, owed)| EventId::from_raw(*event).owed_ids(*owed));
     let Some(first) = ranges().map(|range| *range.start()).min() else { return Ok(HashSet::new()) };
     let last = ranges().map(|range| *range.end()).max().unwrap_or(first);
-    let mut query = deliveries::table
+    let found: Vec<i64> = deliveries::table
         .filter(deliveries::id.between(first.as_raw(), last.as_raw()))
         .filter(deliveries::event_id.eq_any(events.keys()))
+        .filter(deliveries::state.eq_any(states.iter().map(|state| state_number(*state))))
         .select(deliveries::event_id)
         .distinct()
-        .into_boxed();
-    if let Some(state) = state {
-        query = query.filter(deliveries::state.eq(state_number(state)));
-    }
-    Ok(query.load(connection)?.into_iter().collect())
+        .load(connection)?;
+    Ok(found.into_iter().collect())
 }
 
 /// Looks at up to `limit` events after `after` and accepted until `until`, for those that never owed anything. One query of
@@ -200,7 +195,7 @@ pub fn find_payloads(
 pub fn erase_payloads(connection: &mut AnyConnection, ids: &[EventId], now: Timestamp) -> Queried<usize> {
     in_transaction(connection, |connection| {
         let present = lock_events(connection, ids)?;
-        let owed = events_among(connection, &present, Some(State::Pending))?;
+        let owed = events_among(connection, &present, &State::UNFINISHED)?;
         let erasable: Vec<i64> = present.into_keys().filter(|event| !owed.contains(event)).collect();
         empty(connection, &erasable, now)
     })

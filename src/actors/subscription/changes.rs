@@ -13,7 +13,7 @@ use crate::{
     store::{
         Lane,
         parking::unpark,
-        record::cancel_owed,
+        record::{Reach, cancel_owed},
         subscriptions::{self, holds},
     },
 };
@@ -35,7 +35,7 @@ impl SubscriptionActor {
         actix::spawn(async move {
             loop {
                 let now = clock.now();
-                let work = move |connection: &mut _| cancel_owed(connection, id, last, PAGE, now);
+                let work = move |connection: &mut _| cancel_owed(connection, id, Reach::Unfinished, last, PAGE, now);
                 match store.run(Lane::Write, work).await {
                     Ok(cancelled) if i64::try_from(cancelled).is_ok_and(|cancelled| cancelled < PAGE) => break,
                     Ok(_) => {}

@@ -11,6 +11,7 @@
 //! windows, slots and budgets, never by mailboxes.
 
 pub mod admission;
+pub mod announcing;
 pub mod budget;
 pub mod colleagues;
 pub mod deliverer;

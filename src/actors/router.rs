@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{
     admission::Ticket,
+    announcing::Announcing,
     colleagues::{Colleagues, Shared},
     intake::{self, Batch, Intake, Receipt, Stored, Submission, Waiting},
     mail::tell,
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::{
     domain::{
+        announcement::pause_between,
         id::{DeliveryId, Minter, SubscriptionId},
         ordering::KeyHash,
         routing::{Change, RoutingTable},
@@ -33,10 +35,11 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// See the module.
 pub struct Router {
-    table: RoutingTable,
+    pub(super) table: RoutingTable,
     minter: Minter,
     last_minted: DeliveryId,
-    intake: Intake,
+    pub(super) intake: Intake,
+    pub(super) announcing: Announcing,
     /// A transaction is under way.
     busy: bool,
     pub(super) roster: Roster,
@@ -59,6 +62,7 @@ impl Router {
             minter,
             last_minted: DeliveryId::from_raw(last_stored),
             intake: Intake::default(),
+            announcing: Announcing::new(),
             busy: false,
             roster: Roster::new(benches),
             with: Colleagues::new(shared, ctx.address()),
@@ -165,7 +169,7 @@ impl Handler<AcceptEvents> for Router {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Flush;
+pub(super) struct Flush;
 
 impl Handler<Flush> for Router {
     type Result = ();
@@ -221,15 +225,19 @@ pub struct Changed(pub Arc<Subscription>);
 impl Handler<Changed> for Router {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, Changed(subscription): Changed, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Changed(subscription): Changed, ctx: &mut Self::Context) -> Self::Result {
         let id = subscription.id;
-        let is_new = self.table.get(id).is_none();
-        let changing = match self.table.put(subscription) {
+        let before = self.table.get(id).cloned();
+        let changing = match (self.table.put(Arc::clone(&subscription)), before) {
             // Nothing can be owed to a new one yet.
-            Change::Taken if is_new => None,
-            Change::Taken => self.table.get(id).and_then(|now| self.roster.change(now, self.last_minted, &self.with)),
+            (Change::Taken, None) => None,
+            (Change::Taken, Some(before)) => {
+                let pause = pause_between(&before, &subscription, self.with.shared.clock.now());
+                self.announce(id, pause.into_iter().collect(), ctx);
+                self.roster.change(&subscription, self.last_minted, &self.with)
+            }
             // The newer version may still be on its way to the actor.
-            Change::Stale => self.table.get(id).and_then(|now| self.roster.change_again(now, self.last_minted)),
+            (Change::Stale, _) => self.table.get(id).and_then(|now| self.roster.change_again(now, self.last_minted)),
         };
         Box::pin(async move {
             if let Some(changing) = changing {

@@ -25,6 +25,8 @@ pub struct Failing {
     /// Whether it began before this was made.
     is_old: bool,
     row: Row,
+    /// Whether anything has arrived.
+    has_worked: bool,
     /// The pause is ordered.
     is_over: bool,
 }
@@ -69,8 +71,15 @@ impl Failing {
             failures: 0,
             is_old: false,
             row: Row::Unknown { stale: false },
+            has_worked: false,
             is_over: false,
         }
+    }
+
+    /// Whether it is known what the row says.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        matches!(self.row, Row::Says(_))
     }
 
     /// The row says this. Gives the recovery when the endpoint was found working before that was known.
@@ -79,7 +88,7 @@ impl Failing {
         self.row = Row::Says(stored);
         let since = stored?;
         if stale {
-            return Some(Recovery { since, is_old: true });
+            return self.has_worked.then_some(Recovery { since, is_old: true });
         }
         self.since = Some(self.since.map_or(since, |known| known.min(since)));
         self.is_old = true;
@@ -93,6 +102,7 @@ impl Failing {
             Sign::Success => {
                 let recovered = self.since.map(|since| Recovery { since, is_old: self.is_old });
                 self.begin_anew();
+                self.has_worked = true;
                 recovered.map_or(Finding::Nothing, Finding::Recovered)
             }
             Sign::Failure => {

@@ -16,14 +16,17 @@ use super::{
     time::rfc3339,
 };
 use crate::{
-    actors::router::OwedAgain,
+    actors::{announcing::Announce, router::OwedAgain, tell},
     domain::{
+        announcement::{Death, News},
+        attempt::Attempt,
         id::DeliveryId,
         intervention::{Decision, Intervention},
         owner::Owner,
     },
     store::{
         Lane,
+        deliveries::Listed,
         interventions::{intervene, release as put_back},
     },
 };
@@ -80,7 +83,7 @@ async fn decide(
     decision: Decision,
     DecisionBody { reason }: DecisionBody,
 ) -> Result<HttpResponse, Problem> {
-    let (listed, _) = find(state, owner, id).await?;
+    let (listed, attempts) = find(state, owner, id).await?;
     let intervention =
         Intervention { decision, by: owner.name.clone(), reason: checked_reason(reason)?, at: state.clock.now() };
     let order = intervention.clone();
@@ -90,10 +93,28 @@ async fn decide(
         return Err(Problem::settled(listed.delivery.state.as_str(), done(decision)));
     }
     withdraw(state, listed.delivery.subscription, id).await;
+    match decision {
+        Decision::Skip => tell_of_death(state, &listed, attempts.last(), &intervention),
+        Decision::SetAside => {}
+    }
     let (listed, _) = find(state, owner, id).await?;
     let mut view = DeliveryView::new(&listed).into_json();
     view["intervention"] = serde_json::to_value(InterventionView::new(&intervention)).expect("texts serialise");
     Ok(HttpResponse::Ok().json(view))
+}
+
+/// A delivery that a person gave up is as dead as any other.
+fn tell_of_death(state: &State, listed: &Listed, last: Option<&Attempt>, intervention: &Intervention) {
+    let death = Death {
+        delivery: listed.delivery.id,
+        event: listed.delivery.event,
+        event_type: listed.event_type.clone(),
+        attempts: listed.delivery.attempts,
+        last_error: last.and_then(|attempt| attempt.outcome.complaint()),
+        skipped_by: Some(intervention.by.clone()),
+        at: intervention.at,
+    };
+    tell(&state.router, Announce { subject: listed.delivery.subscription, news: vec![News::Dead(death)] });
 }
 
 const fn done(decision: Decision) -> &'static str {

@@ -63,6 +63,12 @@ impl Problem {
             .with("allowed", known.to_vec())
     }
 
+    /// 422: an event type of the engine's own.
+    pub(super) fn reserved_event_type(name: &str) -> Self {
+        let detail = format!("Events of the type {name:?} are made by the engine itself; nobody else publishes them.");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "reserved-event-type", "The event type is the engine's own", detail)
+    }
+
     /// 403: not with this role.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The owner of this token may not do this", detail)

@@ -25,7 +25,7 @@ use crate::{
     store::{
         Lane,
         deliveries::{Backlog, backlog},
-        subscriptions::{self, Change},
+        subscriptions::{self, Change, failing::failing_since},
     },
 };
 
@@ -239,10 +239,12 @@ pub(super) async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Re
 /// A subscription with its backlog, as an answer shows it.
 pub(super) async fn view(state: &State, subscription: &Subscription) -> Result<Value, Problem> {
     let id = subscription.id;
-    let backlog = state.store.run(Lane::Read, move |connection| backlog(connection, id)).await?;
+    let work = move |connection: &mut _| Ok((backlog(connection, id)?, failing_since(connection, id)?));
+    let (backlog, failing_since) = state.store.run(Lane::Read, work).await?;
     let view = SubscriptionView::new(subscription, &backlog, state.clock.now());
     let mut view = serde_json::to_value(view).expect("texts and numbers serialise");
     view["endpoint_health"] = endpoint_health(state, id).await?;
+    view["endpoint_health"]["no_success_since"] = failing_since.map(rfc3339).into();
     Ok(view)
 }
 

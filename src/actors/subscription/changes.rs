@@ -8,18 +8,18 @@ use tokio::sync::oneshot;
 use super::{SubscriptionActor, gate, limits};
 use crate::{
     actors::{colleagues::Shared, mail::tell, router::Changed},
-    domain::{delivery::Demand, hold::Hold, id::DeliveryId, owner::Scope, queue::Gate, subscription::Subscription},
+    domain::{delivery::Demand, hold::Hold, id::DeliveryId, queue::Gate, subscription::Subscription},
     egress::Template,
     store::{
         Lane,
         parking::unpark,
         record::{Reach, cancel_owed},
-        subscriptions::{self, holds},
+        subscriptions::bulk::hold_many,
     },
 };
 
 /// The wait before the store is asked again that could not do what it was asked.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Deliveries cancelled, or unparked, in one transaction.
 const PAGE: i64 = 1_000;
 
@@ -47,6 +47,14 @@ impl SubscriptionActor {
             }
             tell(&me, Cancelled);
         });
+    }
+
+    /// Whether somebody did what makes the count of an endpoint's failures begin anew.
+    fn is_looked_after(&self, before: &Subscription) -> bool {
+        let now = &self.subscription;
+        now.hold != before.hold
+            || now.terms.is_active != before.terms.is_active
+            || now.terms.target_url != before.terms.target_url
     }
 
     /// Whether attempts may start now.
@@ -78,20 +86,25 @@ impl SubscriptionActor {
         });
     }
 
-    /// The endpoint said that it is gone for good: hold everything until a person has looked.
-    pub(super) fn hold_because_gone(&mut self) {
+    /// Holds everything until a person has looked, because of what the endpoint did. A person's pause stays what it is.
+    pub(super) fn hold_by_engine(&mut self, reason: &str) {
+        if self.subscription.hold_at(self.now()).is_some() {
+            return;
+        }
+        log::warn!(subscription = self.subscription.id.as_raw(), reason; "a subscription is paused by the engine");
         self.queue.set_gate(Gate::Held { until: None });
         let (store, router, id) = (self.with.shared.store.clone(), self.with.router.clone(), self.subscription.id);
-        let hold = Hold::by_engine(self.now(), "the endpoint answered 410 Gone");
+        let hold = Hold::by_engine(self.now(), reason);
         actix::spawn(async move {
             loop {
                 let (keys, hold) = (store.keys(), hold.clone());
-                let work = move |connection: &mut _| holds::hold(connection, &keys, Scope::All, id, &hold);
+                let work = move |connection: &mut _| hold_many(connection, &keys, &[id], &hold);
                 match store.run(Lane::Write, work).await {
-                    Ok(subscriptions::Change::Made(paused)) => return tell(&router, Changed(Arc::new(*paused))),
-                    Ok(subscriptions::Change::NotFound | subscriptions::Change::AlreadyRegistered) => return,
+                    Ok(paused) => {
+                        return paused.into_iter().for_each(|paused| tell(&router, Changed(Arc::new(paused))));
+                    }
                     Err(error) => {
-                        log::warn!(subscription = id.as_raw(), error:% = error; "pausing a gone endpoint waits");
+                        log::warn!(subscription = id.as_raw(), error:% = error; "a pause by the engine waits");
                         tokio::time::sleep(STORE_PAUSE).await;
                     }
                 }
@@ -117,6 +130,7 @@ impl Handler<SetSubscription> for SubscriptionActor {
         // It may bring work, so this actor is not let go before it has been seen.
         self.offers += 1;
         let (was, ramp, ordering) = (self.demand(), self.subscription.ramp, self.subscription.terms.flow.ordering);
+        let before = Arc::clone(&self.subscription);
         // An older one came late; the same one is only to be waited for.
         if message.subscription.version <= self.subscription.version {
             return;
@@ -127,6 +141,10 @@ impl Handler<SetSubscription> for SubscriptionActor {
         self.queue.set_gate(self.present_gate());
         // Who changes or resumes a subscription whose endpoint fails has most likely mended it.
         self.queue.try_endpoint(self.now());
+        if self.is_looked_after(&before) {
+            self.troubles.failing.begin_anew();
+            self.store_failing(ctx);
+        }
         if self.demand() == Demand::Ended && was == Demand::Standing {
             self.cancel_up_to(Some(message.last_minted), ctx);
         }

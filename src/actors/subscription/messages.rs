@@ -12,8 +12,9 @@ use crate::{
         router::MayStop,
     },
     domain::{
+        announcement::{Death, News},
         attempt::{Attempt, Outcome},
-        delivery::{Demand, Next, is_gone, judge, judge_by_hand},
+        delivery::{Demand, Next, Verdict, is_gone, judge, judge_by_hand},
         id::DeliveryId,
         ordering::Ordering,
         queue::{Owed, Page},
@@ -97,7 +98,7 @@ impl Handler<Attempted> for SubscriptionActor {
         let Some((owed, turn)) = self.queue.finished(delivery, outcome.says(), self.now(), rand::random()) else {
             return;
         };
-        self.tell_of(turn);
+        self.endpoint_did(&outcome, turn, ctx);
         let is_gone = is_gone(&outcome);
         let attempt = Attempt { delivery, number: owed.attempts.saturating_add(1), started_at, duration, outcome };
         let is_ordered = self.orders.attempted(&attempt);
@@ -108,11 +109,14 @@ impl Handler<Attempted> for SubscriptionActor {
             let retry = &self.subscription.terms.retry;
             judge(&attempt, retry, self.demand(), owed.course, rand::random())
         };
+        if verdict == Verdict::Dead {
+            self.dying.insert(delivery, death_of(&owed, &attempt));
+        }
         let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
         let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
         tell(&self.with.recorder, RecordAttempt { record: Record { attempt, verdict }, from: ctx.address(), urgency });
         if is_gone && self.demand() == Demand::Standing {
-            self.hold_because_gone();
+            self.hold_by_engine("the endpoint answered 410 Gone");
         }
         self.advance(ctx);
     }
@@ -127,13 +131,31 @@ impl Handler<Recorded> for SubscriptionActor {
     type Result = ();
 
     fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
+        let mut news = Vec::new();
         for (delivery, next) in recorded {
+            let death = self.dying.remove(&delivery);
             // Called off meanwhile: what follows is in the store.
             let next = if self.withdrawals.over(delivery) { Next::Unchanged } else { next };
+            if next == Next::Settled {
+                news.extend(death.map(News::Dead));
+            }
             self.queue.recorded(delivery, next);
             self.orders.recorded(delivery);
         }
+        self.announce(news);
         self.advance(ctx);
+    }
+}
+
+fn death_of(owed: &Owed, attempt: &Attempt) -> Death {
+    Death {
+        delivery: owed.id,
+        event: owed.event.id,
+        event_type: owed.event.event_type.clone(),
+        attempts: attempt.number,
+        last_error: attempt.outcome.complaint(),
+        skipped_by: None,
+        at: attempt.ended_at(),
     }
 }
 
@@ -154,14 +176,24 @@ impl Handler<Parked> for SubscriptionActor {
     }
 }
 
+/// What the row of the subscription says: since when the endpoint fails.
+pub(super) struct FailingSince(pub(super) Option<Timestamp>);
+
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct PageRead(pub(super) Result<Page, StoreError>);
+pub(super) struct PageRead {
+    pub(super) page: Result<Page, StoreError>,
+    /// `None` when it was not asked.
+    pub(super) failing: Option<FailingSince>,
+}
 
 impl Handler<PageRead> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, PageRead(page): PageRead, ctx: &mut Self::Context) {
+    fn handle(&mut self, PageRead { page, failing }: PageRead, ctx: &mut Self::Context) {
+        if let Some(FailingSince(since)) = failing {
+            self.failing_read(since, ctx);
+        }
         match page {
             Ok(page) => self.queue.page_read(page),
             Err(error) => {

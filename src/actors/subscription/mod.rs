@@ -4,6 +4,7 @@
 //! may be lost at any moment: a new one reads the store.
 
 mod changes;
+mod failing;
 mod messages;
 mod orders;
 mod ramp;
@@ -11,7 +12,7 @@ mod status;
 mod withdrawals;
 mod work;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, Context, Recipient, SpawnHandle};
 use tokio::sync::oneshot;
@@ -23,7 +24,7 @@ pub use self::{
     status::{GetStatus, Status},
     withdrawals::{UnderWay, Withdraw},
 };
-use self::{orders::Orders, withdrawals::Withdrawals};
+use self::{failing::Troubles, orders::Orders, withdrawals::Withdrawals};
 use super::{
     colleagues::Colleagues,
     deliverer::{self, Sending},
@@ -31,7 +32,9 @@ use super::{
 };
 use crate::{
     domain::{
+        announcement::Death,
         delivery::Demand,
+        failing::Failing,
         id::DeliveryId,
         queue::{Gate, Limits, Queue},
         subscription::{Flow, Subscription},
@@ -62,6 +65,10 @@ pub struct SubscriptionActor {
     orders: Orders,
     /// Deliveries that are called off and still under way.
     withdrawals: Withdrawals,
+    /// How the endpoint is doing in the long run.
+    troubles: Troubles,
+    /// Deliveries that are given up, until that is durable.
+    dying: HashMap<DeliveryId, Death>,
     in_use: InUse,
     deliverer: Recipient<deliverer::Attempt>,
     pub(in crate::actors) with: Colleagues,
@@ -93,6 +100,8 @@ impl SubscriptionActor {
             quiet: Vec::new(),
             orders: Orders::default(),
             withdrawals: Withdrawals::default(),
+            troubles: Troubles::new(Failing::new(shared.pause_failing)),
+            dying: HashMap::new(),
             in_use: shared.slots.in_use(),
             deliverer,
             with,

@@ -145,6 +145,7 @@ impl Scene {
             ordering_key: None,
             publisher: OwnerId::from_raw(1),
             key: None,
+            audience: None,
         };
         tell(&self.router, AcceptEvents { events: (0..count).map(event).collect(), answer, ticket });
         receipts.await.unwrap_or_default()
@@ -211,6 +212,7 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize)
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
         breaker: BreakerSettings::default(),
+        pause_failing: Some(Duration::from_hours(120)),
         window,
     };
     Router::start(table, Minter::new(Node::default(), last), last, vec![bench], shared)

@@ -106,7 +106,7 @@ static FIELDS: [Field; 8] = [
         name: "event_type",
         required: Required::Always,
         null: Null::Refused,
-        kind: Kind::Text { max: event_type::MAX_LENGTH, blank: Blank::Refused, then: registered },
+        kind: Kind::Text { max: event_type::MAX_LENGTH, blank: Blank::Refused, then: subscribable },
     },
     Field {
         name: "callback",
@@ -189,8 +189,9 @@ fn target_url(text: String) -> Result<Edit, Fault> {
     }
 }
 
-fn registered(name: String) -> Result<Edit, Fault> {
-    EventType::registered(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
+/// The engine's own types, too: they are events like others once somebody has asked for them.
+fn subscribable(name: String) -> Result<Edit, Fault> {
+    EventType::subscribable(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
 }
 
 impl Reading {

@@ -9,6 +9,7 @@ mod support;
 mod load;
 mod scene;
 
+mod blocked;
 mod bulk_holds;
 mod contract;
 mod crash;
@@ -21,6 +22,7 @@ mod hold;
 mod import;
 mod ingest;
 mod isolation;
+mod news;
 mod replay;
 mod retention;
 mod retry;

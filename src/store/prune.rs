@@ -103,7 +103,7 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     }
     let ids: Vec<i64> = locked.iter().map(|locked| locked.id).collect();
     diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(&ids))).execute(connection)?;
-    diesel::delete(interventions::table.filter(interventions::delivery_id.eq_any(&ids))).execute(connection)?;
+    forget_interventions(connection, &ids)?;
     let gone = diesel::delete(deliveries::table.filter(deliveries::id.eq_any(&ids))).execute(connection)?;
     let touched: HashMap<i64, u32> =
         locked.iter().map(|locked| (locked.event, u32::try_from(locked.owed).unwrap_or_default())).collect();
@@ -114,6 +114,17 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
         unneeded => diesel::delete(events::table.filter(events::id.eq_any(unneeded))).execute(connection)?,
     };
     Ok(Cleared { deliveries: gone, events })
+}
+
+/// Few deliveries have one, and to look for them locks nothing.
+fn forget_interventions(connection: &mut AnyConnection, ids: &[i64]) -> Queried<()> {
+    use interventions::dsl;
+    let found: Vec<i64> =
+        dsl::interventions.filter(dsl::delivery_id.eq_any(ids)).select(dsl::delivery_id).load(connection)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    diesel::delete(dsl::interventions.filter(dsl::delivery_id.eq_any(&found))).execute(connection).map(drop)
 }
 
 /// Those of `events`, given with how many deliveries they owed, that have a delivery in one of `states`.

@@ -287,6 +287,9 @@ pub fn cancel_owed(
                 .select(dsl::id)
                 .limit(limit - i64::try_from(found).unwrap_or(limit))
                 .load(connection)?;
+            if ids.is_empty() {
+                continue;
+            }
             found += ids.len();
             // One that arrived since it was found stays delivered.
             let rows = dsl::deliveries.filter(dsl::id.eq_any(&ids)).filter(dsl::state.eq(state_number(*state)));

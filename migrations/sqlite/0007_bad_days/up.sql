@@ -3,9 +3,9 @@ ALTER TABLE subscriptions ADD COLUMN failing_since BIGINT NULL;
 
 -- What a person decided about a single delivery: 0 skip, 1 set aside.
 CREATE TABLE interventions (
-    delivery_id INTEGER NOT NULL PRIMARY KEY,
+    delivery_id BIGINT NOT NULL PRIMARY KEY,
     decision SMALLINT NOT NULL,
     decided_by TEXT NOT NULL,
     reason TEXT NULL,
     decided_at BIGINT NOT NULL
-);
+) WITHOUT ROWID;

@@ -109,10 +109,14 @@ fn what_an_ended_subscription_is_found_to_be_owed_is_called_off() {
         // The actor lingers, with all that it was told of called off.
         tokio::time::sleep(SECOND).await;
         scene.accept_in_secret(subscription).await;
+        tokio::time::sleep(SECOND).await;
+        let other = scene.subscribe("other", POLICY).await;
+        scene.publish(1).await;
+        scene.settle(other, SECOND).await;
         scene.router.send(OwedAgain(subscription)).await.expect("the router runs");
         scene.settle(subscription, 10 * SECOND).await;
         assert_eq!(scene.deliveries(subscription).await[0].delivery.state, State::Cancelled);
-        assert_eq!(scene.endpoint.seen().len(), 1);
+        assert_eq!(scene.endpoint.seen().len(), 2);
     });
 }
 

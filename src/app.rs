@@ -188,6 +188,7 @@ async fn start_actors(
         budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
         slots: Slots::new(settings.max_in_flight.get()),
         breaker: settings.breaker(),
+        pause_failing: settings.pause_failing(),
         window: settings.window.get(),
     };
     let minter = Minter::new(settings.node, last_stored);

@@ -7,7 +7,10 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, live::waits_for, problem::Problem, subscriptions::checked_limit, time::rfc3339};
+use super::{
+    State, auth::Caller, interventions::InterventionView, live::waits_for, problem::Problem,
+    subscriptions::checked_limit, time::rfc3339,
+};
 use crate::{
     actors::{
         router::Order,
@@ -25,12 +28,14 @@ use crate::{
     store::{
         Lane,
         deliveries::{self, Filter, Listed},
+        interventions::intervention_in,
         record::cancel_one,
     },
 };
 
+/// A delivery as the API shows it.
 #[derive(Serialize)]
-struct DeliveryView<'a> {
+pub(super) struct DeliveryView<'a> {
     id: DeliveryId,
     uuid: uuid::Uuid,
     subscription_id: SubscriptionId,
@@ -53,7 +58,7 @@ struct EventView<'a> {
 }
 
 impl<'a> DeliveryView<'a> {
-    fn new(listed: &'a Listed) -> Self {
+    pub(super) fn new(listed: &'a Listed) -> Self {
         let delivery = &listed.delivery;
         Self {
             id: delivery.id,
@@ -73,6 +78,11 @@ impl<'a> DeliveryView<'a> {
             recorded_at: delivery.recorded_at.map(rfc3339),
             replayed_at: delivery.replayed_at.map(rfc3339),
         }
+    }
+
+    /// To be added to.
+    pub(super) fn into_json(self) -> Value {
+        serde_json::to_value(self).expect("texts and numbers serialise")
     }
 }
 
@@ -186,16 +196,21 @@ pub(super) async fn show(
     id: Path<DeliveryId>,
 ) -> Result<HttpResponse, Problem> {
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
-    let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
+    let id = listed.delivery.id;
+    let intervention = state.store.run(Lane::Read, move |connection| intervention_in(connection, id)).await?;
+    let mut view = DeliveryView::new(&listed).into_json();
     let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
     view["waits_for"] = waits_for(&state, &listed).await?;
+    view["intervention"] = json!(intervention.as_ref().map(InterventionView::new));
     if let Value::Object(members) = &mut view {
         members.insert("attempt_log".to_owned(), json!(attempts));
     }
     Ok(HttpResponse::Ok().json(view))
 }
 
-async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
+/// # Errors
+/// 404 when there is no such delivery, or not for `owner`.
+pub(super) async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
     let scope = owner.scope();
     let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
     found.ok_or_else(no_such_delivery)
@@ -235,12 +250,17 @@ pub(super) async fn cancel(
     let cancelled = state.store.run(Lane::Write, move |connection| cancel_one(connection, id, now)).await?;
     if !cancelled {
         let (listed, _) = find(&state, &owner, id).await?;
-        return Err(Problem::settled(listed.delivery.state.as_str()));
+        return Err(Problem::settled(listed.delivery.state.as_str(), "cancelled"));
     }
+    withdraw(&state, subscription, id).await;
+    let (listed, _) = find(&state, &owner, id).await?;
+    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
+}
+
+/// Has every copy in memory of a delivery given up that is to be attempted no more. The store says so already.
+pub(super) async fn withdraw(state: &State, subscription: SubscriptionId, id: DeliveryId) {
     let deliveries = vec![(subscription, Withdrawn::These([id].into()))];
     let withdrawn = state.router.send(WithdrawFrom { deliveries, under_way: UnderWay::Leave }).await;
     // Without a router nothing is attempted.
     withdrawn.unwrap_or_default();
-    let (listed, _) = find(&state, &owner, id).await?;
-    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
 }

@@ -11,7 +11,7 @@ use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl};
 use super::{
     AnyConnection, Queried,
     locked::{Locked, lock},
-    schema::{attempts, deliveries, events},
+    schema::{attempts, deliveries, events, interventions},
     transaction::in_transaction,
     values::{state_from, state_number},
 };
@@ -106,10 +106,11 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     }
     let ids: Vec<i64> = locked.iter().map(|locked| locked.id).collect();
     diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(&ids))).execute(connection)?;
+    forget_interventions(connection, &ids)?;
     let gone = diesel::delete(deliveries::table.filter(deliveries::id.eq_any(&ids))).execute(connection)?;
     let touched: HashMap<i64, u32> =
         locked.iter().map(|locked| (locked.event, u32::try_from(locked.owed).unwrap_or_default())).collect();
-    let needed = events_among(connection, &touched, None)?;
+    let needed = events_among(connection, &touched, &State::ALL)?;
     let unneeded: Vec<i64> = touched.into_keys().filter(|event| !needed.contains(event)).collect();
     let events = match unneeded.as_slice() {
         [] => 0,
@@ -118,14 +119,20 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     Ok(Cleared { deliveries: gone, events })
 }
 
-/// Those of `events`, given with how many deliveries they owed, that have a delivery, or one in `state`. Each is looked for
-/// where its deliveries are: the events of one subscription may lie months apart, with all others between them.
-fn events_among(
-    connection: &mut AnyConnection,
-    events: &HashMap<i64, u32>,
-    state: Option<State>,
-) -> Queried<HashSet<i64>> {
-    let states = state.map_or(State::ALL.to_vec(), |state| vec![state]);
+/// Few deliveries have one, and to look for them locks nothing.
+fn forget_interventions(connection: &mut AnyConnection, ids: &[i64]) -> Queried<()> {
+    use interventions::dsl;
+    let found: Vec<i64> =
+        dsl::interventions.filter(dsl::delivery_id.eq_any(ids)).select(dsl::delivery_id).load(connection)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    diesel::delete(dsl::interventions.filter(dsl::delivery_id.eq_any(&found))).execute(connection).map(drop)
+}
+
+/// Those of `events`, given with how many deliveries they owed, that have a delivery in one of `states`. Each is looked
+/// for where its deliveries are: the events of one subscription may lie months apart, with all others between them.
+fn events_among(connection: &mut AnyConnection, events: &HashMap<i64, u32>, states: &[State]) -> Queried<HashSet<i64>> {
     let events: Vec<(i64, u32)> = events.iter().map(|(event, owed)| (*event, *owed)).collect();
     let mut found = HashSet::new();
     for events in events.chunks(RANGES_PER_QUERY) {
@@ -205,7 +212,7 @@ pub fn find_payloads(
 pub fn erase_payloads(connection: &mut AnyConnection, ids: &[EventId], now: Timestamp) -> Queried<usize> {
     in_transaction(connection, |connection| {
         let present = lock_events(connection, ids)?;
-        let owed = events_among(connection, &present, Some(State::Pending))?;
+        let owed = events_among(connection, &present, &State::UNFINISHED)?;
         let erasable: Vec<i64> = present.into_keys().filter(|event| !owed.contains(event)).collect();
         empty(connection, &erasable, now)
     })

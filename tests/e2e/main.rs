@@ -9,6 +9,7 @@ mod support;
 mod load;
 mod scene;
 
+mod blocked;
 mod bulk_holds;
 mod crash;
 #[cfg(feature = "mysql")]
@@ -20,6 +21,7 @@ mod hold;
 mod import;
 mod ingest;
 mod isolation;
+mod news;
 mod replay;
 mod retention;
 mod retry;

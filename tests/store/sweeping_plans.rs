@@ -33,14 +33,16 @@ on_both! {
     what_lies_between_the_erased_is_not_read,
 }
 
-/// 12,000 attempts for the crowd.
+/// 12,000 attempts for the crowd, and as many decisions of persons.
 async fn attempted(database: &Database) -> (Scene, Vec<SubscriptionId>) {
     let (scene, subscriptions) = crowd(database).await;
     let attempts = "INSERT INTO attempts (delivery_id, number, started_at, duration_us, status) \
                     SELECT id, 1, 1, 1, 200 FROM deliveries WHERE attempts = 1";
     scene.write(|c| sql::execute(c, attempts)).await;
+    let decisions = "INSERT INTO interventions (delivery_id, decision, decided_by, decided_at)                      SELECT id, 0, 'ops', 1 FROM deliveries WHERE attempts = 1";
+    scene.write(|c| sql::execute(c, decisions)).await;
     if database.is_mariadb() {
-        scene.write(|c| sql::execute(c, "ANALYZE TABLE attempts")).await;
+        scene.write(|c| sql::execute(c, "ANALYZE TABLE attempts, interventions")).await;
     }
     (scene, subscriptions)
 }

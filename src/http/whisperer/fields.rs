@@ -106,7 +106,7 @@ static FIELDS: [Field; 8] = [
         name: "event_type",
         required: Required::Always,
         null: Null::Refused,
-        kind: Kind::Text { max: event_type::MAX_LENGTH, blank: Blank::Refused, then: registered },
+        kind: Kind::Text { max: event_type::MAX_LENGTH, blank: Blank::Refused, then: subscribable },
     },
     Field {
         name: "callback",
@@ -197,8 +197,9 @@ fn fits_basic_auth(user: &str, password: &str) -> bool {
     [user, password].iter().all(|text| latin_1(text).is_some())
 }
 
-fn registered(name: String) -> Result<Edit, Fault> {
-    EventType::registered(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
+/// The engine's own types, too: they are events like others once somebody has asked for them.
+fn subscribable(name: String) -> Result<Edit, Fault> {
+    EventType::subscribable(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
 }
 
 impl Reading {

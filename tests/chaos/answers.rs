@@ -56,7 +56,7 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
 fn longest_attempt(bed: &Bed, subscription: i64) -> Duration {
     let deliveries = bed.api.deliveries(&format!("subscription={subscription}"));
     let ids = deliveries.iter().filter_map(|delivery| delivery["id"].as_i64());
-    let attempts = ids.filter_map(|id| bed.api.delivery(id)["attempts"].as_array().cloned()).flatten();
+    let attempts = ids.filter_map(|id| bed.api.delivery(id)["attempt_log"].as_array().cloned()).flatten();
     let millis = attempts.filter_map(|attempt| attempt["duration_ms"].as_f64());
     Duration::from_secs_f64(millis.fold(0.0, f64::max) / 1_000.0)
 }

@@ -30,7 +30,8 @@ const START: Duration = Duration::from_secs(3);
 const DRAINED: usize = 100_000;
 
 pub(crate) fn run(mut bed: Bed, owed: usize, report: &mut Report) {
-    let (first, second) = (Sink::start_at(&[loopback(5, 0)], Keep::Nothing), Sink::start_at(&[loopback(5, 1)], Keep::Nothing));
+    let (first, second) =
+        (Sink::start_at(&[loopback(5, 0)], Keep::Nothing), Sink::start_at(&[loopback(5, 1)], Keep::Nothing));
     first.script("/in", [Behaviour::status(200)]);
     let ledger = Ledger::default();
     ledger.watch(&second, "/in");

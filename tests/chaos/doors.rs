@@ -53,10 +53,9 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
         report.note(format!("{name}: the engine"), watch.take());
     };
 
-    for (name, head, within) in [
-        ("1,000 slow heads", String::new(), HEAD + GRACE),
-        ("1,000 slow bodies", head(bed, SLOW), BODY + GRACE),
-    ] {
+    for (name, head, within) in
+        [("1,000 slow heads", String::new(), HEAD + GRACE), ("1,000 slow bodies", head(bed, SLOW), BODY + GRACE)]
+    {
         let slow = thread::scope(|scope| {
             let slow = scope.spawn(|| slow_connections(bed, &head, within));
             let meanwhile = publish(within.as_secs());

@@ -13,6 +13,7 @@ use crate::{
     support::{
         eventually::pass,
         port::free_port,
+        process::processor_time,
         sink::{Behaviour, Keep, Sink},
     },
 };
@@ -73,10 +74,12 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
 
     for (name, phase) in [("alone", &alone), ("beside the dead", &beside), ("beside the paused", &paused)] {
         report.note(format!("publishing to arrival, {name}"), &phase.arrivals);
+        report.note(format!("cores that the engine uses, {name}"), format!("{:.2}", phase.cores));
         report.check(format!("refused, {name}"), phase.refused, "none", phase.refused == 0);
     }
     judge_p99(report, &beside, [("alone", &alone), ("beside the paused", &paused)]);
-    for (name, burst) in [("alone", burst_alone), ("beside the dead", burst_beside), ("beside the paused", burst_paused)]
+    for (name, burst) in
+        [("alone", burst_alone), ("beside the dead", burst_beside), ("beside the paused", burst_paused)]
     {
         report.note(format!("deliveries/s at full speed, {name}"), per_second(BURST * HEALTHY, burst));
     }
@@ -94,7 +97,9 @@ fn subscribe_the_dead(bed: &Bed, hang: &Sink, drip: &Sink) {
     let urls = hang.urls("/in").into_iter().chain(refuse).chain(drip.urls("/in"));
     let targets: Vec<_> = urls.enumerate().map(|(n, url)| (shared(n).to_owned(), url)).collect();
     let owner = bed.api.with_token(&bed.engine.add_user(&["dead"]));
-    subscribe_all(&owner, &targets, &json!({}));
+    // What subscriptions have unless they say otherwise.
+    let retry = json!({"choice": "exponential", "kwargs": {"base": 2, "factor": 1, "limit": 3600}});
+    subscribe_all(&owner, &targets, &json!({"retry_countdown_config": retry}));
 }
 
 fn shared(n: usize) -> &'static str {
@@ -108,7 +113,10 @@ fn endpoints(net: u8, count: usize) -> Sink {
 
 fn measure(bed: &Bed, ledger: &Ledger, time: Duration) -> Phase {
     let owed = |n: usize| if n.is_multiple_of(ONE_IN) { (shared(n / ONE_IN), 1) } else { (PLAIN, HEALTHY) };
-    ledger.phase(&bed.api, RATE, time, owed)
+    let (engine, start) = (bed.engine.process_id(), Instant::now());
+    let before = processor_time(engine);
+    let phase = ledger.phase(&bed.api, RATE, time, owed);
+    Phase { cores: ratio(processor_time(engine).saturating_sub(before), start.elapsed()), ..phase }
 }
 
 /// How long a burst takes until all of it has arrived: the median of three.

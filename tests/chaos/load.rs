@@ -41,6 +41,8 @@ pub(crate) struct Phase {
     pub(crate) arrivals: Waits,
     /// Answers other than 202, and none.
     pub(crate) refused: usize,
+    /// Processor time that the engine used per second, where somebody looked.
+    pub(crate) cores: f64,
 }
 
 impl Ledger {

@@ -29,7 +29,12 @@ impl Waits {
     pub fn percentile(&self, percent: f64) -> Duration {
         let mut sorted = self.micros.clone();
         sorted.sort_unstable();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a rank")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a rank"
+        )]
         let rank = (sorted.len() as f64 * percent / 100.0).ceil() as usize;
         let wait = sorted.get(rank.max(1) - 1).copied().unwrap_or_default();
         Duration::from_micros(wait.into())

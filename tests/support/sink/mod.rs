@@ -207,7 +207,10 @@ impl Drop for Sink {
 
 fn listen(addresses: &[SocketAddr]) -> Vec<TcpListener> {
     let deadline = Duration::from_secs(5);
-    addresses.iter().map(|address| eventually("the port of the sink", deadline, || TcpListener::bind(address))).collect()
+    addresses
+        .iter()
+        .map(|address| eventually("the port of the sink", deadline, || TcpListener::bind(address)))
+        .collect()
 }
 
 fn serve(listeners: Vec<TcpListener>, state: &Arc<Mutex<State>>) -> Server {

@@ -74,6 +74,7 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
 
     for (name, phase) in [("alone", &alone), ("beside the dead", &beside), ("beside the paused", &paused)] {
         report.note(format!("publishing to arrival, {name}"), &phase.arrivals);
+        report.note(format!("publishing to 202, {name}"), &phase.answers);
         report.note(format!("cores that the engine uses, {name}"), format!("{:.2}", phase.cores));
         report.check(format!("refused, {name}"), phase.refused, "none", phase.refused == 0);
     }

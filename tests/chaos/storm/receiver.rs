@@ -63,8 +63,8 @@ pub(crate) struct Counts {
     pub(crate) arrived: usize,
     /// Events that came again after they had been answered with 200.
     pub(crate) repeats: usize,
-    /// First arrivals of an event after a later one.
-    pub(crate) inversions: usize,
+    /// What an ordering would not have allowed, where there is none.
+    pub(crate) disorder: usize,
     /// What must not happen.
     pub(crate) complaints: usize,
 }
@@ -115,10 +115,6 @@ impl Receiver {
 
     pub(crate) fn counts(&self) -> Counts {
         self.state().counts
-    }
-
-    pub(crate) fn order(&self) -> Order {
-        self.state().order
     }
 
     /// The first complaints.
@@ -185,14 +181,17 @@ impl State {
             Order::All => 0,
         };
         let Some(before) = self.latest.insert(line, number) else { return };
-        if before > number {
+        let disorder = if before > number {
             self.latest.insert(line, before);
-            self.counts.inversions += 1;
-        }
-        if self.order != Order::None && before > number {
-            self.complain(format!("key {key}: {number} came first after {before}"));
-        } else if self.order != Order::None && !self.is_fickle && !self.accepted.contains(&before) {
-            self.complain(format!("key {key}: {number} came while {before} had not been accepted"));
+            format!("key {key}: {number} came first after {before}")
+        } else if !self.is_fickle && !self.accepted.contains(&before) {
+            format!("key {key}: {number} came while {before} had not been accepted")
+        } else {
+            return;
+        };
+        match self.order {
+            Order::None => self.counts.disorder += 1,
+            Order::Key | Order::All => self.complain(disorder),
         }
     }
 

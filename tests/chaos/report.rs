@@ -42,7 +42,7 @@ impl Report {
     /// Something that must not exceed a bound.
     pub(crate) fn at_most<T: PartialOrd + fmt::Debug>(&mut self, what: impl Into<String>, seen: T, bound: T) {
         let kept = seen <= bound;
-        self.check(what, format!("{seen:.1?}"), &format!("at most {bound:?}"), kept);
+        self.check(what, format!("{seen:.2?}"), &format!("at most {bound:?}"), kept);
     }
 
     /// Whether every promise was kept.

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl};
 
 use super::{
     AnyConnection, Queried,
@@ -21,6 +21,9 @@ use crate::domain::{
     retention::Retention,
     time::Timestamp,
 };
+
+/// Places that one query looks at.
+const RANGES_PER_QUERY: usize = 50;
 
 /// What a look came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,25 +118,27 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     Ok(Cleared { deliveries: gone, events })
 }
 
-/// Those of `events`, given with how many deliveries they owed, that have a delivery, or one in `state`.
+/// Those of `events`, given with how many deliveries they owed, that have a delivery, or one in `state`. Each is looked for
+/// where its deliveries are: the events of one subscription may lie months apart, with all others between them.
 fn events_among(
     connection: &mut AnyConnection,
     events: &HashMap<i64, u32>,
     state: Option<State>,
 ) -> Queried<HashSet<i64>> {
-    let ranges = || events.iter().map(|(event, owed)| EventId::from_raw(*event).owed_ids(*owed));
-    let Some(first) = ranges().map(|range| *range.start()).min() else { return Ok(HashSet::new()) };
-    let last = ranges().map(|range| *range.end()).max().unwrap_or(first);
-    let mut query = deliveries::table
-        .filter(deliveries::id.between(first.as_raw(), last.as_raw()))
-        .filter(deliveries::event_id.eq_any(events.keys()))
-        .select(deliveries::event_id)
-        .distinct()
-        .into_boxed();
-    if let Some(state) = state {
-        query = query.filter(deliveries::state.eq(state_number(state)));
+    let states = state.map_or(State::ALL.to_vec(), |state| vec![state]);
+    let events: Vec<(i64, u32)> = events.iter().map(|(event, owed)| (*event, *owed)).collect();
+    let mut found = HashSet::new();
+    for events in events.chunks(RANGES_PER_QUERY) {
+        let mut query = deliveries::table.select(deliveries::event_id).distinct().into_boxed();
+        for (event, owed) in events {
+            let owed_ids = EventId::from_raw(*event).owed_ids(*owed);
+            let range = deliveries::id.between(owed_ids.start().as_raw(), owed_ids.end().as_raw());
+            let in_state = deliveries::state.eq_any(states.iter().map(|state| state_number(*state)));
+            query = query.or_filter(deliveries::event_id.eq(*event).and(range).and(in_state));
+        }
+        found.extend(query.load::<i64>(connection)?);
     }
-    Ok(query.load(connection)?.into_iter().collect())
+    Ok(found)
 }
 
 /// Looks at up to `limit` events after `after` and accepted until `until`, for those that never owed anything. One query of

@@ -228,16 +228,9 @@ fn move_deliveries(connection: &mut AnyConnection, change: Change, moved: &[Move
     Ok(())
 }
 
-/// A single delivery, the usual case at ordinary load, has a statement that is prepared once for each connection.
 fn update(connection: &mut AnyConnection, change: Change, moved: &[Moved], now: Timestamp) -> Queried<usize> {
-    match moved {
-        [] => Ok(0),
-        [(id, due_at)] => update_rows!(connection, deliveries::id.eq(*id), *due_at, change, now),
-        moved => {
-            let ids = moved.iter().map(|(id, _)| *id);
-            update_rows!(connection, deliveries::id.eq_any(ids), sql::<BigInt>(&due_of_each(moved)), change, now)
-        }
-    }
+    let (ids, due_at) = (moved.iter().map(|(id, _)| *id), sql::<BigInt>(&due_of_each(moved)));
+    update_rows!(connection, deliveries::id.eq_any(ids), due_at, change, now)
 }
 
 /// An expression of SQL. Attempts that fail together are due at times of their own, and a statement for each of them would

@@ -40,7 +40,7 @@ const BURST: usize = 1_000;
 const FACTOR: f64 = 1.3;
 const GRACE: Duration = Duration::from_millis(5);
 /// Attempts end after 10 s, connections that rest are closed after 30 s.
-const BACK_WITHIN: Duration = Duration::from_secs(60);
+const BACK_WITHIN: Duration = Duration::from_mins(1);
 /// What may stay open: resting connections of the API and to healthy endpoints.
 const FILES_MORE: usize = 100;
 const MIB_MORE: u64 = 100;

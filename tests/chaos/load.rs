@@ -136,7 +136,7 @@ impl Ledger {
 /// `count` events of a type as the body of a batch, numbered from `first`.
 pub(crate) fn batch(event_type: &str, first: usize, count: usize) -> Vec<u8> {
     let event = |id: usize| json!({"event_type": event_type, "payload": {"id": id, "text": "x".repeat(100)}});
-    Value::from_iter((first..first + count).map(event)).to_string().into_bytes()
+    (first..first + count).map(event).collect::<Value>().to_string().into_bytes()
 }
 
 /// Publishes such a batch, again and again while it is refused.

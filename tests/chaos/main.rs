@@ -32,6 +32,7 @@ use clap::{Parser, ValueEnum};
 use report::Report;
 use support::{engine::binary, process::raise_file_limit};
 
+#[allow(clippy::doc_markdown, reason = "it is what --help shows")]
 /// Shows what the engine does on a bad day, with numbers, and exits with 1 when it breaks a promise.
 ///
 /// Each scenario starts an engine of its own on a new database; the MariaDB server is private, with real commits. The

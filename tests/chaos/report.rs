@@ -24,7 +24,7 @@ pub(crate) struct Report {
 impl Report {
     /// From now on it is about this scenario on this database.
     pub(crate) fn begin(&mut self, scenario: &str, database: &'static str) {
-        self.scenario = scenario.to_owned();
+        scenario.clone_into(&mut self.scenario);
         self.database = database;
         println!("\n== {scenario} on {database}, load {}", load_average());
     }
@@ -40,7 +40,7 @@ impl Report {
     }
 
     /// Something that must not exceed a bound.
-    pub(crate) fn at_most<T: PartialOrd + fmt::Debug>(&mut self, what: impl Into<String>, seen: T, bound: T) {
+    pub(crate) fn at_most<T: PartialOrd + fmt::Debug + Copy>(&mut self, what: impl Into<String>, seen: T, bound: T) {
         let kept = seen <= bound;
         self.check(what, format!("{seen:.2?}"), &format!("at most {bound:?}"), kept);
     }

@@ -19,8 +19,8 @@ use crate::{
     support::{
         api::Api,
         database::{Database, on_both},
-        eventually::{eventually, throughout},
-        sink::{Answer, Behaviour},
+        eventually::{eventually, pass, throughout},
+        sink::{Answer, Behaviour, Request},
     },
 };
 
@@ -35,8 +35,6 @@ const BATCH: usize = 20;
 /// Far more than the window has room for, so that pages are read all the time.
 const WINDOW: &str = "6";
 const ROUNDS: usize = 4;
-/// Attempts again at once: nothing but the order holds the next one back.
-const AT_ONCE: &str = "fixed";
 const DEADLINE: Duration = Duration::from_secs(90);
 
 /// What arrived at a path: the number of the event, and whether it was answered with 200.
@@ -45,10 +43,10 @@ type Log = Arc<Mutex<Vec<(usize, bool)>>>;
 /// A quarter fails, the rest takes a moment; everything is noted.
 fn answer_at(scene: &Scene, path: &str, seed: u64) -> Log {
     let log = Log::default();
-    let (seen, mut random) = (Arc::clone(&log), StdRng::seed_from_u64(seed));
+    let (entries, mut random) = (Arc::clone(&log), StdRng::seed_from_u64(seed));
     scene.sink.decide(path, move |request| {
         let is_accepted = !random.random_ratio(1, 4);
-        seen.lock().unwrap_or_else(PoisonError::into_inner).push((number_in(&request.json()), is_accepted));
+        entries.lock().unwrap_or_else(PoisonError::into_inner).push((number_in(&request.json()), is_accepted));
         let status = if is_accepted { 200 } else { 500 };
         Behaviour::Slow(Duration::from_millis(random.random_range(0..8)), Answer::new(status))
     });
@@ -103,16 +101,15 @@ fn publish_until(enough: &AtomicBool, api: &Api) -> Vec<usize> {
             accepted.extend(numbers);
         }
         // What the receivers take meanwhile bounds how long the test needs at its end.
-        crate::support::eventually::pass(Duration::from_millis(300));
+        pass(Duration::from_millis(300));
     }
     accepted
 }
 
 fn subscribe(scene: &Scene, path: &str, ordering: &str, retry_seconds: u32) -> i64 {
-    let retry = json!({"choice": AT_ONCE, "kwargs": {"seconds": retry_seconds}});
+    let retry = json!({"choice": "fixed", "kwargs": {"seconds": retry_seconds}});
     let id = scene.subscribe(path, json!({"retry_countdown_config": retry}));
-    let answer = scene.api.patch(&format!("/api/v1/subscriptions/{id}"), &json!({"ordering": ordering}));
-    answer.expect("the engine answers").expect(200);
+    scene.change(id, &json!({"ordering": ordering}));
     id
 }
 
@@ -124,6 +121,7 @@ fn order_holds_through_failures_kills_pauses_and_refills(database: &Database) {
     let mut scene = Scene::new(database, &[("POSTRIDER_WINDOW", WINDOW), ("POSTRIDER_BREAKER_THRESHOLD", "0")]);
     let paths = ["/key", "/subscription", "/none"];
     let logs = paths.map(|path| answer_at(&scene, path, random.random()));
+    // Attempted again at once: nothing but the order holds the next one back.
     let subscriptions = paths.map(|path| subscribe(&scene, path, &path[1..], 0));
 
     let enough = Arc::new(AtomicBool::new(false));
@@ -215,13 +213,13 @@ fn open_gate(scene: &Scene) -> Arc<AtomicBool> {
 
 /// What arrived of the key that is blocked.
 fn blocked(scene: &Scene) -> Vec<usize> {
-    let bodies: Vec<Value> = scene.sink.requests("/in").iter().map(|request| request.json()).collect();
+    let bodies: Vec<Value> = scene.sink.requests("/in").iter().map(Request::json).collect();
     bodies.iter().filter(|body| id_in(body) == 0).map(number_in).collect()
 }
 
 fn wait_for_others(scene: &Scene, count: usize) {
     eventually("other keys to flow", SOON * 2, || {
-        let bodies: Vec<Value> = scene.sink.requests("/in").iter().map(|request| request.json()).collect();
+        let bodies: Vec<Value> = scene.sink.requests("/in").iter().map(Request::json).collect();
         match bodies.iter().filter(|body| id_in(body) != 0).map(number_in).collect::<HashSet<_>>().len() {
             seen if seen >= count => Ok(()),
             seen => Err(format!("{seen} of {count}")),

@@ -153,12 +153,13 @@ impl State {
             self.counts.repeats += 1;
         }
         let behaviour = self.behaviour(number);
-        match &behaviour {
-            Behaviour::Answer(answer) | Behaviour::Slow(_, answer) if answer.status == 200 => {
-                self.accepted.insert(number);
-                self.failures.remove(&number);
-            }
-            _ => *self.failures.entry(number).or_default() += 1,
+        let is_accepted =
+            matches!(&behaviour, Behaviour::Answer(answer) | Behaviour::Slow(_, answer) if answer.status == 200);
+        if is_accepted {
+            self.accepted.insert(number);
+            self.failures.remove(&number);
+        } else {
+            *self.failures.entry(number).or_default() += 1;
         }
         behaviour
     }

@@ -22,6 +22,7 @@ mod import;
 mod ingest;
 mod isolation;
 mod news;
+mod ordering;
 mod replay;
 mod retention;
 mod retry;

@@ -136,11 +136,14 @@ impl Scene {
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await
     }
 
-    /// Resumes a subscription in the store only.
-    pub(super) async fn resume_in_store(&self, id: SubscriptionId) {
+    /// Resumes a subscription in the store only; gives the new version.
+    pub(super) async fn resume_in_store(&self, id: SubscriptionId) -> Arc<Subscription> {
         let keys = self.store.keys();
         let work = move |connection: &mut _| holds::resume(connection, &keys, Scope::All, id, None);
-        self.store.run(Lane::Write, work).await.expect("the store writes");
+        match self.store.run(Lane::Write, work).await.expect("the store writes") {
+            Change::Made(subscription) => Arc::new(*subscription),
+            change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        }
     }
 
     /// Stores an event that is owed to a subscription without a word to anybody: a commit of which nobody heard.

@@ -49,6 +49,8 @@ use crate::{
 
 /// When the tests begin, in 2027.
 pub(super) const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+/// An endpoint that fails for so long is paused. Hours take real time, because the router looks around each second.
+pub(super) const PAUSE_FAILING: Duration = Duration::from_hours(12);
 /// Between two looks at the store, at least.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// At most so many looks: each is a query in real time.
@@ -134,11 +136,14 @@ impl Scene {
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await
     }
 
-    /// Resumes a subscription in the store only.
-    pub(super) async fn resume_in_store(&self, id: SubscriptionId) {
+    /// Resumes a subscription in the store only; gives the new version.
+    pub(super) async fn resume_in_store(&self, id: SubscriptionId) -> Arc<Subscription> {
         let keys = self.store.keys();
         let work = move |connection: &mut _| holds::resume(connection, &keys, Scope::All, id, None);
-        self.store.run(Lane::Write, work).await.expect("the store writes");
+        match self.store.run(Lane::Write, work).await.expect("the store writes") {
+            Change::Made(subscription) => Arc::new(*subscription),
+            change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        }
     }
 
     /// Stores an event that is owed to a subscription without a word to anybody: a commit of which nobody heard.
@@ -246,6 +251,16 @@ impl Scene {
         }
     }
 
+    /// How many events of a type were accepted, of those that somebody is or was owed.
+    pub(super) async fn count_events(&self, event_type: &str) -> usize {
+        let event_type = EventType::parse(event_type).ok();
+        let filter =
+            Filter { scope: Scope::All, subscription: None, state: None, event_type, before: None, limit: 1_000 };
+        let work = move |connection: &mut _| deliveries::list(connection, &filter);
+        let listed = self.store.run(Lane::Read, work).await.expect("the store reads");
+        listed.into_iter().map(|listed| listed.delivery.event).collect::<std::collections::HashSet<_>>().len()
+    }
+
     /// All deliveries of `subscription`, the newest first.
     pub(super) async fn deliveries(&self, subscription: SubscriptionId) -> Vec<Listed> {
         let filter = Filter {
@@ -297,7 +312,7 @@ async fn start(
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
         breaker: BreakerSettings::default(),
-        pause_failing: Some(Duration::from_hours(120)),
+        pause_failing: Some(PAUSE_FAILING),
         window,
     };
     Router::start(table, Minter::new(Node::default(), last), last, vec![bench], shared)

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod breaker;
 pub mod delivery;
+pub mod edits;
 pub mod endpoint;
 pub mod event;
 pub mod event_type;

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     endpoint::{BadEndpoint, Endpoint},
@@ -245,6 +245,45 @@ impl Config {
     pub fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(DEFAULT_TIMEOUT)
     }
+
+    /// Another time-out, 1 to 60 seconds, or the default. The rest of the object stays.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+        match timeout {
+            Some(timeout) => self.raw.insert("timeout".to_owned(), timeout.as_secs_f64().into()),
+            None => self.raw.shift_remove("timeout"),
+        };
+    }
+
+    /// Other credentials, or none. The rest of the object stays.
+    pub fn set_basic_auth(&mut self, basic_auth: Option<BasicAuth>) {
+        match &basic_auth {
+            Some(BasicAuth { username, password }) => self.raw.insert(
+                "auth".to_owned(),
+                json!({"auth_type": "basic", "username": username, "password": password.reveal()}),
+            ),
+            None => self.raw.shift_remove("auth"),
+        };
+        self.basic_auth = basic_auth;
+    }
+}
+
+impl BasicAuth {
+    /// Checked credentials.
+    ///
+    /// # Errors
+    /// [`BadConfig::Characters`] for what basic auth cannot carry.
+    pub fn new(username: &str, password: &str) -> Result<Self, BadConfig> {
+        for (name, text) in [("username", username), ("password", password)] {
+            if latin_1(text).is_none() || text.contains(char::is_control) {
+                return Err(BadConfig::Characters(name));
+            }
+        }
+        if username.contains(':') {
+            return Err(BadConfig::Characters("username"));
+        }
+        Ok(Self { username: username.to_owned(), password: Secret::new(password) })
+    }
 }
 
 fn basic_auth(auth: &Map<String, Value>) -> Result<Option<BasicAuth>, BadConfig> {
@@ -253,17 +292,12 @@ fn basic_auth(auth: &Map<String, Value>) -> Result<Option<BasicAuth>, BadConfig>
     }
     let text = |name| match auth.get(name) {
         None | Some(Value::Null) => Ok("None"),
-        Some(Value::String(text)) if latin_1(text).is_some() && !text.contains(char::is_control) => Ok(text.as_str()),
-        Some(Value::String(_)) => Err(BadConfig::Characters(name)),
+        Some(Value::String(text)) => Ok(text.as_str()),
         Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
             Err(BadConfig::Credential(name))
         }
     };
-    let (username, password) = (text("username")?, text("password")?);
-    if username.contains(':') {
-        return Err(BadConfig::Characters("username"));
-    }
-    Ok(Some(BasicAuth { username: username.to_owned(), password: Secret::new(password) }))
+    BasicAuth::new(text("username")?, text("password")?).map(Some)
 }
 
 /// `raw` may hold a password.
@@ -282,8 +316,6 @@ impl fmt::Debug for BasicAuth {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-
-    use serde_json::json;
 
     use super::*;
     use crate::domain::id::DeliveryId;

@@ -12,6 +12,7 @@ use super::{
     auth::Caller,
     body::{Body, read_json},
     holds::{CatchUp, checked_reason, read_hold, skip},
+    naming::{OwnerName, owner_named},
     problem::Problem,
     subscriptions::{notice, publish},
 };
@@ -19,13 +20,12 @@ use crate::{
     domain::{
         endpoint::parse_host,
         event_type::EventType,
-        id::{OwnerId, SubscriptionId},
+        id::SubscriptionId,
         owner::{Owner, Scope},
         subscription::Subscription,
     },
     store::{
         Lane,
-        owners::find_by_name,
         subscriptions::bulk::{Candidate, HoldFilter, candidates, hold_many, resume_many},
     },
 };
@@ -39,17 +39,9 @@ const MAX_IDS: usize = 1_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FilterBody {
-    owner: Option<OwnerBody>,
+    owner: Option<OwnerName>,
     event_type: Option<String>,
     host: Option<String>,
-}
-
-/// An owner by name or by id.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OwnerBody {
-    Id(OwnerId),
-    Name(String),
 }
 
 /// What is asked of a pause of many.
@@ -121,31 +113,13 @@ async fn read_filter(
     }
     let of = match of {
         None => None,
-        Some(of) => Some(find_owner(state, owner, of).await?),
+        Some(of) => Some(owner_named(state, owner, of).await?),
     };
     let event_type = event_type.map(|name| EventType::parse(&name)).transpose();
     let event_type = event_type.map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))?;
     let host = host.map(|host| parse_host(&host)).transpose();
     let host = host.map_err(|_| Problem::invalid("\"host\" must be a name or an address, without a port."))?;
     Ok(HoldFilter { owner: of, event_type, host, reason: checked_reason(reason)? })
-}
-
-/// Who is there is an admin's business: others can name themselves only.
-async fn find_owner(state: &State, owner: &Owner, named: OwnerBody) -> Result<OwnerId, Problem> {
-    let is_self = match &named {
-        OwnerBody::Id(id) => *id == owner.id,
-        OwnerBody::Name(name) => *name == owner.name,
-    };
-    match (owner.scope(), named) {
-        _ if is_self => Ok(owner.id),
-        (Scope::Of(_), _) => Err(Problem::forbidden("Only an admin may name another owner.")),
-        (Scope::All, OwnerBody::Id(id)) => Ok(id),
-        (Scope::All, OwnerBody::Name(name)) => {
-            let unknown = Problem::invalid(format!("There is no owner {name:?}."));
-            let found = state.store.run(Lane::Read, move |connection| find_by_name(connection, &name)).await?;
-            found.map(|owner| owner.id).ok_or(unknown)
-        }
-    }
 }
 
 /// Pauses all that is found and not paused yet. A pause that is there already stays as it is.

@@ -4,6 +4,7 @@
 //! speaks `application/problem+json` when it refuses; the contract of the integrators lives in [`whisperer`], which alone
 //! knows its names and its error bodies.
 
+mod address;
 pub mod auth;
 mod batch;
 mod body;
@@ -11,15 +12,17 @@ mod bulk_holds;
 mod deliveries;
 mod erasures;
 mod events;
-mod flow;
 mod holds;
 mod live;
+mod naming;
 mod ops;
 mod problem;
+mod registration;
 mod replays;
 mod secrets;
 mod submission;
 mod subscriptions;
+mod terms;
 mod time;
 mod whisperer;
 
@@ -81,11 +84,15 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         )
         .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
         .service(resource("/api/v1/events/{id}", "DELETE", [delete().to(erasures::erase_event)]))
-        .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
+        .service(resource(
+            "/api/v1/subscriptions",
+            "GET, POST",
+            [get().to(subscriptions::list), post().to(registration::create)],
+        ))
         .service(resource(
             "/api/v1/subscriptions/{id}",
-            "GET, PATCH",
-            [get().to(subscriptions::show), patch().to(flow::change)],
+            "GET, PATCH, DELETE",
+            [get().to(subscriptions::show), patch().to(registration::change), delete().to(registration::delete)],
         ))
         .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(holds::pause)]))
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(holds::resume)]))

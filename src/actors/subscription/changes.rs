@@ -73,7 +73,11 @@ impl SubscriptionActor {
                 let work = move |connection: &mut _| holds::hold(connection, &keys, Scope::All, id, &hold);
                 match store.run(Lane::Write, work).await {
                     Ok(subscriptions::Change::Made(paused)) => return tell(&router, Changed(Arc::new(*paused))),
-                    Ok(subscriptions::Change::NotFound | subscriptions::Change::AlreadyRegistered) => return,
+                    Ok(
+                        subscriptions::Change::NotFound
+                        | subscriptions::Change::AlreadyRegistered
+                        | subscriptions::Change::Outdated(_),
+                    ) => return,
                     Err(error) => {
                         log::warn!(subscription = id.as_raw(), error:% = error; "pausing a gone endpoint waits");
                         tokio::time::sleep(STORE_PAUSE).await;

@@ -1,14 +1,15 @@
 //! `/whisperer/hooks/`: hooks, which are subscriptions (contract, sections 3 to 6).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 
 use super::{
+    super::address::refused_address,
     Asked,
     answer::{Answer, Served},
     body,
-    fields::{self, Edits, Purpose, Reading},
+    fields::{self, Purpose, Reading},
     filters::Filters,
     format::escape_line_ends,
     list, ordering,
@@ -18,17 +19,15 @@ use super::{
 };
 use crate::{
     actors::router::Changed,
-    domain::{endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId, subscription::Subscription},
+    domain::{
+        edits::Edits, endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId, subscription::Subscription,
+    },
     store::{
         Lane,
         lists::registered::{Key, Registered},
         subscriptions::{self, Change},
     },
 };
-
-/// How long to wait for a name's addresses. One that takes longer passes, like one that has none: it is checked again at
-/// every attempt.
-const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The columns of the reference's table.
 const COLUMNS: [Column<Key>; 12] = [
@@ -124,9 +123,8 @@ async fn read(asked: &Asked<'_>, request: &HttpRequest, payload: Payload, purpos
 /// Where the egress guard would refuse to go is refused when it is written, so that somebody notices.
 async fn check_address(asked: &Asked<'_>, reading: &mut Reading) {
     let Some(Ok(endpoint)) = reading.target_url().map(Endpoint::parse) else { return };
-    let checked = tokio::time::timeout(NAME_TIMEOUT, asked.state.guard.check(&endpoint)).await;
-    if let Ok(Err(refusal)) = checked {
-        reading.refuse_target_url(refusal.to_string());
+    if let Some(refusal) = refused_address(asked.state, &endpoint).await {
+        reading.refuse_target_url(refusal);
     }
 }
 
@@ -149,6 +147,7 @@ async fn publish(asked: &Asked<'_>, change: Change) -> Result<Arc<Subscription>,
             Ok(subscription)
         }
         Change::AlreadyRegistered => Err(Answer::code("webhook_100_2", "Webhook already registered")),
-        Change::NotFound => Err(Answer::not_found()),
+        // The contract's changes expect no version.
+        Change::NotFound | Change::Outdated(_) => Err(Answer::not_found()),
     }
 }

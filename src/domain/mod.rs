@@ -16,6 +16,7 @@ pub mod id;
 pub mod ordering;
 pub mod owner;
 pub mod queue;
+pub mod reach;
 pub mod replay;
 pub mod retention;
 pub mod retry;

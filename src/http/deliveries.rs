@@ -4,10 +4,10 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, live::waits_for, problem::Problem, subscriptions::checked_limit, time::rfc3339};
+use super::{State, auth::Caller, delivery_filter::FilterQuery, live::waits_for, problem::Problem, time::rfc3339};
 use crate::{
     actors::{
         router::Order,
@@ -17,26 +17,29 @@ use crate::{
     domain::{
         attempt::{Attempt, Outcome},
         delivery::{Delivery, State as DeliveryState},
-        event_type::EventType,
         id::{DeliveryId, EventId, SubscriptionId},
         owner::Owner,
         queue::Withdrawn,
     },
     store::{
         Lane,
-        deliveries::{self, Filter, Listed},
+        deliveries::{self, Ending, Listed},
+        events,
         record::cancel_one,
     },
 };
 
+/// A delivery as lists show it.
 #[derive(Serialize)]
-struct DeliveryView<'a> {
+pub(super) struct DeliveryView<'a> {
     id: DeliveryId,
     uuid: uuid::Uuid,
     subscription_id: SubscriptionId,
     event: EventView<'a>,
     state: &'static str,
     attempts: u16,
+    last_status: Option<u16>,
+    last_error: Option<&'static str>,
     due_at: Option<String>,
     first_recorded_at: Option<String>,
     recorded_at: Option<String>,
@@ -53,8 +56,13 @@ struct EventView<'a> {
 }
 
 impl<'a> DeliveryView<'a> {
-    fn new(listed: &'a Listed) -> Self {
+    pub(super) fn new(listed: &'a Listed) -> Self {
         let delivery = &listed.delivery;
+        let (last_status, last_error) = match listed.latest {
+            Some(Ending::Status(status)) => (Some(status), None),
+            Some(Ending::Failure(class)) => (None, Some(class.as_str())),
+            None => (None, None),
+        };
         Self {
             id: delivery.id,
             uuid: delivery.id.uuid(),
@@ -68,6 +76,8 @@ impl<'a> DeliveryView<'a> {
             },
             state: delivery.state.as_str(),
             attempts: delivery.attempts,
+            last_status,
+            last_error,
             due_at: delivery.due_at.map(rfc3339),
             first_recorded_at: delivery.first_recorded_at.map(rfc3339),
             recorded_at: delivery.recorded_at.map(rfc3339),
@@ -127,29 +137,6 @@ impl AttemptView {
     }
 }
 
-/// Which deliveries.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FilterQuery {
-    subscription: Option<SubscriptionId>,
-    state: Option<String>,
-    event_type: Option<String>,
-    before: Option<DeliveryId>,
-    limit: Option<u16>,
-}
-
-impl FilterQuery {
-    fn state(&self) -> Result<Option<DeliveryState>, Problem> {
-        let Some(name) = &self.state else { return Ok(None) };
-        named_state(name).map(Some)
-    }
-
-    fn event_type(&self) -> Result<Option<EventType>, Problem> {
-        let Some(name) = &self.event_type else { return Ok(None) };
-        EventType::parse(name).map(Some).map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))
-    }
-}
-
 /// # Errors
 /// 422 for a name that is no state.
 pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
@@ -158,25 +145,25 @@ pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
         .ok_or_else(|| Problem::invalid(format!("{name:?} is no state of a delivery.")).with("allowed", allowed()))
 }
 
-/// Deliveries, the newest first; `next` is the `before` of the next page.
+/// Deliveries, the newest first; `next` is the `before` of the next page, and there is one until it is null: what a filter
+/// means may lie far apart.
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
     query: Query<FilterQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let limit = checked_limit(query.limit)?;
-    let filter = Filter {
-        scope: owner.scope(),
-        subscription: query.subscription,
-        state: query.state()?,
-        event_type: query.event_type()?,
-        before: query.before,
-        limit: i64::from(limit),
+    let mut filter = query.filter(owner.scope())?;
+    let event = query.event();
+    let work = move |connection: &mut _| {
+        if let Some(id) = event {
+            // Without the event there is none of its deliveries either.
+            filter.event = Some((id, events::get(connection, id)?.map_or(0, |event| event.listed.deliveries)));
+        }
+        deliveries::list::list(connection, &filter)
     };
-    let listed = state.store.run(Lane::Read, move |connection| deliveries::list(connection, &filter)).await?;
-    let next = listed.last().filter(|_| listed.len() == usize::from(limit)).map(|last| last.delivery.id);
-    let items: Vec<_> = listed.iter().map(DeliveryView::new).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+    let page = state.store.run(Lane::Read, work).await?;
+    let items: Vec<_> = page.found.iter().map(DeliveryView::new).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": page.next })))
 }
 
 /// One delivery with its attempts, the first one first.
@@ -195,7 +182,7 @@ pub(super) async fn show(
     Ok(HttpResponse::Ok().json(view))
 }
 
-async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
+pub(super) async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
     let scope = owner.scope();
     let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
     found.ok_or_else(no_such_delivery)

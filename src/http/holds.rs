@@ -14,7 +14,7 @@ use super::{
     body::{Body, read_optional_json},
     problem::Problem,
     subscriptions::{find, published, view},
-    time::parse,
+    time::instant,
 };
 use crate::{
     domain::{
@@ -49,7 +49,7 @@ pub(super) fn read_hold(
     owner: &Owner,
     now: Timestamp,
 ) -> Result<Hold, Problem> {
-    let until = until.map(|text| read_time("until", text)).transpose()?;
+    let until = until.map(|text| instant("until", text)).transpose()?;
     if until.is_some_and(|until| until <= now) {
         return Err(Problem::invalid("\"until\" must lie in the future."));
     }
@@ -74,11 +74,6 @@ pub(super) fn checked_reason(reason: Option<String>) -> Result<Option<String>, P
     Ok(reason)
 }
 
-fn read_time(name: &str, text: &str) -> Result<Timestamp, Problem> {
-    parse(text)
-        .ok_or_else(|| Problem::invalid(format!("\"{name}\" must be a time like 2026-11-24T03:00:00Z (RFC 3339).")))
-}
-
 /// What is asked of a resumption.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +95,7 @@ impl CatchUp {
     /// # Errors
     /// 422 for a pace that is none, or a time that is none or lies ahead.
     pub(super) fn read(per_second: Option<f64>, skip: Option<&str>, now: Timestamp) -> Result<Self, Problem> {
-        let skip_older_than = skip.map(|text| read_time("skip_older_than", text)).transpose()?;
+        let skip_older_than = skip.map(|text| instant("skip_older_than", text)).transpose()?;
         if skip_older_than.is_some_and(|skip| skip > now) {
             return Err(Problem::invalid("\"skip_older_than\" must not lie in the future."));
         }

@@ -10,6 +10,7 @@ mod batch;
 mod body;
 mod bulk_holds;
 mod deliveries;
+mod delivery_filter;
 mod erasures;
 mod events;
 mod holds;
@@ -17,6 +18,7 @@ mod live;
 mod naming;
 mod ops;
 mod problem;
+mod published;
 mod registration;
 mod replays;
 mod secrets;
@@ -79,11 +81,16 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/healthz", "GET, HEAD", [get().to(ops::healthz), head(ops::healthz)]))
         .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
         .service(
-            resource("/api/v1/events", "POST", [post().to(events::accept)])
+            resource("/api/v1/events", "GET, POST", [get().to(published::list), post().to(events::accept)])
                 .app_data(PayloadConfig::new(events::MAX_BODY_BYTES)),
         )
         .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
-        .service(resource("/api/v1/events/{id}", "DELETE", [delete().to(erasures::erase_event)]))
+        .service(resource(
+            "/api/v1/events/{id}",
+            "GET, DELETE",
+            [get().to(published::show), delete().to(erasures::erase_event)],
+        ))
+        .service(resource("/api/v1/events/{id}/redeliver", "POST", [post().to(published::redeliver)]))
         .service(resource(
             "/api/v1/subscriptions",
             "GET, POST",

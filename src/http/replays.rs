@@ -18,7 +18,7 @@ use super::{
     deliveries::named_state,
     problem::Problem,
     subscriptions::{checked_limit, find},
-    time::{parse, rfc3339},
+    time::{instant, rfc3339},
 };
 use crate::{
     domain::{
@@ -91,11 +91,6 @@ impl OrderBody {
         let pace = u16::try_from(pace).ok().and_then(NonZeroU16::new).filter(|pace| pace.get() <= MAX_PER_SECOND);
         pace.map(Some).ok_or_else(|| Problem::invalid(format!("\"per_second\" must be from 1 to {MAX_PER_SECOND}.")))
     }
-}
-
-fn instant(name: &str, text: &str) -> Result<Timestamp, Problem> {
-    parse(text)
-        .ok_or_else(|| Problem::invalid(format!("\"{name}\" must be a time like 2026-11-24T03:00:00Z (RFC 3339).")))
 }
 
 /// A replay as the API shows it.

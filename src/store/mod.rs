@@ -13,6 +13,7 @@ pub mod connection;
 pub mod deliveries;
 pub mod erase;
 pub mod error;
+pub mod events;
 pub mod expiry;
 pub mod import;
 mod keyring;

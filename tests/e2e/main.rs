@@ -16,6 +16,7 @@ mod crash;
 mod database_away;
 mod delivering;
 mod egress;
+mod events;
 mod exhaustion;
 mod hold;
 mod import;

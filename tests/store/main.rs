@@ -11,6 +11,7 @@ mod holding;
 mod importing;
 mod keys;
 mod listing;
+mod listing_plans;
 mod lists;
 mod owners;
 mod pages;

@@ -40,7 +40,10 @@ use crate::{
     store::{
         Keyring, Lane, Store,
         accept::last_minted,
-        deliveries::{self, Filter, Listed, backlog},
+        deliveries::{
+            Listed, backlog,
+            list::{Filter, list},
+        },
         subscriptions::{self, Change, holds},
     },
 };
@@ -167,16 +170,18 @@ impl Scene {
 
     /// All deliveries of `subscription`, the newest first.
     pub(super) async fn deliveries(&self, subscription: SubscriptionId) -> Vec<Listed> {
-        let filter = Filter {
-            scope: Scope::All,
-            subscription: Some(subscription),
-            state: None,
-            event_type: None,
-            before: None,
-            limit: 10_000,
-        };
-        let work = move |connection: &mut _| deliveries::list(connection, &filter);
-        self.store.run(Lane::Read, work).await.expect("the store reads")
+        let mut filter = Filter { subscription: Some(subscription), ..Filter::all(Scope::All, 10_000) };
+        let mut all = Vec::new();
+        loop {
+            let asked = filter.clone();
+            let work = move |connection: &mut _| list(connection, &asked);
+            let page = self.store.run(Lane::Read, work).await.expect("the store reads");
+            all.extend(page.found);
+            match page.next {
+                Some(next) => filter.before = Some(next),
+                None => return all,
+            }
+        }
     }
 
     /// Checks that each of `count` deliveries of `subscription` was delivered, and attempted at the endpoint.

@@ -4,7 +4,7 @@ pub mod bulk;
 pub mod holds;
 pub(super) mod numbered;
 pub mod ramp;
-mod row;
+pub(super) mod row;
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, insert_into,

@@ -10,6 +10,7 @@ pub mod edits;
 pub mod endpoint;
 pub mod event;
 pub mod event_type;
+pub mod explain;
 pub mod headers;
 pub mod hold;
 pub mod id;

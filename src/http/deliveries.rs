@@ -7,7 +7,7 @@ use actix_web::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, delivery_filter::FilterQuery, live::waits_for, problem::Problem, time::rfc3339};
+use super::{State, auth::Caller, delivery_filter::FilterQuery, live::told, problem::Problem, time::rfc3339};
 use crate::{
     actors::{
         router::Order,
@@ -174,8 +174,10 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
     let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
+    let told = told(&state, &listed, &attempts).await?;
     let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
-    view["waits_for"] = waits_for(&state, &listed).await?;
+    view["waits_for"] = told.waits_for;
+    view["explanation"] = told.explanation;
     if let Value::Object(members) = &mut view {
         members.insert("attempt_log".to_owned(), json!(attempts));
     }

@@ -31,6 +31,7 @@ mod laws;
 mod pace;
 mod steps;
 mod stock;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod withdraw;
@@ -50,6 +51,7 @@ use self::{
 pub use self::{
     pace::{Ease, Rate},
     steps::{Head, KeysFound, Page, ReadOrder, Step},
+    telling::Place,
     withdraw::Withdrawn,
 };
 use super::{

@@ -24,6 +24,7 @@ pub mod roster;
 pub mod router;
 pub mod slots;
 pub mod subscription;
+pub mod tally;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
 pub mod withdrawal;

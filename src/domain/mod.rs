@@ -4,7 +4,9 @@
 //! microseconds, and everything that decides is here.
 
 pub mod attempt;
+pub mod audit;
 pub mod breaker;
+pub mod catalogue;
 pub mod delivery;
 pub mod edits;
 pub mod endpoint;
@@ -21,6 +23,7 @@ pub mod reach;
 pub mod replay;
 pub mod retention;
 pub mod retry;
+pub mod rollup;
 pub mod routing;
 pub mod secret;
 pub mod signature;

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
+        audit::Author,
         endpoint::parse_host,
         event_type::EventType,
         id::SubscriptionId,
@@ -26,6 +27,7 @@ use crate::{
     },
     store::{
         Lane,
+        audit::audited_changes,
         subscriptions::bulk::{Candidate, HoldFilter, candidates, hold_many, resume_many},
     },
 };
@@ -136,7 +138,11 @@ pub(super) async fn hold(state: Data<State>, Caller(owner): Caller, Body(body): 
             summary.add(ids);
         } else {
             let (keys, hold) = (state.store.keys(), hold.clone());
-            let work = move |connection: &mut _| hold_many(connection, &keys, &ids, &hold);
+            let author = Author::from(&*owner);
+            let work = move |connection: &mut _| {
+                let pause = |connection: &mut _| hold_many(connection, &keys, &ids, &hold);
+                audited_changes(connection, &keys, (&author, "subscription.pause", hold.since), &ids, pause)
+            };
             let paused = state.store.run(Lane::Write, work).await?;
             summary.add(paused.iter().map(|subscription| subscription.id));
             publish_all(&state, paused).await?;
@@ -166,7 +172,11 @@ pub(super) async fn release(
                 *summary.skipped.get_or_insert_default() += skipped;
             }
             let keys = state.store.keys();
-            let work = move |connection: &mut _| resume_many(connection, &keys, &ids, catch_up.ramp);
+            let (author, now) = (Author::from(&*owner), state.clock.now());
+            let work = move |connection: &mut _| {
+                let resume = |connection: &mut _| resume_many(connection, &keys, &ids, catch_up.ramp);
+                audited_changes(connection, &keys, (&author, "subscription.resume", now), &ids, resume)
+            };
             publish_all(&state, state.store.run(Lane::Write, work).await?).await?;
         }
     }

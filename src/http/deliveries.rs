@@ -16,16 +16,19 @@ use crate::{
     },
     domain::{
         attempt::{Attempt, Outcome},
+        audit::{Author, Entry},
         delivery::{Delivery, State as DeliveryState},
-        id::{DeliveryId, EventId, SubscriptionId},
-        owner::Owner,
+        id::{DeliveryId, EventId, OwnerId, SubscriptionId},
+        owner::{Owner, Scope},
         queue::Withdrawn,
     },
     store::{
         Lane,
+        audit::audited,
         deliveries::{self, Ending, Listed},
         events,
         record::cancel_one,
+        subscriptions,
     },
 };
 
@@ -211,6 +214,13 @@ pub(super) async fn redeliver(
     }
 }
 
+/// Whose a subscription is.
+async fn owner_of(state: &State, id: SubscriptionId) -> Result<Option<OwnerId>, Problem> {
+    let keys = state.store.keys();
+    let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
+    Ok(state.store.run(Lane::Read, work).await?.map(|subscription| subscription.owner))
+}
+
 /// Calls one delivery off that is pending. Once this is answered no further attempt of it starts; one in flight ends, and
 /// if it arrives the delivery is delivered.
 pub(super) async fn cancel(
@@ -221,7 +231,15 @@ pub(super) async fn cancel(
     let (listed, _) = find(&state, &owner, id.into_inner()).await?;
     let Delivery { id, subscription, .. } = listed.delivery;
     let now = state.clock.now();
-    let cancelled = state.store.run(Lane::Write, move |connection| cancel_one(connection, id, now)).await?;
+    let (author, of) = (Author::from(&*owner), owner_of(&state, subscription).await?);
+    let work = move |connection: &mut _| {
+        let told = |cancelled: &bool| {
+            let told = json!({ "subscription": subscription });
+            cancelled.then(|| Entry::order("delivery.cancel", format!("delivery:{id}"), of, told))
+        };
+        audited(connection, &author, now, |connection| cancel_one(connection, id, now), told)
+    };
+    let cancelled = state.store.run(Lane::Write, work).await?;
     if !cancelled {
         let (listed, _) = find(&state, &owner, id).await?;
         return Err(Problem::settled(listed.delivery.state.as_str()));

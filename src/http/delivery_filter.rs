@@ -81,7 +81,7 @@ fn statuses(text: &str) -> Result<EndingFilter, Problem> {
     let wrong = || Problem::invalid("\"status\" must be a status like 503, or a class like 5xx.");
     let (least, most) = match text.strip_suffix("xx") {
         Some(class) => {
-            let class: u16 = class.parse().map_err(|_| wrong())?;
+            let class = class.parse::<u16>().ok().filter(|class| (1..10).contains(class)).ok_or_else(wrong)?;
             (class * 100, class * 100 + 99)
         }
         None => text.parse().map(|status| (status, status)).map_err(|_| wrong())?,

@@ -18,12 +18,13 @@ use super::{
 };
 use crate::{
     domain::{
+        audit::Author,
         hold::{Hold, HoldMode, MAX_PER_SECOND, MAX_REASON_LENGTH, Ramp},
         id::{DeliveryId, SubscriptionId},
         owner::Owner,
         time::Timestamp,
     },
-    store::{Lane, record::cancel_owed, subscriptions::holds},
+    store::{Lane, audit::audited_change, record::cancel_owed, subscriptions::holds},
 };
 
 /// Deliveries cancelled in one transaction.
@@ -125,9 +126,13 @@ pub(super) async fn pause(
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let PauseBody { mode, reason, until } = read_optional_json(&body)?;
-    let hold = read_hold(mode.as_deref(), reason, until.as_deref(), &owner, state.clock.now())?;
-    let (id, scope, keys) = (id.into_inner(), owner.scope(), state.store.keys());
-    let work = move |connection: &mut _| holds::hold(connection, &keys, scope, id, &hold);
+    let now = state.clock.now();
+    let hold = read_hold(mode.as_deref(), reason, until.as_deref(), &owner, now)?;
+    let (id, scope, keys) = (find(&state, &owner, id.into_inner()).await?.id, owner.scope(), state.store.keys());
+    let work = move |connection: &mut _| {
+        let pause = |connection: &mut _| holds::hold(connection, &keys, scope, id, &hold);
+        audited_change(connection, &keys, (&Author::from(&*owner), "subscription.pause", now), id, pause)
+    };
     let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
     Ok(HttpResponse::Ok().json(view(&state, &subscription).await?))
 }
@@ -149,7 +154,10 @@ pub(super) async fn resume(
     }
     let (id, scope, keys) = (subscription.id, owner.scope(), state.store.keys());
     let skipped = skip(&state, id, catch_up).await?;
-    let work = move |connection: &mut _| holds::resume(connection, &keys, scope, id, catch_up.ramp);
+    let work = move |connection: &mut _| {
+        let resume = |connection: &mut _| holds::resume(connection, &keys, scope, id, catch_up.ramp);
+        audited_change(connection, &keys, (&Author::from(&*owner), "subscription.resume", now), id, resume)
+    };
     let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
     let mut view = view(&state, &subscription).await?;
     view["skipped"] = skipped.into();

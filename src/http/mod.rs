@@ -5,13 +5,16 @@
 //! knows its names and its error bodies.
 
 mod address;
+mod audit;
 pub mod auth;
 mod batch;
 mod body;
 mod bulk_holds;
+mod catalogue;
 mod deliveries;
 mod delivery_filter;
 mod erasures;
+mod event_types;
 mod events;
 mod holds;
 mod live;
@@ -22,10 +25,13 @@ mod published;
 mod registration;
 mod replays;
 mod secrets;
+mod stats;
 mod submission;
 mod subscriptions;
 mod terms;
 mod time;
+mod trials;
+mod users;
 mod whisperer;
 
 use std::{num::NonZeroUsize, time::Duration};
@@ -34,13 +40,14 @@ use actix::Addr;
 use actix_web::{
     HttpResponse, Resource, Route,
     http::header,
-    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post},
+    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post, put},
 };
 
 pub use self::whisperer::{StoredTerms, stored_terms};
 use self::{auth::Tokens, problem::Problem};
+pub use self::{catalogue::Catalogue, trials::Trials};
 use crate::{
-    actors::{admission::Admission, router::Router},
+    actors::{admission::Admission, router::Router, tally::Tally},
     clock::Clock,
     egress::Guard,
     store::Store,
@@ -68,6 +75,12 @@ pub struct State {
     pub admission: Admission,
     /// Who is who.
     pub tokens: Tokens,
+    /// The event types that there are.
+    pub catalogue: Catalogue,
+    /// Attempts that were added up and are not written down yet.
+    pub tally: Tally,
+    /// How many trials may be under way.
+    pub trials: Trials,
     /// Entries on a page of the contract's lists; `None` for plain lists.
     pub page_size: Option<NonZeroUsize>,
 }
@@ -91,6 +104,12 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
             [get().to(published::show), delete().to(erasures::erase_event)],
         ))
         .service(resource("/api/v1/events/{id}/redeliver", "POST", [post().to(published::redeliver)]))
+        .service(resource("/api/v1/event-types", "GET", [get().to(event_types::list)]))
+        .service(resource(
+            "/api/v1/event-types/{name}",
+            "GET, PUT",
+            [get().to(event_types::show), put().to(event_types::put)],
+        ))
         .service(resource(
             "/api/v1/subscriptions",
             "GET, POST",
@@ -104,6 +123,8 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(holds::pause)]))
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(holds::resume)]))
         .service(resource("/api/v1/subscriptions/{id}/rotate-secret", "POST", [post().to(secrets::rotate)]))
+        .service(resource("/api/v1/subscriptions/{id}/stats", "GET", [get().to(stats::show)]))
+        .service(resource("/api/v1/subscriptions/{id}/test", "POST", [post().to(trials::order)]))
         .service(resource(
             "/api/v1/subscriptions/{id}/erase",
             "GET, POST",
@@ -118,6 +139,15 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/replays", "GET, POST", [get().to(replays::list), post().to(replays::order)]))
         .service(resource("/api/v1/replays/{id}", "GET", [get().to(replays::show)]))
         .service(resource("/api/v1/replays/{id}/cancel", "POST", [post().to(replays::cancel)]))
+        .service(resource("/api/v1/users", "GET, POST", [get().to(users::list), post().to(users::add)]))
+        .service(resource("/api/v1/users/{id}", "PATCH", [patch().to(users::change)]))
+        .service(resource(
+            "/api/v1/users/{id}/tokens",
+            "GET, POST",
+            [get().to(users::tokens), post().to(users::add_token)],
+        ))
+        .service(resource("/api/v1/users/{id}/tokens/{token}", "DELETE", [delete().to(users::revoke)]))
+        .service(resource("/api/v1/audit", "GET", [get().to(audit::list)]))
         .configure(whisperer::configure)
         .default_service(web::to(not_found));
 }

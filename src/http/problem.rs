@@ -14,7 +14,10 @@ use serde_json::{Map, Value};
 
 use super::auth::Refused;
 use crate::{
-    domain::id::{ReplayId, SubscriptionId},
+    domain::{
+        event_type::EventType,
+        id::{ReplayId, SubscriptionId},
+    },
     store::StoreError,
 };
 
@@ -89,6 +92,11 @@ impl Problem {
         }
     }
 
+    /// 409: somebody has this name or this token already.
+    pub(super) fn taken(detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "taken", "It is taken already", detail)
+    }
+
     /// 412: it was changed since it was read; `version` is the present one.
     pub(super) fn outdated(version: i64) -> Self {
         let detail = "It was changed since you read it: get it again, look, and repeat your change with the new ETag.";
@@ -101,6 +109,13 @@ impl Problem {
         let detail = format!("{name:?} is not a registered event type.");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-event-type", "The event type is not registered", detail)
             .with("allowed", known.to_vec())
+    }
+
+    /// 422: the payload is not what the schema of its type demands.
+    pub(super) fn schema_violation(event_type: &EventType, violations: Vec<Value>) -> Self {
+        let detail = format!("The payload violates the schema of {event_type}, see \"errors\".");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "schema-violation", "The payload violates its schema", detail)
+            .with("errors", violations)
     }
 
     /// 403: not with this role.

@@ -19,12 +19,20 @@ use super::{
     naming::owner_named,
     problem::Problem,
     subscriptions::{find, no_such_subscription, publish, shown, view},
-    terms::{ENDPOINT, Reading},
+    terms::{ENDPOINT, EVENT_TYPE, Reading},
 };
 use crate::{
-    domain::{edits::Edits, id::SubscriptionId, owner::Owner, secret::Secret, subscription::Subscription},
+    domain::{
+        audit::{Author, Entry},
+        edits::Edits,
+        id::{OwnerId, SubscriptionId},
+        owner::Owner,
+        secret::Secret,
+        subscription::Subscription,
+    },
     store::{
         Lane,
+        audit::{audited, audited_change},
         subscriptions::{self, Change},
     },
 };
@@ -71,6 +79,7 @@ pub(super) async fn create(
     let owner = owner_in(&state, &caller, &mut members).await?;
     let mut reading = Reading::of(&members);
     reading.demand(&members);
+    check_type(&state, &mut reading);
     check_address(&state, &mut reading).await;
     let edits = reading.edits()?;
     let mut terms = edits.to_new_terms().ok_or_else(|| Problem::internal(&"what was demanded is missing"))?;
@@ -80,7 +89,11 @@ pub(super) async fn create(
     }
     let (now, keys) = (state.clock.now(), state.store.keys());
     let registered = terms.clone();
-    let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
+    let author = Author::from(&*caller);
+    let work = move |connection: &mut _| {
+        let create = |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
+        audited(connection, &author, now, create, told_of_creation)
+    };
     let change = state.store.run(Lane::Write, work).await?;
     if change == Change::AlreadyRegistered {
         let find = move |connection: &mut _| subscriptions::find_registered(connection, owner, &registered);
@@ -95,12 +108,16 @@ pub(super) async fn create(
     Ok(tagged(StatusCode::CREATED, &subscription).insert_header((header::LOCATION, location)).json(view))
 }
 
+/// What is written down of a new subscription.
+pub(super) fn told_of_creation(change: &Change) -> Option<Entry> {
+    match change {
+        Change::Made(made) => Entry::subscription("subscription.create", None, made),
+        Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound => None,
+    }
+}
+
 /// Whose the new subscription is to be: the caller's unless an admin says otherwise.
-async fn owner_in(
-    state: &State,
-    caller: &Owner,
-    members: &mut Map<String, Value>,
-) -> Result<crate::domain::id::OwnerId, Problem> {
+async fn owner_in(state: &State, caller: &Owner, members: &mut Map<String, Value>) -> Result<OwnerId, Problem> {
     match members.remove("owner") {
         None => Ok(caller.id),
         Some(named) => {
@@ -126,9 +143,10 @@ pub(super) async fn change(
     if members.get(ENDPOINT).and_then(Value::as_str) == Some(&*shown(&present.terms.target_url)) {
         reading.keep_endpoint();
     }
+    check_type(&state, &mut reading);
     check_address(&state, &mut reading).await;
     let edits = reading.edits()?;
-    let changed = make(&state, &owner, &present, edits, Expected::by(&request)).await?;
+    let changed = make(&state, &owner, &present, edits, "subscription.change", Expected::by(&request)).await?;
     Ok(tagged(StatusCode::OK, &changed).json(view(&state, &changed).await?))
 }
 
@@ -141,7 +159,8 @@ pub(super) async fn delete(
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
     let present = find(&state, &owner, id.into_inner()).await?;
-    make(&state, &owner, &present, Edits::deactivation(), Expected::by(&request)).await?;
+    let edits = Edits::deactivation();
+    make(&state, &owner, &present, edits, "subscription.delete", Expected::by(&request)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -150,6 +169,7 @@ async fn make(
     owner: &Owner,
     present: &Subscription,
     edits: Edits,
+    action: &'static str,
     expected: Expected,
 ) -> Result<Arc<Subscription>, Problem> {
     if expected.includes(present.version) && edits.apply(&present.terms) == present.terms {
@@ -157,9 +177,13 @@ async fn make(
     }
     let (scope, keys, now, id) = (owner.scope(), state.store.keys(), state.clock.now(), present.id);
     let (owner_id, changed) = (present.owner, edits.apply(&present.terms));
+    let author = Author::from(owner);
     let work = move |connection: &mut _| {
         let includes = |version| expected.includes(version);
-        subscriptions::change_version(connection, &keys, scope, id, includes, &|terms| edits.apply(terms), now)
+        let change = |connection: &mut _| {
+            subscriptions::change_version(connection, &keys, scope, id, includes, &|terms| edits.apply(terms), now)
+        };
+        audited_change(connection, &keys, (&author, action, now), id, change)
     };
     let change = state.store.run(Lane::Write, work).await?;
     if change == Change::AlreadyRegistered {
@@ -180,6 +204,15 @@ async fn made_known(state: &State, change: Change) -> Result<Arc<Subscription>, 
         Change::Outdated(version) => Err(Problem::outdated(version)),
         Change::NotFound => Err(no_such_subscription()),
         Change::AlreadyRegistered => Err(Problem::already_registered(None)),
+    }
+}
+
+/// Events of a type that nobody registered never come.
+fn check_type(state: &State, reading: &mut Reading) {
+    let unknown = reading.event_type().filter(|event_type| state.catalogue.find(event_type.as_str()).is_err());
+    if let Some(unknown) = unknown.cloned() {
+        let detail = format!("\"{EVENT_TYPE}\": {unknown} is no registered event type, see /api/v1/event-types.");
+        reading.refuse(EVENT_TYPE, detail);
     }
 }
 

@@ -11,7 +11,7 @@ use super::problem::{FieldFault, Problem};
 use crate::domain::{
     edits::{Edit, Edits},
     endpoint::{self, Endpoint},
-    event_type::{EventType, OMS_EVENT_TYPES},
+    event_type::EventType,
     headers::AdditionalHeaders,
     ordering::Ordering,
     queue::Rate,
@@ -27,7 +27,8 @@ struct Field {
     read: fn(&Value) -> Result<Edit, String>,
 }
 
-const EVENT_TYPE: &str = "event_type";
+/// Which events; whether there are any of this type is asked of the catalogue.
+pub(super) const EVENT_TYPE: &str = "event_type";
 /// Where to.
 pub(super) const ENDPOINT: &str = "endpoint";
 
@@ -94,6 +95,11 @@ impl Reading {
         Endpoint::parse(url).ok()
     }
 
+    /// The event type, when one is given and nothing is wrong with its form.
+    pub(super) fn event_type(&self) -> Option<&EventType> {
+        self.edits.iter().find_map(|edit| if let Edit::EventType(event_type) = edit { Some(event_type) } else { None })
+    }
+
     /// Leaves the endpoint as it is.
     pub(super) fn keep_endpoint(&mut self) {
         self.edits.retain(|edit| !matches!(edit, Edit::TargetUrl(_)));
@@ -132,8 +138,7 @@ fn only(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
 }
 
 fn event_type(value: &Value) -> Read {
-    let known = || format!("must be one of {}", OMS_EVENT_TYPES.join(", "));
-    EventType::registered(text(value)?).map(Edit::EventType).ok_or_else(known)
+    EventType::parse(text(value)?).map(Edit::EventType).map_err(|error| format!("is refused: {error}"))
 }
 
 fn target_url(value: &Value) -> Read {

@@ -5,14 +5,15 @@
 
 use diesel::{
     Connection,
-    connection::{AnsiTransactionManager, TransactionManager},
+    connection::{AnsiTransactionManager, TransactionManager, TransactionManagerStatus},
 };
 
 use super::{AnyConnection, Queried};
 
 type Manager = <AnyConnection as Connection>::TransactionManager;
 
-/// Runs `work` in one transaction: its writes are committed together, or none when it fails. Not to be nested.
+/// Runs `work` in one transaction: its writes are committed together, or none when it fails. Inside a transaction that is
+/// open already, `work` becomes a part of that one; when it fails, the whole has to fail.
 ///
 /// # Errors
 /// What `work` met, or why nothing could be begun or committed.
@@ -20,6 +21,9 @@ pub(super) fn in_transaction<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Queried<T>,
 ) -> Queried<T> {
+    if is_open(connection) {
+        return work(connection);
+    }
     match connection {
         #[cfg(feature = "mysql")]
         AnyConnection::Mysql(connection) => AnsiTransactionManager::begin_transaction(connection)?,
@@ -36,6 +40,14 @@ pub(super) fn in_transaction<T>(
     // complains that there is nothing to roll back. The pool drops a connection in that state.
     Manager::rollback_transaction(connection).ok();
     Err(error)
+}
+
+/// Whether a transaction is open.
+fn is_open(connection: &mut AnyConnection) -> bool {
+    match Manager::transaction_manager_status_mut(connection) {
+        TransactionManagerStatus::Valid(status) => status.transaction_depth().is_some(),
+        TransactionManagerStatus::InError => false,
+    }
 }
 
 /// Whether a transaction of this connection could not be ended: nothing more can be done with it.

@@ -78,7 +78,7 @@ fn events_are_found_by_key_type_and_time(database: &Database) {
         page["items"].as_array().expect("a list").iter().map(|event| event["id"].clone()).collect()
     };
     assert_eq!(found("idempotency_key=k-7"), [keyed["id"].clone()]);
-    assert_eq!(found("idempotency_key=k-8"), [json!(0); 0]);
+    assert_eq!(found("idempotency_key=k-8").len(), 0);
     assert_eq!(found("event_type=package.status.shipped"), [keyed["id"].clone()]);
     assert_eq!(found("ordering_key=package:7"), [keyed["id"].clone()]);
     assert_eq!(found("").len(), 6);

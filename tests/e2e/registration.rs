@@ -106,7 +106,7 @@ fn what_is_wrong_is_told_by_field(database: &Database) {
     let refused = scene.api.post_json(ALL, &wrong, 422);
     let fields: Vec<&str> =
         refused["errors"].as_array().expect("a list").iter().filter_map(|error| error["field"].as_str()).collect();
-    assert_eq!(fields, ["event_type", "rate", "sercet", "endpoint"]);
+    assert_eq!(fields, ["rate", "sercet", "event_type", "endpoint"]);
     scene.api.post_json(ALL, &json!([]), 400);
 
     // Two subscriptions cannot become the same one.

@@ -4,6 +4,7 @@
 mod support;
 
 mod accepting;
+mod auditing;
 mod erasing;
 mod expiring;
 mod full_disk;
@@ -20,6 +21,7 @@ mod plans;
 mod pruning;
 mod recording;
 mod replaying;
+mod rollups;
 mod scene;
 mod schema;
 mod sealing;

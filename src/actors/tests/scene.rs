@@ -22,6 +22,7 @@ use crate::{
         roster::Bench,
         router::{AcceptEvents, Changed, Router},
         slots::Slots,
+        tally::Tally,
     },
     clock::Clock,
     domain::{
@@ -216,6 +217,7 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize)
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
         breaker: BreakerSettings::default(),
+        tally: Tally::default(),
         window,
     };
     Router::start(table, Minter::new(Node::default(), last), last, vec![bench], shared)

@@ -69,7 +69,7 @@ fn every_field_that_is_wrong_is_named() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     for (field, value) in [
-        ("event_type", json!("package.exploded")),
+        ("event_type", json!("package exploded")),
         ("endpoint", json!("https://user:word@a.example/")),
         ("endpoint", json!(format!("https://a.example/{}", "x".repeat(255)))),
         ("secret", json!("")),

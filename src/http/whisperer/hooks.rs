@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 
 use super::{
-    super::address::refused_address,
+    super::{address::refused_address, registration::told_of_creation},
     Asked,
     answer::{Answer, Served},
     body,
@@ -20,10 +20,12 @@ use super::{
 use crate::{
     actors::router::Changed,
     domain::{
-        edits::Edits, endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId, subscription::Subscription,
+        audit::Author, edits::Edits, endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId,
+        subscription::Subscription,
     },
     store::{
         Lane,
+        audit::{audited, audited_change},
         lists::registered::{Key, Registered},
         subscriptions::{self, Change},
     },
@@ -73,7 +75,11 @@ pub(super) async fn create(asked: &Asked<'_>, request: &HttpRequest, payload: Pa
     let edits = read(asked, request, payload, Purpose::Create).await?;
     let terms = edits.to_new_terms().ok_or_else(Answer::server_error)?;
     let (owner, now, keys) = (asked.owner.id, asked.state.clock.now(), asked.state.store.keys());
-    let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
+    let author = Author::from(&*asked.owner);
+    let work = move |connection: &mut _| {
+        let create = |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
+        audited(connection, &author, now, create, told_of_creation)
+    };
     let change = asked.state.store.run(Lane::Write, work).await?;
     let subscription = publish(asked, change).await?;
     Ok(Answer::json(StatusCode::CREATED, &Webhook::from(&*subscription)))
@@ -95,14 +101,14 @@ pub(super) async fn update(
 ) -> Served {
     let id = find(asked, id).await?.id;
     let edits = read(asked, request, payload, purpose).await?;
-    let subscription = change(asked, id, edits).await?;
+    let subscription = change(asked, id, edits, "subscription.change").await?;
     Ok(Answer::ok(&Webhook::from(&*subscription)))
 }
 
 /// The end of a hook: it stays, inactive.
 pub(super) async fn delete(asked: &Asked<'_>, id: Id) -> Served {
     let id = find(asked, id).await?.id;
-    change(asked, id, Edits::deactivation()).await?;
+    change(asked, id, Edits::deactivation(), "subscription.delete").await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -128,10 +134,19 @@ async fn check_address(asked: &Asked<'_>, reading: &mut Reading) {
     }
 }
 
-async fn change(asked: &Asked<'_>, id: SubscriptionId, edits: Edits) -> Result<Arc<Subscription>, Answer> {
+async fn change(
+    asked: &Asked<'_>,
+    id: SubscriptionId,
+    edits: Edits,
+    action: &'static str,
+) -> Result<Arc<Subscription>, Answer> {
     let (scope, now, keys) = (asked.owner.scope(), asked.state.clock.now(), asked.state.store.keys());
+    let author = Author::from(&*asked.owner);
     let work = move |connection: &mut _| {
-        subscriptions::change_terms(connection, &keys, scope, id, &|terms| edits.apply(terms), now)
+        let change = |connection: &mut _| {
+            subscriptions::change_terms(connection, &keys, scope, id, &|terms| edits.apply(terms), now)
+        };
+        audited_change(connection, &keys, (&author, action, now), id, change)
     };
     let change = asked.state.store.run(Lane::Write, work).await?;
     publish(asked, change).await

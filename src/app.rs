@@ -199,6 +199,7 @@ async fn start_actors(
         slots: Slots::new(settings.max_in_flight.get()),
         breaker: settings.breaker(),
         tally: tally.clone(),
+        pause_failing: settings.pause_failing(),
         window: settings.window.get(),
     };
     let minter = Minter::new(settings.node, last_stored);

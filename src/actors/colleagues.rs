@@ -1,5 +1,7 @@
 //! What actors are given when they are made.
 
+use std::time::Duration;
+
 use actix::{Actor, Addr};
 
 use super::{
@@ -26,6 +28,8 @@ pub struct Shared {
     pub breaker: BreakerSettings,
     /// What became of attempts, added up.
     pub tally: Tally,
+    /// How long an endpoint may fail before its subscription is paused; `None` for ever.
+    pub pause_failing: Option<Duration>,
     /// Deliveries in memory, per subscription.
     pub window: usize,
 }

@@ -11,6 +11,7 @@
 //! windows, slots and budgets, never by mailboxes.
 
 pub mod admission;
+pub mod announcing;
 pub mod budget;
 pub mod colleagues;
 pub mod deliverer;
@@ -24,6 +25,7 @@ pub mod roster;
 pub mod router;
 pub mod slots;
 pub mod subscription;
+mod sweeping;
 pub mod tally;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;

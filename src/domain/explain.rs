@@ -80,6 +80,8 @@ pub enum Reason {
     TooOld,
     /// It was called off.
     CalledOff,
+    /// A person took it out of the way.
+    SetAside,
     /// Its attempt is in flight.
     InFlight,
     /// Its attempt has just ended.
@@ -111,6 +113,7 @@ impl Reason {
             Self::GivenUp => "given_up",
             Self::TooOld => "too_old",
             Self::CalledOff => "called_off",
+            Self::SetAside => "set_aside",
             Self::InFlight => "in_flight",
             Self::Recording => "recording",
             Self::Ended => "ended",
@@ -135,6 +138,12 @@ pub fn explain(facts: &Facts<'_>) -> Explanation {
         State::Delivered => settled(Reason::Delivered, format!("The endpoint accepted it: {latest}, after {attempts}.")),
         State::Dead => settled(Reason::GivenUp, given_up(&attempts, latest)),
         State::Expired => settled(Reason::TooOld, too_old(facts.subscription.terms.flow.max_age)),
+        State::SetAside => found(
+            Reason::SetAside,
+            "A person set it aside, so that others could go on without it.",
+            None,
+            "Somebody releases it, and it is owed again.",
+        ),
         State::Cancelled => settled(
             Reason::CalledOff,
             "It was called off while it was owed: by a person, by the end of its subscription, or because a resumption \

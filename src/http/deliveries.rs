@@ -7,7 +7,10 @@ use actix_web::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, delivery_filter::FilterQuery, live::told, problem::Problem, time::rfc3339};
+use super::{
+    State, auth::Caller, delivery_filter::FilterQuery, interventions::InterventionView, live::told, problem::Problem,
+    time::rfc3339,
+};
 use crate::{
     actors::{
         router::Order,
@@ -27,12 +30,13 @@ use crate::{
         audit::audited,
         deliveries::{self, Ending, Listed},
         events,
+        interventions::intervention_in,
         record::cancel_one,
         subscriptions,
     },
 };
 
-/// A delivery as lists show it.
+/// A delivery as the API shows it.
 #[derive(Serialize)]
 pub(super) struct DeliveryView<'a> {
     id: DeliveryId,
@@ -86,6 +90,11 @@ impl<'a> DeliveryView<'a> {
             recorded_at: delivery.recorded_at.map(rfc3339),
             replayed_at: delivery.replayed_at.map(rfc3339),
         }
+    }
+
+    /// To be added to.
+    pub(super) fn into_json(self) -> Value {
+        serde_json::to_value(self).expect("texts and numbers serialise")
     }
 }
 
@@ -176,17 +185,22 @@ pub(super) async fn show(
     id: Path<DeliveryId>,
 ) -> Result<HttpResponse, Problem> {
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
-    let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
+    let id = listed.delivery.id;
+    let intervention = state.store.run(Lane::Read, move |connection| intervention_in(connection, id)).await?;
+    let mut view = DeliveryView::new(&listed).into_json();
     let told = told(&state, &listed, &attempts).await?;
     let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
     view["waits_for"] = told.waits_for;
     view["explanation"] = told.explanation;
+    view["intervention"] = json!(intervention.as_ref().map(InterventionView::new));
     if let Value::Object(members) = &mut view {
         members.insert("attempt_log".to_owned(), json!(attempts));
     }
     Ok(HttpResponse::Ok().json(view))
 }
 
+/// # Errors
+/// 404 when there is no such delivery, or not for `owner`.
 pub(super) async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
     let scope = owner.scope();
     let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
@@ -215,7 +229,7 @@ pub(super) async fn redeliver(
 }
 
 /// Whose a subscription is.
-async fn owner_of(state: &State, id: SubscriptionId) -> Result<Option<OwnerId>, Problem> {
+pub(super) async fn owner_of(state: &State, id: SubscriptionId) -> Result<Option<OwnerId>, Problem> {
     let keys = state.store.keys();
     let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
     Ok(state.store.run(Lane::Read, work).await?.map(|subscription| subscription.owner))
@@ -242,12 +256,17 @@ pub(super) async fn cancel(
     let cancelled = state.store.run(Lane::Write, work).await?;
     if !cancelled {
         let (listed, _) = find(&state, &owner, id).await?;
-        return Err(Problem::settled(listed.delivery.state.as_str()));
+        return Err(Problem::settled(listed.delivery.state.as_str(), "cancelled"));
     }
+    withdraw(&state, subscription, id).await;
+    let (listed, _) = find(&state, &owner, id).await?;
+    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
+}
+
+/// Has every copy in memory of a delivery given up that is to be attempted no more. The store says so already.
+pub(super) async fn withdraw(state: &State, subscription: SubscriptionId, id: DeliveryId) {
     let deliveries = vec![(subscription, Withdrawn::These([id].into()))];
     let withdrawn = state.router.send(WithdrawFrom { deliveries, under_way: UnderWay::Leave }).await;
     // Without a router nothing is attempted.
     withdrawn.unwrap_or_default();
-    let (listed, _) = find(&state, &owner, id).await?;
-    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
 }

@@ -32,6 +32,9 @@ use crate::{
     },
 };
 
+/// Types that begin so are the engine's own.
+const OWN_PREFIX: &str = "postrider";
+
 /// A type as the API shows it.
 #[derive(Serialize)]
 struct TypeView<'a> {
@@ -158,6 +161,9 @@ pub(super) async fn put(
     }
     let event_type =
         EventType::parse(&name).map_err(|error| Problem::invalid(format!("The name is refused: {error}.")))?;
+    if event_type.object() == OWN_PREFIX {
+        return Err(Problem::reserved_event_type(event_type.as_str()));
+    }
     let description = read_json::<TypeBody>(&body)?.described(event_type)?;
     let fault = |field: &str, detail: String| Problem::fields(&[FieldFault { field: field.to_owned(), detail }]);
     let validator = compile(&description).map_err(|error| fault("schema", format!("\"schema\" is none: {error}.")))?;

@@ -17,6 +17,7 @@ mod erasures;
 mod event_types;
 mod events;
 mod holds;
+mod interventions;
 mod live;
 mod naming;
 mod ops;
@@ -136,6 +137,9 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
         .service(resource("/api/v1/deliveries/{id}/redeliver", "POST", [post().to(deliveries::redeliver)]))
         .service(resource("/api/v1/deliveries/{id}/cancel", "POST", [post().to(deliveries::cancel)]))
+        .service(resource("/api/v1/deliveries/{id}/skip", "POST", [post().to(interventions::skip)]))
+        .service(resource("/api/v1/deliveries/{id}/set-aside", "POST", [post().to(interventions::set_aside)]))
+        .service(resource("/api/v1/deliveries/{id}/release", "POST", [post().to(interventions::release)]))
         .service(resource("/api/v1/replays", "GET, POST", [get().to(replays::list), post().to(replays::order)]))
         .service(resource("/api/v1/replays/{id}", "GET", [get().to(replays::show)]))
         .service(resource("/api/v1/replays/{id}/cancel", "POST", [post().to(replays::cancel)]))

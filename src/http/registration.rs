@@ -209,7 +209,9 @@ async fn made_known(state: &State, change: Change) -> Result<Arc<Subscription>, 
 
 /// Events of a type that nobody registered never come.
 fn check_type(state: &State, reading: &mut Reading) {
-    let unknown = reading.event_type().filter(|event_type| state.catalogue.find(event_type.as_str()).is_err());
+    let unknown = reading
+        .event_type()
+        .filter(|event_type| !event_type.is_operational() && state.catalogue.find(event_type.as_str()).is_err());
     if let Some(unknown) = unknown.cloned() {
         let detail = format!("\"{EVENT_TYPE}\": {unknown} is no registered event type, see /api/v1/event-types.");
         reading.refuse(EVENT_TYPE, detail);

@@ -29,7 +29,7 @@ use crate::{
     store::{
         Lane,
         deliveries::{Backlog, backlog},
-        subscriptions::{self, Change},
+        subscriptions::{self, Change, failing::failing_since},
     },
 };
 
@@ -108,6 +108,7 @@ struct RetiringView {
 #[derive(Serialize)]
 struct BacklogView {
     owed: u64,
+    set_aside: u64,
     oldest_owed: Option<OldestView>,
     last_attempt: Option<AttemptView>,
 }
@@ -191,6 +192,7 @@ impl BacklogView {
         };
         Self {
             owed: backlog.owed,
+            set_aside: backlog.set_aside,
             oldest_owed: backlog.oldest.map(oldest),
             last_attempt: backlog.last_attempt.as_ref().map(AttemptView::new),
         }
@@ -255,10 +257,12 @@ pub(super) async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Re
 /// A subscription with its backlog, as an answer shows it.
 pub(super) async fn view(state: &State, subscription: &Subscription) -> Result<Value, Problem> {
     let id = subscription.id;
-    let backlog = state.store.run(Lane::Read, move |connection| backlog(connection, id)).await?;
+    let work = move |connection: &mut _| Ok((backlog(connection, id)?, failing_since(connection, id)?));
+    let (backlog, failing_since) = state.store.run(Lane::Read, work).await?;
     let view = SubscriptionView::new(subscription, &backlog, state.clock.now());
     let mut view = serde_json::to_value(view).expect("texts and numbers serialise");
     view["endpoint_health"] = endpoint_health(state, id).await?;
+    view["endpoint_health"]["no_success_since"] = failing_since.map(rfc3339).into();
     Ok(view)
 }
 

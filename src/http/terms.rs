@@ -187,9 +187,13 @@ fn basic_auth(value: &Value) -> Read {
     let members = object(value)?;
     only(members, &["username", "password"])?;
     let credential = |name| members.get(name).and_then(Value::as_str).ok_or(format!("needs a string {name:?}"));
-    BasicAuth::new(credential("username")?, credential("password")?)
-        .map(|basic_auth| Edit::BasicAuth(Some(basic_auth)))
-        .map_err(|_| "must be Latin-1 without control characters, and a user name has no colon".to_owned())
+    let refused = || "must be Latin-1 without control characters, and a user name has no colon".to_owned();
+    let (username, password) = (credential("username")?, credential("password")?);
+    // The contract takes these, and receivers misread them.
+    if username.contains(':') || [username, password].iter().any(|text| text.contains(char::is_control)) {
+        return Err(refused());
+    }
+    BasicAuth::new(username, password).map(|auth| Edit::BasicAuth(Some(auth))).map_err(|_| refused())
 }
 
 fn headers(value: &Value) -> Read {

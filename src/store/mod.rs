@@ -18,6 +18,7 @@ pub mod event_types;
 pub mod events;
 pub mod expiry;
 pub mod import;
+pub mod interventions;
 mod keyring;
 pub mod lists;
 mod locked;

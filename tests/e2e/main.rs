@@ -10,8 +10,8 @@ mod load;
 mod scene;
 
 mod audit;
+mod blocked;
 mod bulk_holds;
-mod contract;
 mod crash;
 #[cfg(feature = "mysql")]
 mod database_away;
@@ -25,6 +25,8 @@ mod hold;
 mod import;
 mod ingest;
 mod isolation;
+mod news;
+mod ordering;
 mod registration;
 mod replay;
 mod retention;

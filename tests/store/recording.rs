@@ -9,7 +9,7 @@ use postrider::{
         attempt::{Answer, FailureClass, KEPT_BODY_BYTES, Outcome},
         delivery::{State, Verdict},
     },
-    store::record::{Record, cancel_owed},
+    store::record::{Reach, Record, cancel_owed},
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
 on_both! {
     a_success_settles_the_delivery,
     a_failure_makes_it_due_again,
+    each_of_many_that_fail_together_is_due_at_its_own_time,
     the_last_failure_makes_it_dead,
     an_attempt_comes_back_as_it_was,
     long_texts_are_cut_at_a_character,
@@ -59,6 +60,22 @@ async fn a_failure_makes_it_due_again(database: Database) {
     assert_eq!((listed.delivery.attempts, listed.delivery.due_at), (2, Some(at(120))));
     assert_eq!((listed.delivery.first_recorded_at, listed.delivery.recorded_at), (Some(at(3)), Some(at(61))));
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// More than share a statement, some of them at the same time, and one that was settled meanwhile.
+async fn each_of_many_that_fail_together_is_due_at_its_own_time(database: Database) {
+    let scene = Scene::of(&database).await;
+    let ids = scene.owe(scene.subscription("one").await, 250).await;
+    scene.record(vec![record(ids[7], 1, 200, Verdict::Delivered)], at(2)).await;
+    let due_at = |n: usize| at(60 + u64::try_from(n).expect("a few") / 2);
+    let failures = ids.iter().enumerate().map(|(n, id)| record(*id, 1, 503, Verdict::RetryAt(due_at(n))));
+    scene.record(failures.rev().collect(), at(3)).await;
+    for (n, id) in ids.into_iter().enumerate() {
+        let (listed, _) = scene.delivery(id).await;
+        let expected = if n == 7 { (State::Delivered, None) } else { (State::Pending, Some(due_at(n))) };
+        assert_eq!((listed.delivery.state, listed.delivery.due_at), expected, "{n}");
+        assert_eq!(listed.delivery.attempts, 1);
+    }
 }
 
 async fn the_last_failure_makes_it_dead(database: Database) {
@@ -243,7 +260,7 @@ async fn a_cancelled_delivery_that_arrived_is_delivered(database: Database) {
     let scene = Scene::of(&database).await;
     let subscription = scene.subscription("one").await;
     let id = scene.owe(subscription, 1).await[0];
-    scene.write(move |c| cancel_owed(c, subscription, id, 10, at(1))).await;
+    scene.write(move |c| cancel_owed(c, subscription, Reach::Unfinished, id, 10, at(1))).await;
     assert_eq!(scene.state(id).await, State::Cancelled);
     scene.record(vec![record(id, 1, 503, Verdict::RetryAt(at(60)))], at(2)).await;
     assert_eq!(scene.state(id).await, State::Cancelled);
@@ -268,7 +285,7 @@ async fn what_is_owed_is_cancelled_in_pages(database: Database) {
     scene.record(vec![record(ids[3], 1, 503, Verdict::RetryAt(at(60)))], NOW).await;
     scene.record(vec![record(ids[4], 1, 200, Verdict::Delivered)], NOW).await;
     let last = ids[24];
-    let cancel = || scene.write(move |c| cancel_owed(c, subscription, last, 10, at(5)));
+    let cancel = || scene.write(move |c| cancel_owed(c, subscription, Reach::Unfinished, last, 10, at(5)));
     assert_eq!((cancel().await, cancel().await, cancel().await), (10, 10, 4));
     assert_eq!(scene.state(ids[4]).await, State::Delivered);
     let (listed, _) = scene.delivery(ids[3]).await;
@@ -281,7 +298,7 @@ async fn cancelling_leaves_others_and_later_ones_alone(database: Database) {
     let (one, two) = (scene.subscription("one").await, scene.subscription("two").await);
     let (mine, theirs) = (scene.owe(one, 3).await, scene.owe(two, 1).await);
     let last = mine[1];
-    scene.write(move |c| cancel_owed(c, one, last, 100, NOW)).await;
+    scene.write(move |c| cancel_owed(c, one, Reach::Unfinished, last, 100, NOW)).await;
     let mut states = Vec::new();
     for id in mine.into_iter().chain(theirs) {
         states.push(scene.state(id).await);
@@ -303,9 +320,6 @@ async fn all_of(
 /// What only a database with several writers can do wrong.
 #[cfg(feature = "mysql")]
 mod with_two_writers {
-    use diesel::Connection;
-    use postrider::store::record::record_attempts;
-
     use super::*;
     use crate::{
         sql,
@@ -323,12 +337,13 @@ mod with_two_writers {
 
             // A transaction that has recorded a success and is not yet committed...
             let mut recorder = sql::connect(&database.database_url());
-            recorder.begin_test_transaction().expect("it begins");
-            record_attempts(&mut recorder, &[record(arrived, 1, 200, Verdict::Delivered)], NOW).expect("it records");
+            let delivered =
+                format!("BEGIN; UPDATE deliveries SET state = 1, attempts = 1 WHERE id = {}", arrived.as_raw());
+            sql::execute(&mut recorder, &delivered).expect("it records");
             // ... holds a row that the cancelling has already found pending.
             let store = scene.store.clone();
             let cancelling = tokio::spawn(async move {
-                let cancel = move |c: &mut _| cancel_owed(c, subscription, last, 100, at(1));
+                let cancel = move |c: &mut _| cancel_owed(c, subscription, Reach::Unfinished, last, 100, at(1));
                 store.run(postrider::store::Lane::Write, cancel).await
             });
             eventually_async("the cancelling to wait for the row", Duration::from_secs(10), async || {

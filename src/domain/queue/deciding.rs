@@ -2,11 +2,16 @@
 //! worth reading, how long is there nothing to do.
 
 use super::{
-    Gate, PAGE, Queue,
+    Gate, PAGE, Queue, going_on,
     keys::Entry,
     steps::{ReadOrder, Step},
 };
 use crate::domain::{breaker::Permit, delivery::is_expired, time::Timestamp};
+
+/// Attempts that may wait for their record, for each slot, before no further one starts: enough for one transaction under
+/// way and one that gathers, few enough for a crash to repeat little when the database is slower than the endpoint. Together
+/// with the slots it is the most that a crash repeats.
+const RECORDING_PER_SLOT: usize = 4;
 
 impl Queue {
     /// What to do at `now`, with at most `fair_slots` attempts at once for the sake of other subscriptions. Call it until it
@@ -26,7 +31,7 @@ impl Queue {
             return step;
         }
         if self.keys.waiting() > self.limits.window / 2 && self.room() == 0 {
-            self.keys.give_up_the_longest_line();
+            self.keys.give_up_the_longest_line(going_on(&self.in_flight, &self.recording));
         }
         // A page that is older than the write would take the key's parked deliveries for fewer than they are.
         let to_park = if self.behind.is_reading() { Vec::new() } else { self.keys.take_to_park() };
@@ -47,7 +52,8 @@ impl Queue {
             Permit::NotBefore(at) => at?,
         };
         let slots = self.pace.slots(self.limits.slots).min(fair_slots.max(1));
-        (self.in_flight.len() < slots).then(|| by_breaker.max(self.pace.next_start(self.limits.rate)))
+        let may_start = self.in_flight.len() < slots && self.recording.len() < self.limits.slots * RECORDING_PER_SLOT;
+        may_start.then(|| by_breaker.max(self.pace.next_start(self.limits.rate)))
     }
 
     /// The next delivery to attempt, or to give up because it is too old.
@@ -55,10 +61,11 @@ impl Queue {
         if self.lacks_keys() {
             return None;
         }
+        let is_going_on = going_on(&self.in_flight, &self.recording);
         while let Some(owed) = self.stock.pop() {
             let owed = match self.limits.ordering.key_of(&owed.event) {
                 None => owed,
-                Some(key) => match self.keys.enter(key, owed) {
+                Some(key) => match self.keys.enter(key, owed, is_going_on) {
                     Entry::Go(owed) => owed,
                     Entry::Waits => continue,
                 },
@@ -92,11 +99,13 @@ impl Queue {
         self.behind.begin_read(room);
         let known = self.stock.ids().chain(self.keys.ids()).chain(self.in_flight.keys().copied());
         let known = known.chain(self.recording.keys().copied()).chain(self.claimed.iter().copied()).collect();
+        // An endpoint that fails is read for again and again, for the sake of one retry.
+        let fresh = if self.behind.misses_fresh() { room.div_ceil(2) } else { 0 };
         Some(ReadOrder {
             known,
-            fresh: room.div_ceil(2),
+            fresh,
             // At least one, or a window of one would never see a retry.
-            due: (room / 2).max(1),
+            due: (room - fresh).max(1),
             keys: !self.keys.are_known(),
             ordering: self.limits.ordering,
             heads: self.keys.heads_to_read(),

@@ -31,7 +31,7 @@ pub enum Step {
 pub struct ReadOrder {
     /// Deliveries to leave out: they are in memory.
     pub known: HashSet<DeliveryId>,
-    /// At most so many that were never attempted, oldest first.
+    /// At most so many that were never attempted, oldest first. 0: there are none but in memory, do not look.
     pub fresh: usize,
     /// At most so many whose retry is due, longest due first.
     pub due: usize,
@@ -65,8 +65,8 @@ pub struct Page {
 pub struct KeysFound {
     /// Deliveries that wait for a retry, and their keys; none for a subscription without order.
     pub waiting: Vec<(KeyHash, DeliveryId)>,
-    /// Keys with parked deliveries.
-    pub parked: Vec<KeyHash>,
+    /// Keys with parked deliveries, each with the lowest id of these.
+    pub parked: Vec<(KeyHash, DeliveryId)>,
 }
 
 /// The first parked deliveries of a key.

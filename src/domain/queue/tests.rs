@@ -64,6 +64,21 @@ fn attempts_take_slots_and_give_them_back() {
 }
 
 #[test]
+fn what_a_crash_would_repeat_is_bounded_when_the_database_is_slow() {
+    let mut queue = caught_up();
+    queue.set_limits(limits(1, 1_000));
+    queue.offer((1..=100).map(owed));
+    let mut attempted = Vec::new();
+    while let [id] = started(&mut queue, NOW)[..] {
+        finish(&mut queue, id, TOOK);
+        attempted.push(id);
+    }
+    assert_eq!(attempted, [1, 2, 3, 4], "four for the one slot, and none is durable");
+    queue.recorded(DeliveryId::from_raw(1), Next::Settled);
+    assert_eq!(started(&mut queue, NOW), [5]);
+}
+
+#[test]
 fn a_full_window_leaves_the_rest_to_the_store() {
     let mut queue = caught_up();
     queue.offer((1..=12).map(owed));
@@ -120,7 +135,10 @@ fn what_was_parked_under_another_order_keeps_no_line() {
     let mut queue = Queue::new(key, Gate::Open, BreakerSettings::default());
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     let old = Ordering::Subscription.key(None).expect("one line for all");
-    queue.page_read(Page { keys: Some(KeysFound { waiting: Vec::new(), parked: vec![old] }), ..Page::default() });
+    queue.page_read(Page {
+        keys: Some(KeysFound { waiting: Vec::new(), parked: vec![(old, DeliveryId::from_raw(1))] }),
+        ..Page::default()
+    });
     let Step::Read(order) = queue.next(NOW, 100) else { panic!("the parked ones are read") };
     assert_eq!(order.heads, [old]);
     let head = Head { key: old, owed: (1..=3).map(keyed).collect(), more: false };

@@ -172,6 +172,8 @@ pub(super) fn attempt_from(row: AttemptRow) -> Queried<Attempt> {
 pub struct Backlog {
     /// How many deliveries it is owed.
     pub owed: u64,
+    /// How many more are set aside.
+    pub set_aside: u64,
     /// The oldest of them, and when its event was accepted.
     pub oldest: Option<(DeliveryId, Timestamp)>,
     /// The newest attempt that is recorded.
@@ -184,11 +186,13 @@ pub struct Backlog {
 /// A row that this version cannot read.
 pub fn backlog(connection: &mut AnyConnection, subscription: SubscriptionId) -> Queried<Backlog> {
     use deliveries::dsl;
-    let pending = || {
+    let in_state = |state| {
         dsl::deliveries
             .filter(dsl::subscription_id.eq(subscription.as_raw()))
-            .filter(dsl::state.eq(state_number(State::Pending)))
+            .filter(dsl::state.eq(state_number(state)))
     };
+    let pending = || in_state(State::Pending);
+    let set_aside: i64 = in_state(State::SetAside).select(count_star()).first(connection)?;
     let owed: i64 = pending().select(count_star()).first(connection)?;
     let fresh: Option<i64> = pending().filter(dsl::due_at.eq(0)).select(diesel::dsl::min(dsl::id)).first(connection)?;
     let waiting: Option<i64> =
@@ -204,6 +208,7 @@ pub fn backlog(connection: &mut AnyConnection, subscription: SubscriptionId) -> 
     };
     Ok(Backlog {
         owed: u64::try_from(owed).unwrap_or_default(),
+        set_aside: u64::try_from(set_aside).unwrap_or_default(),
         oldest: oldest.map(|(id, accepted_at)| (DeliveryId::from_raw(id), Timestamp::from_micros(accepted_at))),
         last_attempt: last_attempt(connection, subscription)?,
     })

@@ -1,0 +1,169 @@
+//! `/api/v1/deliveries/{id}/skip`, `set-aside` and `release`: what to do about a delivery that holds others up.
+
+use actix_web::{
+    HttpResponse,
+    web::{Data, Path},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    State,
+    auth::Caller,
+    body::{Body, read_optional_json},
+    deliveries::{DeliveryView, find, owner_of, withdraw},
+    holds::checked_reason,
+    problem::Problem,
+    time::rfc3339,
+};
+use crate::{
+    actors::{announcing::Announce, router::OwedAgain, tell},
+    domain::{
+        announcement::{Death, News},
+        attempt::Attempt,
+        audit::{Author, Entry},
+        id::DeliveryId,
+        intervention::{Decision, Intervention},
+        owner::Owner,
+    },
+    store::{
+        Lane,
+        audit::audited,
+        deliveries::Listed,
+        interventions::{intervene, release as put_back},
+    },
+};
+
+/// What is said about a decision.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionBody {
+    reason: Option<String>,
+}
+
+/// A decision as the API shows it.
+#[derive(Serialize)]
+pub(super) struct InterventionView<'a> {
+    decision: &'static str,
+    by: &'a str,
+    reason: Option<&'a str>,
+    at: String,
+}
+
+impl<'a> InterventionView<'a> {
+    pub(super) fn new(intervention: &'a Intervention) -> Self {
+        let Intervention { decision, by, reason, at } = intervention;
+        Self { decision: decision.as_str(), by, reason: reason.as_deref(), at: rfc3339(*at) }
+    }
+}
+
+/// Gives one delivery up at once: it is dead, and the next of its key goes.
+pub(super) async fn skip(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<DeliveryId>,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    decide(&state, &owner, id.into_inner(), Decision::Skip, read_optional_json(&body)?).await
+}
+
+/// Sets one delivery aside: it stays owed, and the next of its key goes.
+pub(super) async fn set_aside(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<DeliveryId>,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    decide(&state, &owner, id.into_inner(), Decision::SetAside, read_optional_json(&body)?).await
+}
+
+/// Once this is answered no further attempt of the delivery starts; one in flight ends, and if it arrives the delivery is
+/// delivered.
+async fn decide(
+    state: &State,
+    owner: &Owner,
+    id: DeliveryId,
+    decision: Decision,
+    DecisionBody { reason }: DecisionBody,
+) -> Result<HttpResponse, Problem> {
+    let (listed, attempts) = find(state, owner, id).await?;
+    let intervention =
+        Intervention { decision, by: owner.name.clone(), reason: checked_reason(reason)?, at: state.clock.now() };
+    let order = intervention.clone();
+    let (author, of) = (Author::from(owner), owner_of(state, listed.delivery.subscription).await?);
+    let work = move |connection: &mut _| {
+        let told = |decided: &bool| {
+            let told = json!({ "reason": order.reason });
+            decided.then(|| Entry::order(action(decision), format!("delivery:{id}"), of, told))
+        };
+        audited(connection, &author, order.at, |connection| intervene(connection, id, &order), told)
+    };
+    let decided = state.store.run(Lane::Write, work).await?;
+    if !decided {
+        let (listed, _) = find(state, owner, id).await?;
+        return Err(Problem::settled(listed.delivery.state.as_str(), done(decision)));
+    }
+    withdraw(state, listed.delivery.subscription, id).await;
+    match decision {
+        Decision::Skip => tell_of_death(state, &listed, attempts.last(), &intervention),
+        Decision::SetAside => {}
+    }
+    let (listed, _) = find(state, owner, id).await?;
+    let mut view = DeliveryView::new(&listed).into_json();
+    view["intervention"] = serde_json::to_value(InterventionView::new(&intervention)).expect("texts serialise");
+    Ok(HttpResponse::Ok().json(view))
+}
+
+/// A delivery that a person gave up is as dead as any other.
+fn tell_of_death(state: &State, listed: &Listed, last: Option<&Attempt>, intervention: &Intervention) {
+    let death = Death {
+        delivery: listed.delivery.id,
+        event: listed.delivery.event,
+        event_type: listed.event_type.clone(),
+        attempts: listed.delivery.attempts,
+        last_error: last.and_then(|attempt| attempt.outcome.complaint()),
+        skipped_by: Some(intervention.by.clone()),
+        at: intervention.at,
+    };
+    tell(&state.router, Announce { subject: listed.delivery.subscription, news: vec![News::Dead(death)] });
+}
+
+/// What is written down of a decision.
+const fn action(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Skip => "delivery.skip",
+        Decision::SetAside => "delivery.set-aside",
+    }
+}
+
+const fn done(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Skip => "skipped",
+        Decision::SetAside => "set aside",
+    }
+}
+
+/// Puts a delivery that is set aside back: it is due now, and its retry policy begins again.
+pub(super) async fn release(
+    state: Data<State>,
+    Caller(owner): Caller,
+    id: Path<DeliveryId>,
+) -> Result<HttpResponse, Problem> {
+    let (listed, _) = find(&state, &owner, id.into_inner()).await?;
+    let (id, now) = (listed.delivery.id, state.clock.now());
+    let (author, of) = (Author::from(&*owner), owner_of(&state, listed.delivery.subscription).await?);
+    let work = move |connection: &mut _| {
+        let told = |released: &bool| {
+            released.then(|| Entry::order("delivery.release", format!("delivery:{id}"), of, json!({})))
+        };
+        audited(connection, &author, now, |connection| put_back(connection, id, now), told)
+    };
+    let released = state.store.run(Lane::Write, work).await?;
+    let (listed, _) = find(&state, &owner, id).await?;
+    if !released {
+        return Err(Problem::not_set_aside(listed.delivery.state.as_str()));
+    }
+    // Without a router nothing is attempted; the next start finds it.
+    state.router.send(OwedAgain(listed.delivery.subscription)).await.unwrap_or_default();
+    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed).into_json()))
+}

@@ -24,6 +24,7 @@ use crate::{
         roster::Bench,
         router::{Drain, Router},
         slots::Slots,
+        tally::Tally,
     },
     clock::Clock,
     config::{self, ServeSettings},
@@ -35,7 +36,7 @@ use crate::{
         token::{token_digest, token_from},
     },
     egress::{Guard, Names},
-    http::{self, State, auth::Tokens},
+    http::{self, Catalogue, State, Trials, auth::Tokens},
     store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
 };
 
@@ -83,15 +84,20 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     }
     ensure_admin(&store, &clock, settings.admin_token.as_ref()).await?;
 
+    let catalogue = Catalogue::load(&store).await?;
     let guard = Guard::new(settings.egress_allow.clone(), Names::system());
-    let (router, arbiters) = start_actors(&settings, &store, &clock, &guard).await?;
+    let tally = Tally::default();
+    let (router, arbiters) = start_actors(&settings, &store, &clock, &guard, &tally).await?;
     let state = State {
-        store,
-        clock,
+        store: store.clone(),
+        clock: clock.clone(),
         router: router.clone(),
         guard,
+        tally: tally.clone(),
         admission: Admission::new(settings.max_waiting.get(), settings.max_waiting.get() * WAITING_BYTES_PER_EVENT),
         tokens: Tokens::default(),
+        trials: Trials::default(),
+        catalogue,
         page_size: settings.page_size,
     };
     let server = listen(&settings, state)?;
@@ -107,6 +113,9 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
             () = drain(&server, &router, settings.drain) => {}
             () = signals.next() => log::warn!("ended at once; what was in flight is attempted again at the next start"),
         }
+    }
+    if let Err(error) = tally.write(&store, &clock).await {
+        log::warn!(error:% = error; "the statistics of the last minute are lost");
     }
     for arbiter in arbiters {
         arbiter.stop();
@@ -177,6 +186,7 @@ async fn start_actors(
     store: &Store,
     clock: &Clock,
     guard: &Guard,
+    tally: &Tally,
 ) -> Result<(Addr<Router>, Vec<Arbiter>), StoreError> {
     let table = routing_table(store).await?;
     let last_stored = store.run(Lane::Read, last_minted).await?;
@@ -188,6 +198,7 @@ async fn start_actors(
         budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
         slots: Slots::new(settings.max_in_flight.get()),
         breaker: settings.breaker(),
+        tally: tally.clone(),
         pause_failing: settings.pause_failing(),
         window: settings.window.get(),
     };
@@ -196,8 +207,10 @@ async fn start_actors(
     let (retention, sweep) = (settings.retention(), settings.sweep);
     let with = (store.clone(), clock.clone(), router.clone());
     keep("replayer", move || Replayer::new(with.0.clone(), with.1.clone(), with.2.clone()));
-    let with = (store.clone(), clock.clone(), router.clone());
-    keep("janitor", move || Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), retention, sweep));
+    let with = (store.clone(), clock.clone(), router.clone(), tally.clone());
+    keep("janitor", move || {
+        Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), with.3.clone(), retention, sweep)
+    });
     Ok((router, arbiters))
 }
 

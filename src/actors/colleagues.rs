@@ -9,6 +9,7 @@ use super::{
     recorder::{Recorder, Waiting},
     router::Router,
     slots::Slots,
+    tally::Tally,
 };
 use crate::{clock::Clock, domain::breaker::BreakerSettings, store::Store};
 
@@ -25,6 +26,8 @@ pub struct Shared {
     pub slots: Slots,
     /// How breakers behave.
     pub breaker: BreakerSettings,
+    /// What became of attempts, added up.
+    pub tally: Tally,
     /// How long an endpoint may fail before its subscription is paused; `None` for ever.
     pub pause_failing: Option<Duration>,
     /// Deliveries in memory, per subscription.
@@ -47,7 +50,8 @@ impl Colleagues {
     /// A new recorder on this thread, and `router`.
     pub(super) fn new(shared: Shared, router: Addr<Router>) -> Self {
         let waiting = Waiting::default();
-        let recorder = Recorder::new(shared.store.clone(), shared.clock.clone(), waiting.clone()).start();
+        let recorder =
+            Recorder::new(shared.store.clone(), shared.clock.clone(), waiting.clone(), shared.tally.clone()).start();
         Self { shared, recorder, waiting, router }
     }
 }

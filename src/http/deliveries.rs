@@ -4,12 +4,12 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    State, auth::Caller, interventions::InterventionView, live::waits_for, problem::Problem,
-    subscriptions::checked_limit, time::rfc3339,
+    State, auth::Caller, delivery_filter::FilterQuery, interventions::InterventionView, live::told, problem::Problem,
+    time::rfc3339,
 };
 use crate::{
     actors::{
@@ -19,17 +19,20 @@ use crate::{
     },
     domain::{
         attempt::{Attempt, Outcome},
+        audit::{Author, Entry},
         delivery::{Delivery, State as DeliveryState},
-        event_type::EventType,
-        id::{DeliveryId, EventId, SubscriptionId},
-        owner::Owner,
+        id::{DeliveryId, EventId, OwnerId, SubscriptionId},
+        owner::{Owner, Scope},
         queue::Withdrawn,
     },
     store::{
         Lane,
-        deliveries::{self, Filter, Listed},
+        audit::audited,
+        deliveries::{self, Ending, Listed},
+        events,
         interventions::intervention_in,
         record::cancel_one,
+        subscriptions,
     },
 };
 
@@ -42,6 +45,8 @@ pub(super) struct DeliveryView<'a> {
     event: EventView<'a>,
     state: &'static str,
     attempts: u16,
+    last_status: Option<u16>,
+    last_error: Option<&'static str>,
     due_at: Option<String>,
     first_recorded_at: Option<String>,
     recorded_at: Option<String>,
@@ -60,6 +65,11 @@ struct EventView<'a> {
 impl<'a> DeliveryView<'a> {
     pub(super) fn new(listed: &'a Listed) -> Self {
         let delivery = &listed.delivery;
+        let (last_status, last_error) = match listed.latest {
+            Some(Ending::Status(status)) => (Some(status), None),
+            Some(Ending::Failure(class)) => (None, Some(class.as_str())),
+            None => (None, None),
+        };
         Self {
             id: delivery.id,
             uuid: delivery.id.uuid(),
@@ -73,6 +83,8 @@ impl<'a> DeliveryView<'a> {
             },
             state: delivery.state.as_str(),
             attempts: delivery.attempts,
+            last_status,
+            last_error,
             due_at: delivery.due_at.map(rfc3339),
             first_recorded_at: delivery.first_recorded_at.map(rfc3339),
             recorded_at: delivery.recorded_at.map(rfc3339),
@@ -137,29 +149,6 @@ impl AttemptView {
     }
 }
 
-/// Which deliveries.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FilterQuery {
-    subscription: Option<SubscriptionId>,
-    state: Option<String>,
-    event_type: Option<String>,
-    before: Option<DeliveryId>,
-    limit: Option<u16>,
-}
-
-impl FilterQuery {
-    fn state(&self) -> Result<Option<DeliveryState>, Problem> {
-        let Some(name) = &self.state else { return Ok(None) };
-        named_state(name).map(Some)
-    }
-
-    fn event_type(&self) -> Result<Option<EventType>, Problem> {
-        let Some(name) = &self.event_type else { return Ok(None) };
-        EventType::parse(name).map(Some).map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))
-    }
-}
-
 /// # Errors
 /// 422 for a name that is no state.
 pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
@@ -168,25 +157,25 @@ pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
         .ok_or_else(|| Problem::invalid(format!("{name:?} is no state of a delivery.")).with("allowed", allowed()))
 }
 
-/// Deliveries, the newest first; `next` is the `before` of the next page.
+/// Deliveries, the newest first; `next` is the `before` of the next page, and there is one until it is null: what a filter
+/// means may lie far apart.
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
     query: Query<FilterQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let limit = checked_limit(query.limit)?;
-    let filter = Filter {
-        scope: owner.scope(),
-        subscription: query.subscription,
-        state: query.state()?,
-        event_type: query.event_type()?,
-        before: query.before,
-        limit: i64::from(limit),
+    let mut filter = query.filter(owner.scope())?;
+    let event = query.event();
+    let work = move |connection: &mut _| {
+        if let Some(id) = event {
+            // Without the event there is none of its deliveries either.
+            filter.event = Some((id, events::get(connection, id)?.map_or(0, |event| event.listed.deliveries)));
+        }
+        deliveries::list::list(connection, &filter)
     };
-    let listed = state.store.run(Lane::Read, move |connection| deliveries::list(connection, &filter)).await?;
-    let next = listed.last().filter(|_| listed.len() == usize::from(limit)).map(|last| last.delivery.id);
-    let items: Vec<_> = listed.iter().map(DeliveryView::new).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+    let page = state.store.run(Lane::Read, work).await?;
+    let items: Vec<_> = page.found.iter().map(DeliveryView::new).collect();
+    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": page.next })))
 }
 
 /// One delivery with its attempts, the first one first.
@@ -199,8 +188,10 @@ pub(super) async fn show(
     let id = listed.delivery.id;
     let intervention = state.store.run(Lane::Read, move |connection| intervention_in(connection, id)).await?;
     let mut view = DeliveryView::new(&listed).into_json();
+    let told = told(&state, &listed, &attempts).await?;
     let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
-    view["waits_for"] = waits_for(&state, &listed).await?;
+    view["waits_for"] = told.waits_for;
+    view["explanation"] = told.explanation;
     view["intervention"] = json!(intervention.as_ref().map(InterventionView::new));
     if let Value::Object(members) = &mut view {
         members.insert("attempt_log".to_owned(), json!(attempts));
@@ -237,6 +228,13 @@ pub(super) async fn redeliver(
     }
 }
 
+/// Whose a subscription is.
+pub(super) async fn owner_of(state: &State, id: SubscriptionId) -> Result<Option<OwnerId>, Problem> {
+    let keys = state.store.keys();
+    let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
+    Ok(state.store.run(Lane::Read, work).await?.map(|subscription| subscription.owner))
+}
+
 /// Calls one delivery off that is pending. Once this is answered no further attempt of it starts; one in flight ends, and
 /// if it arrives the delivery is delivered.
 pub(super) async fn cancel(
@@ -247,7 +245,15 @@ pub(super) async fn cancel(
     let (listed, _) = find(&state, &owner, id.into_inner()).await?;
     let Delivery { id, subscription, .. } = listed.delivery;
     let now = state.clock.now();
-    let cancelled = state.store.run(Lane::Write, move |connection| cancel_one(connection, id, now)).await?;
+    let (author, of) = (Author::from(&*owner), owner_of(&state, subscription).await?);
+    let work = move |connection: &mut _| {
+        let told = |cancelled: &bool| {
+            let told = json!({ "subscription": subscription });
+            cancelled.then(|| Entry::order("delivery.cancel", format!("delivery:{id}"), of, told))
+        };
+        audited(connection, &author, now, |connection| cancel_one(connection, id, now), told)
+    };
+    let cancelled = state.store.run(Lane::Write, work).await?;
     if !cancelled {
         let (listed, _) = find(&state, &owner, id).await?;
         return Err(Problem::settled(listed.delivery.state.as_str(), "cancelled"));

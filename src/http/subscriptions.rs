@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{State, auth::Caller, deliveries::AttemptView, live::endpoint_health, problem::Problem, time::rfc3339};
+use super::{
+    State, auth::Caller, deliveries::AttemptView, live::endpoint_health, problem::Problem, registration::tagged,
+    time::rfc3339,
+};
 use crate::{
     actors::router::Changed,
     domain::{
@@ -37,9 +41,11 @@ const MAX_LIMIT: u16 = 200;
 #[derive(Serialize)]
 struct SubscriptionView<'a> {
     id: SubscriptionId,
+    version: i64,
     owner_id: i32,
     event_type: &'a str,
     endpoint: String,
+    is_active: bool,
     state: &'static str,
     hold: Option<HoldView<'a>>,
     ramp: Option<RampView>,
@@ -47,6 +53,8 @@ struct SubscriptionView<'a> {
     retiring_secrets: Vec<RetiringView>,
     retry: &'a RetryPolicy,
     timeout_seconds: f64,
+    basic_auth: Option<BasicAuthView<'a>>,
+    header_names: Vec<&'a str>,
     max_in_flight: u16,
     ordering: &'static str,
     rate: Option<RateView>,
@@ -54,6 +62,12 @@ struct SubscriptionView<'a> {
     created_at: String,
     modified_at: String,
     backlog: BacklogView,
+}
+
+/// Whom deliveries are sent as.
+#[derive(Serialize)]
+struct BasicAuthView<'a> {
+    username: &'a str,
 }
 
 #[derive(Serialize)]
@@ -118,9 +132,11 @@ impl<'a> SubscriptionView<'a> {
         };
         Self {
             id: subscription.id,
+            version: subscription.version,
             owner_id: subscription.owner.as_raw(),
             event_type: terms.event_type.as_str(),
             endpoint: shown(&terms.target_url),
+            is_active: terms.is_active,
             state,
             hold: hold.map(HoldView::from),
             ramp: subscription.ramp.map(|ramp| RampView { per_second: ramp.per_second.get() }),
@@ -128,6 +144,8 @@ impl<'a> SubscriptionView<'a> {
             retiring_secrets: retiring.map(|retiring| RetiringView { until: rfc3339(retiring.until) }).collect(),
             retry: &terms.retry,
             timeout_seconds: terms.config.timeout().as_secs_f64(),
+            basic_auth: terms.config.basic_auth().map(|auth| BasicAuthView { username: &auth.username }),
+            header_names: terms.additional_headers.iter().map(|(name, _)| name).collect(),
             max_in_flight: terms.flow.max_in_flight,
             ordering: terms.flow.ordering.as_str(),
             rate: terms.flow.rate.map(RateView::from),
@@ -140,7 +158,7 @@ impl<'a> SubscriptionView<'a> {
 }
 
 /// The endpoint without user and password.
-fn shown(target_url: &str) -> String {
+pub(super) fn shown(target_url: &str) -> String {
     Endpoint::parse(target_url).map_or_else(|_| target_url.to_owned(), |endpoint| endpoint.request_url())
 }
 
@@ -225,7 +243,7 @@ pub(super) async fn show(
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
     let subscription = find(&state, &owner, id.into_inner()).await?;
-    Ok(HttpResponse::Ok().json(view(&state, &subscription).await?))
+    Ok(tagged(StatusCode::OK, &subscription).json(view(&state, &subscription).await?))
 }
 
 /// # Errors
@@ -260,7 +278,7 @@ pub(super) async fn published(state: &State, change: Change) -> Result<Arc<Subsc
             Ok(subscription)
         }
         Change::NotFound => Err(no_such_subscription()),
-        Change::AlreadyRegistered => {
+        Change::AlreadyRegistered | Change::Outdated(_) => {
             Err(Problem::internal(&"a change of no event type or endpoint met a registration"))
         }
     }

@@ -40,7 +40,7 @@ async fn write_hold(scene: &Scene, id: SubscriptionId) -> Arc<Subscription> {
     let work = move |c: &mut _| holds::hold(c, &keys, Scope::All, id, &hold);
     match scene.store.run(Lane::Write, work).await.expect("the store writes") {
         Change::Made(subscription) => Arc::new(*subscription),
-        change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A router with its store, and a publisher, in virtual time.
 
 use std::{
+    collections::HashSet,
     panic,
     sync::{Arc, Once},
     time::Duration,
@@ -22,6 +23,7 @@ use crate::{
         roster::Bench,
         router::{AcceptEvents, Changed, Router},
         slots::Slots,
+        tally::Tally,
     },
     clock::Clock,
     domain::{
@@ -41,7 +43,10 @@ use crate::{
     store::{
         Keyring, Lane, Store,
         accept::{Acceptance, Run, accept_events, last_minted},
-        deliveries::{self, Filter, Listed, backlog},
+        deliveries::{
+            Listed, backlog,
+            list::{Filter, list},
+        },
         owners,
         subscriptions::{self, Change, holds},
     },
@@ -142,7 +147,7 @@ impl Scene {
         let work = move |connection: &mut _| holds::resume(connection, &keys, Scope::All, id, None);
         match self.store.run(Lane::Write, work).await.expect("the store writes") {
             Change::Made(subscription) => Arc::new(*subscription),
-            change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+            change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
         }
     }
 
@@ -176,7 +181,7 @@ impl Scene {
         let work = move |c: &mut _| subscriptions::change_terms(c, &keys, Scope::All, id, &edit, now);
         match self.store.run(Lane::Write, work).await.expect("the store writes") {
             Change::Made(subscription) => Arc::new(*subscription),
-            change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+            change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
         }
     }
 
@@ -253,26 +258,27 @@ impl Scene {
 
     /// How many events of a type were accepted, of those that somebody is or was owed.
     pub(super) async fn count_events(&self, event_type: &str) -> usize {
-        let event_type = EventType::parse(event_type).ok();
-        let filter =
-            Filter { scope: Scope::All, subscription: None, state: None, event_type, before: None, limit: 1_000 };
-        let work = move |connection: &mut _| deliveries::list(connection, &filter);
-        let listed = self.store.run(Lane::Read, work).await.expect("the store reads");
-        listed.into_iter().map(|listed| listed.delivery.event).collect::<std::collections::HashSet<_>>().len()
+        let filter = Filter { event_type: EventType::parse(event_type).ok(), ..Filter::all(Scope::All, 10_000) };
+        self.all(filter).await.into_iter().map(|listed| listed.delivery.event).collect::<HashSet<_>>().len()
     }
 
     /// All deliveries of `subscription`, the newest first.
     pub(super) async fn deliveries(&self, subscription: SubscriptionId) -> Vec<Listed> {
-        let filter = Filter {
-            scope: Scope::All,
-            subscription: Some(subscription),
-            state: None,
-            event_type: None,
-            before: None,
-            limit: 10_000,
-        };
-        let work = move |connection: &mut _| deliveries::list(connection, &filter);
-        self.store.run(Lane::Read, work).await.expect("the store reads")
+        self.all(Filter { subscription: Some(subscription), ..Filter::all(Scope::All, 10_000) }).await
+    }
+
+    async fn all(&self, mut filter: Filter) -> Vec<Listed> {
+        let mut all = Vec::new();
+        loop {
+            let asked = filter.clone();
+            let work = move |connection: &mut _| list(connection, &asked);
+            let page = self.store.run(Lane::Read, work).await.expect("the store reads");
+            all.extend(page.found);
+            match page.next {
+                Some(next) => filter.before = Some(next),
+                None => return all,
+            }
+        }
     }
 
     /// Checks that each of `count` deliveries of `subscription` was delivered, and attempted at the endpoint.
@@ -312,6 +318,7 @@ async fn start(
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
         breaker: BreakerSettings::default(),
+        tally: Tally::default(),
         pause_failing: Some(PAUSE_FAILING),
         window,
     };

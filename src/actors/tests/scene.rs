@@ -285,8 +285,7 @@ impl Scene {
     pub(super) async fn assert_delivered(&self, subscription: SubscriptionId, count: usize) {
         let deliveries = self.deliveries(subscription).await;
         assert_eq!(deliveries.len(), count);
-        let seen: std::collections::HashSet<DeliveryId> =
-            self.endpoint.seen().iter().map(|seen| seen.delivery).collect();
+        let seen: HashSet<DeliveryId> = self.endpoint.seen().iter().map(|seen| seen.delivery).collect();
         for Listed { delivery, .. } in deliveries {
             assert_eq!(delivery.state, State::Delivered, "{delivery:?}");
             assert!(seen.contains(&delivery.id), "{delivery:?} was never attempted");

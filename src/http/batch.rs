@@ -1,6 +1,10 @@
 //! `POST /api/v1/events/batch`: many events at once, each with a result of its own.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Payload},
+};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
@@ -8,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 use super::{
     State,
     auth::Caller,
-    body::Body,
+    body,
     events::{AcceptedEvent, hand_in, may_publish, media_type},
     problem::Problem,
     submission,
@@ -42,9 +46,10 @@ pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
     Caller(publisher): Caller,
-    Body(body): Body,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     may_publish(&publisher)?;
+    let body = body::read(&request, payload.into_inner()).await?;
     let now = state.clock.now();
     let items = split(&request, &body)?;
     let read: Vec<Result<Submission, Problem>> =

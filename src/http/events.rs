@@ -3,12 +3,12 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
-    web::Data,
+    web::{Data, Payload},
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::{State, auth::Caller, body::Body, problem::Problem, submission};
+use super::{State, auth::Caller, body, problem::Problem, submission};
 use crate::{
     actors::{
         intake::{Receipt, Submission},
@@ -40,10 +40,11 @@ pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
     Caller(publisher): Caller,
-    Body(body): Body,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     may_publish(&publisher)?;
     is_json(&request)?;
+    let body = body::read(&request, payload.into_inner()).await?;
     let key = match request.headers().get("idempotency-key") {
         Some(key) => Some(key.to_str().map_err(|_| Problem::malformed("The header Idempotency-Key must be ASCII."))?),
         None => None,

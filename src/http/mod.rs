@@ -41,11 +41,11 @@ use actix::Addr;
 use actix_web::{
     HttpResponse, Resource, Route,
     http::header,
-    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post, put},
+    web::{self, ServiceConfig, delete, get, patch, post, put},
 };
 
 pub use self::whisperer::{StoredTerms, stored_terms};
-use self::{auth::Tokens, problem::Problem};
+use self::{auth::Tokens, body::MaxBytes, problem::Problem};
 pub use self::{catalogue::Catalogue, trials::Trials};
 use crate::{
     actors::{admission::Admission, router::Router, tally::Tally},
@@ -58,8 +58,6 @@ use crate::{
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The largest body that is read, in bytes: a batch.
-const MAX_BODY_BYTES: usize = batch::MAX_BODY_BYTES;
 
 /// What handlers work with; cloning shares it.
 #[derive(Clone)]
@@ -89,16 +87,18 @@ pub struct State {
 /// Every route. An app that is given this needs nothing else.
 pub fn configure(app: &mut ServiceConfig, state: State) {
     app.app_data(web::Data::new(state))
-        .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .app_data(body::query_config())
         .app_data(body::path_config())
         .service(resource("/healthz", "GET, HEAD", [get().to(ops::healthz), head(ops::healthz)]))
         .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
         .service(
             resource("/api/v1/events", "GET, POST", [get().to(published::list), post().to(events::accept)])
-                .app_data(PayloadConfig::new(events::MAX_BODY_BYTES)),
+                .app_data(MaxBytes(events::MAX_BODY_BYTES)),
         )
-        .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
+        .service(
+            resource("/api/v1/events/batch", "POST", [post().to(batch::accept)])
+                .app_data(MaxBytes(batch::MAX_BODY_BYTES)),
+        )
         .service(resource(
             "/api/v1/events/{id}",
             "GET, DELETE",

@@ -211,8 +211,12 @@ fn every_program_accepts_what_we_send_and_nothing_else() {
     }
     let deliveries = Deliveries::make();
     for verifier in present {
-        for (secret, request) in &deliveries.single {
-            verifier.check_delivery(request, secret);
+        let [(secret, request), others @ ..] = &deliveries.single[..] else { panic!("there are three") };
+        verifier.check_delivery(request, secret);
+        // Each question starts a program: of the other secrets only what they can change is asked.
+        for (secret, request) in others {
+            verifier.check("as it came", &Question::new(request, secret), true);
+            verifier.check("as it came", &Question::new(request, secret).by_contract(), true);
         }
         verifier.check_both_secrets(&deliveries.double, PLAIN, STANDARD);
     }

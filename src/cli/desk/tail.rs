@@ -195,7 +195,7 @@ fn line(delivery: &Delivery) -> String {
         Some(State::Pending | State::Cancelled) | None => QUIET,
     };
     let due = delivery.due_at.as_deref().filter(|_| delivery.attempts > 0 && delivery.state == "pending");
-    let due = due.map(|due| format!("again at {}", time_of_day(due))).unwrap_or_default();
+    let due = due.map(|due| paint(QUIET, format_args!("again at {}", time_of_day(due))));
     let line = [
         paint(QUIET, time_of_day(delivery.changed_at())),
         format!("{:>5}", delivery.subscription_id),
@@ -204,7 +204,7 @@ fn line(delivery: &Delivery) -> String {
         paint(style, format_args!("{:<9}", delivery.state)),
         format!("{:>2} attempts", delivery.attempts),
         format!("{:<8}", delivery.ending()),
-        paint(QUIET, due),
+        due.unwrap_or_default(),
     ];
     line.join("  ").trim_end().to_owned()
 }

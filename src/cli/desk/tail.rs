@@ -69,17 +69,13 @@ Examples:
 
 impl TailArgs {
     async fn page(&self, api: &Api, before: Option<i64>) -> Result<Page, crate::cli::ApiError> {
-        let mut path = format!("/api/v1/deliveries?limit={PAGE}");
-        if let Some(subscription) = self.subscription {
-            path += &format!("&subscription={subscription}");
-        }
-        if let Some(state) = &self.state {
-            path += &format!("&state={state}");
-        }
-        if let Some(before) = before {
-            path += &format!("&before={before}");
-        }
-        api.get(&path).await
+        let named = [
+            self.subscription.map(|subscription| format!("&subscription={subscription}")),
+            self.state.as_ref().map(|state| format!("&state={state}")),
+            before.map(|before| format!("&before={before}")),
+        ];
+        let named: String = named.into_iter().flatten().collect();
+        api.get(&format!("/api/v1/deliveries?limit={PAGE}{named}")).await
     }
 }
 
@@ -91,7 +87,10 @@ pub(in crate::cli) async fn run(args: TailArgs, terminal: &mut Terminal) -> Resu
     let present = changes(&mut followed, first.items)?;
     let shown = present.len().saturating_sub(usize::from(args.lines));
     print(&args.desk, terminal, &present[shown..])?;
-    while !args.once {
+    if args.once {
+        return Ok(());
+    }
+    loop {
         tokio::select! {
             () = end.recv() => break,
             () = tokio::time::sleep(BETWEEN_LOOKS) => {}

@@ -10,4 +10,5 @@ pub mod config;
 pub mod domain;
 pub mod egress;
 pub mod http;
+pub mod metrics;
 pub mod store;

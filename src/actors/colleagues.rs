@@ -4,11 +4,12 @@ use actix::{Actor, Addr};
 
 use super::{
     budget::Budget,
+    failing::Failing,
     recorder::{Recorder, Waiting},
     router::Router,
     slots::Slots,
 };
-use crate::{clock::Clock, domain::breaker::BreakerSettings, store::Store};
+use crate::{clock::Clock, domain::breaker::BreakerSettings, metrics::Metrics, store::Store};
 
 /// What every actor works with.
 #[derive(Clone)]
@@ -21,6 +22,12 @@ pub struct Shared {
     pub budget: Budget,
     /// Attempts in flight.
     pub slots: Slots,
+    /// Attempts that wait for their record.
+    pub waiting: Waiting,
+    /// Breakers that are open.
+    pub failing: Failing,
+    /// What is counted.
+    pub metrics: Metrics,
     /// How breakers behave.
     pub breaker: BreakerSettings,
     /// Deliveries in memory, per subscription.
@@ -33,8 +40,6 @@ pub(super) struct Colleagues {
     pub(super) shared: Shared,
     /// Writes attempts down.
     pub(super) recorder: Addr<Recorder>,
-    /// How many wait there.
-    pub(super) waiting: Waiting,
     /// Decides who runs.
     pub(super) router: Addr<Router>,
 }
@@ -42,8 +47,9 @@ pub(super) struct Colleagues {
 impl Colleagues {
     /// A new recorder on this thread, and `router`.
     pub(super) fn new(shared: Shared, router: Addr<Router>) -> Self {
-        let waiting = Waiting::default();
-        let recorder = Recorder::new(shared.store.clone(), shared.clock.clone(), waiting.clone()).start();
-        Self { shared, recorder, waiting, router }
+        let Shared { store, clock, metrics, waiting, .. } = shared.clone();
+        waiting.reset();
+        let recorder = Recorder::new(store, clock, metrics, waiting).start();
+        Self { shared, recorder, router }
     }
 }

@@ -88,7 +88,7 @@ pub async fn owner_of(request: &HttpRequest, state: &State) -> Result<Arc<Owner>
     }
 }
 
-fn token_in(request: &HttpRequest) -> Result<&str, Refused> {
+pub(super) fn token_in(request: &HttpRequest) -> Result<&str, Refused> {
     let value = request.headers().get(header::AUTHORIZATION).ok_or(Refused::Missing)?;
     // A token beyond ASCII is none that we made.
     let value = value.to_str().map_err(|_| Refused::Unknown)?;

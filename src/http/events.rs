@@ -16,6 +16,7 @@ use crate::{
         tell,
     },
     domain::{event::MAX_PAYLOAD_BYTES, id::EventId, owner::Owner},
+    metrics::EventFate,
 };
 
 /// The largest body of one event: a payload and what stands around it.
@@ -66,7 +67,10 @@ pub(super) async fn accept(
 /// 503 when too many wait already, or the router is gone.
 pub(super) async fn hand_in(state: &State, events: Vec<Submission>) -> Result<Vec<Receipt>, Problem> {
     let bytes = events.iter().map(|event| event.payload.len()).sum();
-    let ticket = state.admission.enter(events.len(), bytes).ok_or_else(Problem::busy)?;
+    let ticket = state.admission.enter(events.len(), bytes).ok_or_else(|| {
+        state.metrics.published(EventFate::Busy, events.len() as u64);
+        Problem::busy()
+    })?;
     let (answer, receipts) = oneshot::channel();
     tell(&state.router, AcceptEvents { events, answer, ticket });
     receipts.await.map_err(|_| Problem::unavailable())

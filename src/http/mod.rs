@@ -14,12 +14,14 @@ mod events;
 mod flow;
 mod holds;
 mod live;
+pub mod metrics;
 mod ops;
 mod problem;
 mod replays;
 mod secrets;
 mod submission;
 mod subscriptions;
+pub mod survey;
 mod time;
 mod whisperer;
 
@@ -33,11 +35,13 @@ use actix_web::{
 };
 
 pub use self::whisperer::{StoredTerms, stored_terms};
-use self::{auth::Tokens, problem::Problem};
+use self::{auth::Tokens, problem::Problem, survey::Survey};
 use crate::{
-    actors::{admission::Admission, router::Router},
+    actors::{admission::Admission, gauges::Gauges, router::Router},
     clock::Clock,
+    domain::token::TokenDigest,
     egress::Guard,
+    metrics::Metrics,
     store::Store,
 };
 
@@ -63,6 +67,14 @@ pub struct State {
     pub admission: Admission,
     /// Who is who.
     pub tokens: Tokens,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What can be read off.
+    pub gauges: Gauges,
+    /// Who is owed what.
+    pub survey: Survey,
+    /// The digest of the token that opens `/metrics`.
+    pub metrics_token: Option<TokenDigest>,
     /// Entries on a page of the contract's lists; `None` for plain lists.
     pub page_size: Option<NonZeroUsize>,
 }
@@ -74,6 +86,7 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .app_data(body::query_config())
         .app_data(body::path_config())
         .service(resource("/healthz", "GET, HEAD", [get().to(ops::healthz), head(ops::healthz)]))
+        .service(resource("/metrics", "GET, HEAD", [get().to(metrics::show), head(metrics::show)]))
         .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
         .service(
             resource("/api/v1/events", "POST", [post().to(events::accept)])

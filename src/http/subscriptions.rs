@@ -94,6 +94,7 @@ struct RetiringView {
 #[derive(Serialize)]
 struct BacklogView {
     owed: u64,
+    owed_is_exact: bool,
     oldest_owed: Option<OldestView>,
     last_attempt: Option<AttemptView>,
 }
@@ -173,6 +174,7 @@ impl BacklogView {
         };
         Self {
             owed: backlog.owed,
+            owed_is_exact: backlog.is_exact,
             oldest_owed: backlog.oldest.map(oldest),
             last_attempt: backlog.last_attempt.as_ref().map(AttemptView::new),
         }

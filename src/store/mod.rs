@@ -18,6 +18,7 @@ pub mod import;
 mod keyring;
 pub mod lists;
 mod locked;
+pub mod owing;
 pub mod owners;
 pub mod parking;
 mod pool;

@@ -116,6 +116,13 @@ fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
     }
 }
 
+impl Drop for SubscriptionActor {
+    fn drop(&mut self) {
+        // The next actor finds out for itself whether the endpoint works.
+        self.with.shared.failing.set(self.subscription.id, None);
+    }
+}
+
 impl Actor for SubscriptionActor {
     type Context = Context<Self>;
 

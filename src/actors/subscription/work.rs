@@ -40,7 +40,7 @@ impl SubscriptionActor {
     pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
         loop {
             let now = self.now();
-            if self.with.waiting.is_full() {
+            if self.with.shared.waiting.is_full() {
                 self.wake_at(now.after(RECORDER_PAUSE), ctx);
                 break;
             }
@@ -132,10 +132,12 @@ impl SubscriptionActor {
     pub(super) fn tell_of(&self, turn: Turn) {
         let subscription = self.subscription.id.as_raw();
         match turn {
-            Turn::None => {}
+            Turn::None => return,
             Turn::Opened => log::warn!(subscription; "the endpoint fails, it is only probed from now on"),
             Turn::Closed => log::info!(subscription; "the endpoint works again"),
         }
+        let since = self.queue.breaker().map(|open| open.since);
+        self.with.shared.failing.set(self.subscription.id, since);
     }
 }
 

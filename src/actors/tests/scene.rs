@@ -17,8 +17,10 @@ use crate::{
         admission::Admission,
         budget::Budget,
         colleagues::Shared,
+        failing::Failing,
         intake::{Receipt, Submission},
         mail::tell,
+        recorder::Waiting,
         roster::Bench,
         router::{AcceptEvents, Changed, Router},
         slots::Slots,
@@ -37,6 +39,7 @@ use crate::{
         subscription::{Config, Flow, Terms},
         time::Timestamp,
     },
+    metrics::Metrics,
     store::{
         Keyring, Lane, Store,
         accept::last_minted,
@@ -210,6 +213,9 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize)
         clock: clock.clone(),
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
+        waiting: Waiting::default(),
+        failing: Failing::default(),
+        metrics: Metrics::default(),
         breaker: BreakerSettings::default(),
         window,
     };

@@ -117,7 +117,7 @@ impl Exposition {
 
     fn bounds(&self, page: &mut Page<'_>) -> fmt::Result {
         let Readings { slots, waiting_records, payloads, .. } = &self.readings;
-        page.in_use("postrider_attempts_in_flight", "Attempts in flight: slots in use", *slots)?;
+        page.in_use("postrider_attempts_in_flight", "Attempts in flight", *slots)?;
         page.in_use("postrider_records_waiting", "Attempts that wait for their record", *waiting_records)?;
         page.in_use("postrider_payload_bytes", "Bytes of payload in memory", *payloads)
     }
@@ -244,7 +244,7 @@ impl Page<'_> {
     /// What is in use, and under the same name with `_limit` the bound.
     fn in_use(&mut self, name: &str, help: &str, of: Use) -> fmt::Result {
         self.gauge(name, help, of.used)?;
-        self.gauge(&format!("{name}_limit"), &format!("{help}: the bound"), of.bound)
+        self.gauge(&format!("{name}_limit"), &format!("The bound of {name}"), of.bound)
     }
 
     fn histogram(&mut self, name: &str, help: &str, spread: &Spread) -> fmt::Result {

@@ -61,8 +61,8 @@ pub struct Histogram {
     /// One for each bound, and one for what lies beyond the last; not added up.
     counts: Box<[AtomicU64]>,
     sum: AtomicU64,
-    /// What the bounds and values are multiplied with when they are read.
-    scale: f64,
+    /// How many make one of what is read. A divisor: 25,000 / 1,000,000 is 0.025, but 25,000 * 0.000001 is not.
+    units: f64,
 }
 
 /// A histogram at one moment.
@@ -78,7 +78,7 @@ impl Histogram {
     /// Of durations, read in seconds; `bounds` are microseconds and ascend.
     #[must_use]
     pub fn of_durations(bounds: &'static [u64]) -> Self {
-        Self::new(bounds, 1e-6)
+        Self::new(bounds, 1_000_000.0)
     }
 
     /// Of plain numbers; `bounds` ascend.
@@ -87,9 +87,9 @@ impl Histogram {
         Self::new(bounds, 1.0)
     }
 
-    fn new(bounds: &'static [u64], scale: f64) -> Self {
+    fn new(bounds: &'static [u64], units: f64) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::default()).collect();
-        Self { bounds, counts, sum: AtomicU64::default(), scale }
+        Self { bounds, counts, sum: AtomicU64::default(), units }
     }
 
     /// One more value.
@@ -108,9 +108,9 @@ impl Histogram {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     pub fn spread(&self) -> Spread {
-        let bounds = self.bounds.iter().map(|bound| *bound as f64 * self.scale).chain([f64::INFINITY]);
+        let bounds = self.bounds.iter().map(|bound| *bound as f64 / self.units).chain([f64::INFINITY]);
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed));
-        Spread { buckets: bounds.zip(counts).collect(), sum: self.sum.load(Ordering::Relaxed) as f64 * self.scale }
+        Spread { buckets: bounds.zip(counts).collect(), sum: self.sum.load(Ordering::Relaxed) as f64 / self.units }
     }
 }
 

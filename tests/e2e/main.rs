@@ -21,6 +21,7 @@ mod hold;
 mod import;
 mod ingest;
 mod isolation;
+mod metrics;
 mod replay;
 mod retention;
 mod retry;

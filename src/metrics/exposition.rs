@@ -221,8 +221,12 @@ impl Page<'_> {
         help: &str,
         values: impl IntoIterator<Item = (L, V)>,
     ) -> fmt::Result {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return Ok(());
+        }
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        values.into_iter().try_for_each(|(labels, value)| {
+        values.try_for_each(|(labels, value)| {
             metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None)
         })
     }
@@ -237,8 +241,13 @@ impl Page<'_> {
         help: &str,
         values: impl IntoIterator<Item = (L, V)>,
     ) -> fmt::Result {
+        let mut values = values.into_iter().peekable();
+        // Readers stumble over a name of which there is no series.
+        if values.peek().is_none() {
+            return Ok(());
+        }
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        values.into_iter().try_for_each(|(labels, value)| metric.encode_family(&labels)?.encode_gauge(&value))
+        values.try_for_each(|(labels, value)| metric.encode_family(&labels)?.encode_gauge(&value))
     }
 
     /// What is in use, and under the same name with `_limit` the bound.

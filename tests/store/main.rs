@@ -12,6 +12,7 @@ mod importing;
 mod keys;
 mod listing;
 mod lists;
+mod owing;
 mod owners;
 mod pages;
 mod parking;

@@ -84,6 +84,7 @@ pub(super) struct Scene {
     pub(super) endpoint: Endpoint,
     pub(super) router: Addr<Router>,
     pub(super) store: Store,
+    pub(super) metrics: Metrics,
     window: usize,
     _folder: TempDir,
 }
@@ -95,8 +96,9 @@ impl Scene {
         let store = Store::new(url.parse().expect("a URL"), Keyring::default());
         store.migrate().await.expect("the tables are made");
         let clock = Clock::of_runtime(START);
-        let router = start(&store, &clock, &endpoint, window).await;
-        Self { clock, endpoint, router, store, window, _folder: folder }
+        let metrics = Metrics::default();
+        let router = start(&store, &clock, &endpoint, &metrics, window).await;
+        Self { clock, endpoint, router, store, metrics, window, _folder: folder }
     }
 
     /// The router dies with all that it knows, and another one begins with the store: a process that was killed and
@@ -106,7 +108,7 @@ impl Scene {
         while self.router.connected() {
             sleep(Duration::from_millis(1)).await;
         }
-        self.router = start(&self.store, &self.clock, &self.endpoint, self.window).await;
+        self.router = start(&self.store, &self.clock, &self.endpoint, &self.metrics, self.window).await;
     }
 
     /// A subscription to [`event_type`] with this policy.
@@ -195,7 +197,7 @@ impl Scene {
     }
 }
 
-async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize) -> Addr<Router> {
+async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, metrics: &Metrics, window: usize) -> Addr<Router> {
     let mut table = RoutingTable::default();
     let (keys, first) = (store.keys(), SubscriptionId::from_raw(0));
     let all = move |connection: &mut _| subscriptions::page(connection, &keys, Scope::All, first, 1_000);
@@ -215,7 +217,7 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, window: usize)
         slots: Slots::new(1_000),
         waiting: Waiting::default(),
         failing: Failing::default(),
-        metrics: Metrics::default(),
+        metrics: metrics.clone(),
         breaker: BreakerSettings::default(),
         window,
     };

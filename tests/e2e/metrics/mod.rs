@@ -178,7 +178,7 @@ fn a_scrape_under_load_is_quick(database: &Database) {
 
 fn metrics_have_a_token_of_their_own(database: &Database) {
     let scene = Scene::new(database, &engine_settings());
-    let publisher = scene.engine.add_user(&["oms", "--role", "publisher"]);
+    let publisher = scene.engine.add_user(&["oms", "--publisher"]);
     let status = |token: &str, path: &str| scene.api.with_token(token).get(path).expect("an answer").status;
     assert_eq!(status(TOKEN, "/metrics"), 200);
     assert_eq!(status(TOKEN, "/api/v1/subscriptions"), 401, "it opens nothing else");
@@ -192,7 +192,8 @@ fn metrics_have_a_token_of_their_own(database: &Database) {
 fn metrics_are_told_while_the_database_is_away() {
     use crate::support::mariadb::{Durability, PrivateMariaDb};
     let mut server = PrivateMariaDb::start(Durability::Kill);
-    let scene = Scene::new(&Database::on(&server), &engine_settings());
+    let database = Database::on(&server);
+    let scene = Scene::new(&database, &engine_settings());
     assert_eq!(Page::of(&scene).value("postrider_database_up"), Some(1.0));
     server.kill();
     Page::eventually(&scene, "the loss to be told", |page| match page.value("postrider_database_up") {

@@ -6,7 +6,7 @@ use promql_parser::{
     parser::{self, Expr},
     util::{ExprVisitor, walk_expr},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::page::{Page, engine_settings};
 use crate::{
@@ -21,7 +21,15 @@ const OF_PROMETHEUS: [&str; 1] = ["up"];
 
 fn everything_that_is_watched_is_told(database: &Database) {
     let scene = Scene::new(database, &engine_settings());
-    let told: BTreeSet<String> = Page::of(&scene).families().into_iter().collect();
+    // Of what there is none of, nothing is told: something has to fail first.
+    scene.sink.script("/in", [500]);
+    scene.subscribe("/in", json!({}));
+    scene.publish_many(0..20);
+    let page = Page::eventually(&scene, "a breaker to open and a backlog to be seen", |page| {
+        let names = ["postrider_subscription_breaker_open_seconds", "postrider_subscription_backlog"];
+        if names.iter().all(|name| page.series(name).count() == 1) { Ok(()) } else { Err("not yet") }
+    });
+    let told: BTreeSet<String> = page.families().into_iter().collect();
     let queries: Vec<_> = queries_of_the_dashboard().into_iter().chain(queries_of_the_rules()).collect();
     let mut complaints = Vec::new();
     let mut watched = BTreeSet::new();

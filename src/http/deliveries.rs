@@ -5,9 +5,17 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{State, auth::Caller, live::waits_for, problem::Problem, subscriptions::checked_limit, time::rfc3339};
+use super::{
+    State,
+    auth::Caller,
+    live::{WaitsFor, waits_for},
+    openapi::{Always, BadQuery, Busy, Erased, Missing, Settled},
+    problem::Problem,
+    subscriptions::checked_limit,
+    time::rfc3339,
+};
 use crate::{
     actors::{
         router::Order,
@@ -29,27 +37,64 @@ use crate::{
     },
 };
 
-#[derive(Serialize)]
-struct DeliveryView<'a> {
+/// One event owed to one subscription.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
+pub(super) struct DeliveryView<'a> {
+    #[schema(value_type = i64)]
     id: DeliveryId,
+    /// What the receiver sees as `event.uuid` and `webhook-id`.
     uuid: uuid::Uuid,
+    #[schema(value_type = i32)]
     subscription_id: SubscriptionId,
     event: EventView<'a>,
+    #[schema(pattern = "^(pending|delivered|dead|expired|cancelled)$")]
     state: &'static str,
+    /// Attempts recorded so far.
     attempts: u16,
+    /// Not attempted before; null when nothing holds it back.
+    #[schema(format = DateTime)]
     due_at: Option<String>,
+    #[schema(format = DateTime)]
     first_recorded_at: Option<String>,
+    /// When its latest attempt was recorded, or it was settled without one.
+    #[schema(format = DateTime)]
     recorded_at: Option<String>,
+    #[schema(format = DateTime)]
     replayed_at: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What a delivery tells of its event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveredEvent)]
 struct EventView<'a> {
+    #[schema(value_type = i64)]
     id: EventId,
     uuid: uuid::Uuid,
     event_type: &'a str,
     ordering_key: Option<&'a str>,
+    #[schema(format = DateTime)]
     accepted_at: String,
+}
+
+/// A delivery with its attempts.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryDetails<'a> {
+    #[serde(flatten)]
+    #[schema(value_type = DeliveryView)]
+    delivery: DeliveryView<'a>,
+    /// The first one first.
+    attempt_log: Vec<AttemptView>,
+    waits_for: Option<WaitsFor>,
+}
+
+/// A page of deliveries.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryPage<'a> {
+    items: Vec<DeliveryView<'a>>,
+    /// The `before` of the next page; null at the end.
+    #[schema(value_type = Option<i64>)]
+    next: Option<DeliveryId>,
 }
 
 impl<'a> DeliveryView<'a> {
@@ -76,11 +121,14 @@ impl<'a> DeliveryView<'a> {
     }
 }
 
-/// An attempt as the API shows it.
-#[derive(Serialize)]
+/// An attempt: answered by the endpoint, or failed without a complete answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
 pub(super) struct AttemptView {
+    #[schema(value_type = i64)]
     delivery: DeliveryId,
     number: u16,
+    #[schema(format = DateTime)]
     started_at: String,
     duration_ms: f64,
     success: bool,
@@ -88,15 +136,22 @@ pub(super) struct AttemptView {
     outcome: OutcomeView,
 }
 
-#[derive(Serialize)]
+/// What an attempt came to.
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = Outcome)]
 enum OutcomeView {
+    /// The endpoint answered. Of the body the first 16 KiB are kept.
     Answered { status: u16, content_type: Option<String>, body: String },
+    /// It did not.
     Failed { error: ErrorView },
 }
 
-#[derive(Serialize)]
+/// Why there was no complete answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttemptError)]
 struct ErrorView {
+    /// `forbidden`, `dns`, `connect`, `tls`, `timeout`, `protocol`, `request` or `not_attempted`.
     class: &'static str,
     message: String,
 }
@@ -128,13 +183,20 @@ impl AttemptView {
 }
 
 /// Which deliveries.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
+    #[param(value_type = Option<i32>)]
     subscription: Option<SubscriptionId>,
+    #[param(pattern = "^(pending|delivered|dead|expired|cancelled)$")]
     state: Option<String>,
     event_type: Option<String>,
+    /// Older than this one.
+    #[param(value_type = Option<i64>)]
     before: Option<DeliveryId>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
@@ -159,6 +221,10 @@ pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
 }
 
 /// Deliveries, the newest first; `next` is the `before` of the next page.
+#[utoipa::path(
+    get, path = "/api/v1/deliveries", tag = "deliveries", operation_id = "list_deliveries", params(FilterQuery),
+    responses((status = 200, description = "A page", body = DeliveryPage), BadQuery, Always),
+)]
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
@@ -175,24 +241,27 @@ pub(super) async fn list(
     };
     let listed = state.store.run(Lane::Read, move |connection| deliveries::list(connection, &filter)).await?;
     let next = listed.last().filter(|_| listed.len() == usize::from(limit)).map(|last| last.delivery.id);
-    let items: Vec<_> = listed.iter().map(DeliveryView::new).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+    let items = listed.iter().map(DeliveryView::new).collect();
+    Ok(HttpResponse::Ok().json(DeliveryPage { items, next }))
 }
 
 /// One delivery with its attempts, the first one first.
+#[utoipa::path(
+    get, path = "/api/v1/deliveries/{id}", tag = "deliveries", operation_id = "show_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses((status = 200, description = "The delivery", body = DeliveryDetails), Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<DeliveryId>,
 ) -> Result<HttpResponse, Problem> {
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
-    let mut view = serde_json::to_value(DeliveryView::new(&listed)).expect("texts and numbers serialise");
-    let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
-    view["waits_for"] = waits_for(&state, &listed).await?;
-    if let Value::Object(members) = &mut view {
-        members.insert("attempt_log".to_owned(), json!(attempts));
-    }
-    Ok(HttpResponse::Ok().json(view))
+    Ok(HttpResponse::Ok().json(DeliveryDetails {
+        delivery: DeliveryView::new(&listed),
+        attempt_log: attempts.iter().map(AttemptView::new).collect(),
+        waits_for: waits_for(&state, &listed).await?,
+    }))
 }
 
 async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
@@ -206,6 +275,11 @@ fn no_such_delivery() -> Problem {
 }
 
 /// Attempts one delivery now, whatever its state, and tells what came of it. What its retry policy still owes stays owed.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/redeliver", tag = "deliveries", operation_id = "redeliver_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses((status = 200, description = "The attempt", body = AttemptView), Missing, Busy, Erased, Always),
+)]
 pub(super) async fn redeliver(
     state: Data<State>,
     Caller(owner): Caller,
@@ -224,6 +298,11 @@ pub(super) async fn redeliver(
 
 /// Calls one delivery off that is pending. Once this is answered no further attempt of it starts; one in flight ends, and
 /// if it arrives the delivery is delivered.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/cancel", tag = "deliveries", operation_id = "cancel_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses((status = 200, description = "It is called off", body = DeliveryView), Missing, Settled, Always),
+)]
 pub(super) async fn cancel(
     state: Data<State>,
     Caller(owner): Caller,

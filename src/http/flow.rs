@@ -7,13 +7,15 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
 use super::{
     State,
     auth::Caller,
     body::{Body, read_json},
+    openapi::{Always, BadBody, Missing},
     problem::Problem,
-    subscriptions::{find, published, view},
+    subscriptions::{SubscriptionDetails, find, published, view},
 };
 use crate::{
     domain::{
@@ -26,21 +28,29 @@ use crate::{
 };
 
 /// What changes; what is left out stays as it is, and `null` takes a limit away.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct FlowBody {
+pub(super) struct FlowBody {
+    #[schema(minimum = 1, maximum = 1_000)]
     max_in_flight: Option<u32>,
+    #[schema(pattern = "^(none|key)$")]
     ordering: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<RateBody>)]
     rate: Edit<RateBody>,
     #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1)]
     max_age_seconds: Edit<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// How many attempts may start in a second.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewRate)]
 struct RateBody {
+    #[schema(minimum = 1, maximum = 100_000)]
     per_second: u32,
+    #[schema(minimum = 1, maximum = 100_000)]
     burst: Option<u32>,
 }
 
@@ -143,6 +153,12 @@ fn checked_age(seconds: u64) -> Result<Duration, Problem> {
 }
 
 /// Changes how deliveries flow, those that wait included.
+#[utoipa::path(
+    patch, path = "/api/v1/subscriptions/{id}", tag = "subscriptions", operation_id = "change_subscription",
+    params(("id" = i32, Path, description = "The subscription")),
+    request_body(content = FlowBody, example = json!({"ordering": "key", "rate": {"per_second": 50}})),
+    responses((status = 200, description = "It is changed", body = SubscriptionDetails), BadBody, Missing, Always),
+)]
 pub(super) async fn change(
     state: Data<State>,
     Caller(owner): Caller,

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use super::{
     State,
     auth::{owner_of, token_in},
+    openapi::{Always, Forbidden},
     problem::Problem,
     survey::Surveyed,
 };
@@ -23,7 +24,18 @@ use crate::{
     metrics::{Format, Process, Readings, expose},
 };
 
-/// Everything, as text.
+/// What the engine counts of itself, for a monitoring system.
+///
+/// Needs the token of `POSTRIDER_METRICS_TOKEN`, or an admin's.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations", operation_id = "metrics",
+    responses(
+        (status = 200, description = "Prometheus' text format, or OpenMetrics for whoever accepts it", content(
+            (String = "text/plain"), (String = "application/openmetrics-text"),
+        )),
+        Forbidden, Always,
+    ),
+)]
 pub(super) async fn show(request: HttpRequest, state: Data<State>) -> Result<HttpResponse, Problem> {
     may_read(&request, &state).await?;
     let Surveyed { owed, is_database_up } = state.survey.of(&state).await;

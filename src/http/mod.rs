@@ -4,6 +4,8 @@
 //! speaks `application/problem+json` when it refuses; the contract of the integrators lives in [`whisperer`], which alone
 //! knows its names and its error bodies.
 
+#![allow(unused_qualifications, reason = "utoipa's macros qualify what they are given")]
+
 pub mod auth;
 mod batch;
 mod body;
@@ -15,9 +17,11 @@ mod flow;
 mod holds;
 mod live;
 pub mod metrics;
+mod openapi;
 mod ops;
 mod problem;
 mod replays;
+mod routes;
 mod secrets;
 mod submission;
 mod subscriptions;
@@ -29,13 +33,18 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use actix::Addr;
 use actix_web::{
-    HttpResponse, Resource, Route,
-    http::header,
+    HttpResponse, Route,
     web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post},
 };
 
 pub use self::whisperer::{StoredTerms, stored_terms};
-use self::{auth::Tokens, problem::Problem, survey::Survey};
+use self::{
+    auth::Tokens,
+    openapi::Document,
+    problem::Problem,
+    routes::{Routes, resource},
+    survey::Survey,
+};
 use crate::{
     actors::{admission::Admission, gauges::Gauges, router::Router},
     clock::Clock,
@@ -82,9 +91,18 @@ pub struct State {
 /// Every route. An app that is given this needs nothing else.
 pub fn configure(app: &mut ServiceConfig, state: State) {
     app.app_data(web::Data::new(state))
+        .app_data(web::Data::new(Document::new()))
         .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .app_data(body::query_config())
         .app_data(body::path_config())
+        .configure(|app| native().serve(app))
+        .configure(whisperer::configure)
+        .default_service(web::to(not_found));
+}
+
+/// The routes of the native API. Each is in the document, too: a test compares them.
+fn native() -> Routes {
+    Routes::default()
         .service(resource("/healthz", "GET, HEAD", [get().to(ops::healthz), head(ops::healthz)]))
         .service(resource("/metrics", "GET, HEAD", [get().to(metrics::show), head(metrics::show)]))
         .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
@@ -117,8 +135,8 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         .service(resource("/api/v1/replays", "GET, POST", [get().to(replays::list), post().to(replays::order)]))
         .service(resource("/api/v1/replays/{id}", "GET", [get().to(replays::show)]))
         .service(resource("/api/v1/replays/{id}/cancel", "POST", [post().to(replays::cancel)]))
-        .configure(whisperer::configure)
-        .default_service(web::to(not_found));
+        .service(resource("/api/openapi.json", "GET, HEAD", [get().to(openapi::show), head(openapi::show)]))
+        .service(resource("/api/docs", "GET, HEAD", [get().to(openapi::page), head(openapi::page)]))
 }
 
 fn head<F, Args>(handler: F) -> Route
@@ -128,16 +146,6 @@ where
     F::Output: actix_web::Responder + 'static,
 {
     web::head().to(handler)
-}
-
-/// A path with its routes; other methods are refused, and `allow` says which are not.
-fn resource<const N: usize>(path: &str, allow: &'static str, routes: [Route; N]) -> Resource {
-    let resource = routes.into_iter().fold(web::resource(path), Resource::route);
-    resource.default_service(web::to(move || async move {
-        let mut answer = Problem::method_not_allowed(allow).into_response();
-        answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allow));
-        answer
-    }))
 }
 
 async fn not_found() -> HttpResponse {

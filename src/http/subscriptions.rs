@@ -7,9 +7,17 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{State, auth::Caller, deliveries::AttemptView, live::endpoint_health, problem::Problem, time::rfc3339};
+use super::{
+    State,
+    auth::Caller,
+    deliveries::AttemptView,
+    live::{EndpointHealth, endpoint_health},
+    openapi::{Always, BadQuery, Missing},
+    problem::Problem,
+    time::rfc3339,
+};
 use crate::{
     actors::router::Changed,
     domain::{
@@ -34,29 +42,63 @@ const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 200;
 
 /// A subscription as the API shows it. Neither secrets nor header values are in it.
-#[derive(Serialize)]
-struct SubscriptionView<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Subscription)]
+pub(super) struct SubscriptionView<'a> {
+    #[schema(value_type = i32)]
     id: SubscriptionId,
     owner_id: i32,
     event_type: &'a str,
+    /// Where it is delivered to, without user and password.
     endpoint: String,
+    /// `active`, `paused` or `inactive`.
+    #[schema(pattern = "^(active|paused|inactive)$")]
     state: &'static str,
     hold: Option<HoldView<'a>>,
     ramp: Option<RampView>,
     is_signed: bool,
     retiring_secrets: Vec<RetiringView>,
+    #[schema(value_type = Object, example = json!({"choice": "fixed", "kwargs": {"seconds": 5}}))]
     retry: &'a RetryPolicy,
     timeout_seconds: f64,
     max_in_flight: u16,
     ordering: &'static str,
     rate: Option<RateView>,
     max_age_seconds: Option<u64>,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     modified_at: String,
     backlog: BacklogView,
 }
 
-#[derive(Serialize)]
+/// A subscription with what only it can tell while it is at work.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SubscriptionDetails<'a> {
+    #[serde(flatten)]
+    #[schema(value_type = SubscriptionView)]
+    subscription: SubscriptionView<'a>,
+    endpoint_health: EndpointHealth,
+    /// After a resumption: how many deliveries were cancelled as too old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) skipped: Option<u64>,
+    /// After a rotation: the secret that was made, this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<String>,
+}
+
+/// A page of subscriptions.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SubscriptionPage<'a> {
+    items: Vec<SubscriptionView<'a>>,
+    /// The `after` of the next page; null at the end.
+    #[schema(value_type = Option<i32>)]
+    next: Option<SubscriptionId>,
+}
+
+/// How many attempts may start in a second.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rate)]
 struct RateView {
     per_second: u32,
     burst: u32,
@@ -68,40 +110,55 @@ impl From<Rate> for RateView {
     }
 }
 
-#[derive(Serialize)]
+/// A pause.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Hold)]
 struct HoldView<'a> {
     mode: &'static str,
     reason: Option<&'a str>,
     by: &'a str,
+    #[schema(format = DateTime)]
     since: String,
+    #[schema(format = DateTime)]
     until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'static str>,
 }
 
 /// How the backlog of a pause is caught up with.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ramp)]
 struct RampView {
     per_second: u32,
 }
 
 /// A secret that was replaced; which, is nobody's business.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RetiringSecret)]
 struct RetiringView {
+    #[schema(format = DateTime)]
     until: String,
 }
 
-#[derive(Serialize)]
+/// How far a subscription is behind.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Backlog)]
 struct BacklogView {
+    /// Deliveries owed, counted up to 10,000.
     owed: u64,
+    /// Whether there are no more than that.
     owed_is_exact: bool,
     oldest_owed: Option<OldestView>,
     last_attempt: Option<AttemptView>,
 }
 
-#[derive(Serialize)]
+/// The oldest delivery that is owed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OldestOwed)]
 struct OldestView {
+    #[schema(value_type = i64)]
     delivery: DeliveryId,
+    #[schema(format = DateTime)]
     accepted_at: String,
     age_seconds: f64,
 }
@@ -182,14 +239,23 @@ impl BacklogView {
 }
 
 /// Which page.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    /// Behind this one.
+    #[param(value_type = Option<i32>)]
     after: Option<SubscriptionId>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
 /// Subscriptions in the order of their ids; `next` is the `after` of the next page.
+#[utoipa::path(
+    get, path = "/api/v1/subscriptions", tag = "subscriptions", operation_id = "list_subscriptions", params(PageQuery),
+    responses((status = 200, description = "A page", body = SubscriptionPage), BadQuery, Always),
+)]
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
@@ -204,9 +270,8 @@ pub(super) async fn list(
     };
     let page: Vec<(Backlog, Subscription)> = state.store.run(Lane::Read, work).await?;
     let next = page.last().filter(|_| page.len() == usize::from(limit)).map(|(_, subscription)| subscription.id);
-    let items: Vec<_> =
-        page.iter().map(|(backlog, subscription)| SubscriptionView::new(subscription, backlog, now)).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+    let items = page.iter().map(|(backlog, subscription)| SubscriptionView::new(subscription, backlog, now)).collect();
+    Ok(HttpResponse::Ok().json(SubscriptionPage { items, next }))
 }
 
 /// # Errors
@@ -218,7 +283,12 @@ pub(super) fn checked_limit(limit: Option<u16>) -> Result<u16, Problem> {
     }
 }
 
-/// One subscription.
+/// One subscription, with how its endpoint is doing.
+#[utoipa::path(
+    get, path = "/api/v1/subscriptions/{id}", tag = "subscriptions", operation_id = "show_subscription",
+    params(("id" = i32, Path, description = "The subscription")),
+    responses((status = 200, description = "The subscription", body = SubscriptionDetails), Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,
@@ -237,13 +307,18 @@ pub(super) async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Re
 }
 
 /// A subscription with its backlog, as an answer shows it.
-pub(super) async fn view(state: &State, subscription: &Subscription) -> Result<Value, Problem> {
+pub(super) async fn view<'a>(
+    state: &State,
+    subscription: &'a Subscription,
+) -> Result<SubscriptionDetails<'a>, Problem> {
     let id = subscription.id;
     let backlog = state.store.run(Lane::Read, move |connection| backlog(connection, id)).await?;
-    let view = SubscriptionView::new(subscription, &backlog, state.clock.now());
-    let mut view = serde_json::to_value(view).expect("texts and numbers serialise");
-    view["endpoint_health"] = endpoint_health(state, id).await?;
-    Ok(view)
+    Ok(SubscriptionDetails {
+        subscription: SubscriptionView::new(subscription, &backlog, state.clock.now()),
+        endpoint_health: endpoint_health(state, id).await?,
+        skipped: None,
+        secret: None,
+    })
 }
 
 /// Lets a change take effect, once it was made.

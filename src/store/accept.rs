@@ -236,7 +236,7 @@ fn insert_event_rows(connection: &mut AnyConnection, rows: &[EventRow<'_>]) -> Q
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = deliveries)]
+#[diesel(table_name = deliveries, treat_none_as_default_value = false)]
 struct DeliveryRow {
     id: i64,
     event_id: i64,
@@ -266,7 +266,7 @@ fn insert_deliveries(connection: &mut AnyConnection, stored: &[&Acceptance]) -> 
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = idempotency_keys)]
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
 struct KeyRow<'a> {
     publisher_id: i32,
     publisher_key: &'a [u8],

@@ -222,13 +222,8 @@ fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], 
     Ok(())
 }
 
-/// A single delivery, the usual case at ordinary load, has a statement that is prepared once for each connection.
 fn update(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<usize> {
-    match ids {
-        [] => Ok(0),
-        [id] => update_rows!(connection, deliveries::id.eq(*id), change, now),
-        ids => update_rows!(connection, deliveries::id.eq_any(ids), change, now),
-    }
+    update_rows!(connection, deliveries::id.eq_any(ids), change, now)
 }
 
 /// Cancels what `subscription` is owed, up to and including `last`, at most `limit` deliveries; gives how many it found, of

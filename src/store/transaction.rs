@@ -20,25 +20,98 @@ pub(super) fn in_transaction<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Queried<T>,
 ) -> Queried<T> {
-    match connection {
-        #[cfg(feature = "mysql")]
-        AnyConnection::Mysql(connection) => AnsiTransactionManager::begin_transaction(connection)?,
-        #[cfg(feature = "sqlite")]
-        AnyConnection::Sqlite(connection) => {
-            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")?;
+    begin(connection)?;
+    match work(connection).and_then(|value| commit(connection).map(|()| value)) {
+        Ok(value) => Ok(value),
+        Err(error) => {
+            roll_back(connection);
+            Err(error)
         }
     }
-    let error = match work(connection) {
-        Ok(value) => return Manager::commit_transaction(connection).map(|()| value),
-        Err(error) => error,
-    };
-    // When even this fails, the first error is what tells why: SQLite rolls back by itself when the disk is full, and then
-    // complains that there is nothing to roll back. The pool drops a connection in that state.
-    Manager::rollback_transaction(connection).ok();
-    Err(error)
+}
+
+fn begin(connection: &mut AnyConnection) -> Queried<()> {
+    match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(connection) => mysql::begin(connection),
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(connection) => {
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
+        }
+    }
+}
+
+fn commit(connection: &mut AnyConnection) -> Queried<()> {
+    match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(connection) => mysql::commit(connection),
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(connection) => AnsiTransactionManager::commit_transaction(connection),
+    }
+}
+
+/// When even this fails, the error before is what tells why: SQLite rolls back by itself when the disk is full, and then
+/// complains that there is nothing to roll back. The pool drops a connection in that state.
+fn roll_back(connection: &mut AnyConnection) {
+    match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(connection) => mysql::roll_back(connection),
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(connection) => {
+            AnsiTransactionManager::rollback_transaction(connection).unwrap_or_default();
+        }
+    }
 }
 
 /// Whether a transaction of this connection could not be ended: nothing more can be done with it.
 pub(super) fn is_stuck(connection: &mut AnyConnection) -> bool {
     Manager::is_broken_transaction_manager(connection)
+}
+
+/// diesel's own `BEGIN` and `COMMIT` take three round trips each: several statements at once are allowed before, and
+/// forbidden after. Prepared statements take one. MySQL prepares no `BEGIN`, but `SET`, and says of this variable that
+/// setting it again commits.
+#[cfg(feature = "mysql")]
+mod mysql {
+    use diesel::{
+        MysqlConnection, QueryResult, RunQueryDsl,
+        connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+        mysql::Mysql,
+        query_builder::{AstPass, QueryFragment, QueryId},
+    };
+
+    const BEGIN: Prepared = Prepared("SET autocommit = 0");
+    const COMMIT: Prepared = Prepared("SET autocommit = 1");
+    const ROLL_BACK: &str = "ROLLBACK; SET autocommit = 1";
+
+    /// A statement that each connection prepares once.
+    struct Prepared(&'static str);
+
+    impl QueryId for Prepared {
+        type QueryId = ();
+        const HAS_STATIC_QUERY_ID: bool = false;
+    }
+
+    impl QueryFragment<Mysql> for Prepared {
+        fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Mysql>) -> QueryResult<()> {
+            out.push_sql(self.0);
+            Ok(())
+        }
+    }
+
+    impl RunQueryDsl<MysqlConnection> for Prepared {}
+
+    pub(super) fn begin(connection: &mut MysqlConnection) -> QueryResult<()> {
+        BEGIN.execute(connection).map(drop)
+    }
+
+    pub(super) fn commit(connection: &mut MysqlConnection) -> QueryResult<()> {
+        COMMIT.execute(connection).map(drop)
+    }
+
+    pub(super) fn roll_back(connection: &mut MysqlConnection) {
+        if connection.batch_execute(ROLL_BACK).is_err() {
+            AnsiTransactionManager::transaction_manager_status_mut(connection).set_in_error();
+        }
+    }
 }

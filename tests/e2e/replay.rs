@@ -215,9 +215,7 @@ fn what_is_cancelled_never_goes_out(database: &Database) {
     let scene = Scene::new(database, &[]);
     scene.sink.script("/in", [Behaviour::slow(Duration::from_millis(1_500)), Behaviour::status(200)]);
     let subscription = scene.subscribe("/in", json!({}));
-    let path = format!("/api/v1/subscriptions/{subscription}");
-    let slow = scene.api.patch(&path, &json!({"max_in_flight": 1})).expect("an answer").expect(200);
-    assert_eq!(slow["max_in_flight"], 1);
+    scene.change(subscription, &json!({"max_in_flight": 1}));
     scene.publish_many(1..=3);
     scene.sink.wait_for("/in", 1, SOON);
 

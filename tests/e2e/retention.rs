@@ -51,12 +51,6 @@ fn is_gone(scene: &Scene, path: &str) {
     });
 }
 
-#[track_caller]
-fn set(scene: &Scene, subscription: i64, flow: &Value) -> Value {
-    let path = format!("/api/v1/subscriptions/{subscription}");
-    scene.api.patch(&path, flow).expect("an answer").expect(200)
-}
-
 fn what_arrived_is_cleared_after_its_time_and_what_is_owed_stays(database: &Database) {
     let scene = Scene::new(database, &[("POSTRIDER_KEEP_DELIVERED", MOMENT), ("POSTRIDER_SWEEP", "0.1")]);
     let [open, held] = ["/open", "/held"].map(|path| scene.subscribe(path, json!({})));
@@ -99,9 +93,9 @@ fn what_waits_for_too_long_expires_whatever_it_waits_for(database: &Database) {
         [("/held", &short), ("/failing", &hour)].map(|(path, more)| scene.subscribe(path, more.clone()));
     let young = scene.subscribe("/young", short.clone());
     for subscription in [held, failing] {
-        assert_eq!(set(&scene, subscription, &json!({"max_age_seconds": 1}))["max_age_seconds"], 1);
+        assert_eq!(scene.change(subscription, &json!({"max_age_seconds": 1}))["max_age_seconds"], 1);
     }
-    set(&scene, young, &json!({"max_age_seconds": 3600}));
+    scene.change(young, &json!({"max_age_seconds": 3600}));
     for subscription in [held, young] {
         scene.api.pause(subscription, &json!({}));
     }
@@ -158,7 +152,7 @@ fn an_erased_event_does_not_go_out_any_more(database: &Database) {
     scene.sink.script("/slow", [Behaviour::slow(Duration::from_secs(2)), Behaviour::status(200)]);
     scene.sink.script("/failing", [500]);
     let [slow, failing, held] = ["/slow", "/failing", "/held"].map(|path| scene.subscribe(path, json!({})));
-    set(&scene, slow, &json!({"max_in_flight": 1}));
+    scene.change(slow, &json!({"max_in_flight": 1}));
     scene.api.pause(held, &json!({}));
     let first = scene.publish(1);
     scene.sink.wait_for("/slow", 1, SOON);
@@ -225,14 +219,14 @@ fn how_deliveries_flow_is_set_and_checked(database: &Database) {
     let flow = json!({
         "max_in_flight": 3, "ordering": "key", "rate": {"per_second": 50, "burst": 5}, "max_age_seconds": 86400
     });
-    let shown = set(&scene, subscription, &flow);
+    let shown = scene.change(subscription, &flow);
     for (name, value) in flow.as_object().expect("an object") {
         assert_eq!(&shown[name], value);
     }
     // By the contract nothing of it is seen or changed.
     let hook = format!("/whisperer/hooks/{subscription}/");
     scene.api.patch(&hook, &json!({"is_active": true})).expect("an answer").expect(200);
-    let shown = set(&scene, subscription, &json!({"rate": null}));
+    let shown = scene.change(subscription, &json!({"rate": null}));
     assert_eq!((&shown["rate"], &shown["max_age_seconds"]), (&Value::Null, &json!(86400)));
 
     let path = format!("/api/v1/subscriptions/{subscription}");

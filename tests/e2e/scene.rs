@@ -31,6 +31,13 @@ impl Scene {
         self.api.subscribe(TYPE, &self.sink.url(path), more)
     }
 
+    /// Changes how `subscription` delivers; gives what it is now.
+    #[track_caller]
+    pub(crate) fn change(&self, subscription: i64, flow: &Value) -> Value {
+        let path = format!("/api/v1/subscriptions/{subscription}");
+        self.api.patch(&path, flow).expect("an answer").expect(200)
+    }
+
     /// Publishes an event with this `id` in its payload.
     #[track_caller]
     pub(crate) fn publish(&self, id: usize) -> Value {

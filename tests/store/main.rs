@@ -20,6 +20,7 @@ mod plans;
 mod pruning;
 mod recording;
 mod replaying;
+mod round_trips;
 mod scene;
 mod schema;
 mod sealing;

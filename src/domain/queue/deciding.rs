@@ -8,6 +8,11 @@ use super::{
 };
 use crate::domain::{breaker::Permit, delivery::is_expired, time::Timestamp};
 
+/// Attempts that may wait for their record, for each slot, before no further one starts: enough for one transaction under
+/// way and one that gathers, few enough for a crash to repeat little when the database is slower than the endpoint. Together
+/// with the slots it is the most that a crash repeats.
+const RECORDING_PER_SLOT: usize = 4;
+
 impl Queue {
     /// What to do at `now`, with at most `fair_slots` attempts at once for the sake of other subscriptions. Call it until it
     /// says [`Step::Wait`] or [`Step::Idle`].
@@ -47,7 +52,8 @@ impl Queue {
             Permit::NotBefore(at) => at?,
         };
         let slots = self.pace.slots(self.limits.slots).min(fair_slots.max(1));
-        (self.in_flight.len() < slots).then(|| by_breaker.max(self.pace.next_start(self.limits.rate)))
+        let may_start = self.in_flight.len() < slots && self.recording.len() < self.limits.slots * RECORDING_PER_SLOT;
+        may_start.then(|| by_breaker.max(self.pace.next_start(self.limits.rate)))
     }
 
     /// The next delivery to attempt, or to give up because it is too old.

@@ -15,7 +15,7 @@
 //!
 //! * What waits for a retry is in the store only; the queue remembers just the earliest due time. Memory is bounded by
 //!   the window, however many deliveries wait and however long.
-//! * A slot is held for the attempt only. What is attempted but not yet durable has its own bound: the window.
+//! * A slot is held for the attempt only. What is attempted but not yet durable has a bound of its own.
 //! * [`Behind`] says what the store may hold that the queue does not. While it does, offers are dropped: they are read
 //!   later, in order. Offers that come while the page is read wait for it: when nothing is left behind it, they follow.
 //!   Without that a subscription that once fell behind would read pages for as long as events keep coming. Whenever the

@@ -64,6 +64,21 @@ fn attempts_take_slots_and_give_them_back() {
 }
 
 #[test]
+fn what_a_crash_would_repeat_is_bounded_when_the_database_is_slow() {
+    let mut queue = caught_up();
+    queue.set_limits(limits(1, 1_000));
+    queue.offer((1..=100).map(owed));
+    let mut attempted = Vec::new();
+    while let [id] = started(&mut queue, NOW)[..] {
+        finish(&mut queue, id, TOOK);
+        attempted.push(id);
+    }
+    assert_eq!(attempted, [1, 2, 3, 4], "four for the one slot, and none is durable");
+    queue.recorded(DeliveryId::from_raw(1), Next::Settled);
+    assert_eq!(started(&mut queue, NOW), [5]);
+}
+
+#[test]
 fn a_full_window_leaves_the_rest_to_the_store() {
     let mut queue = caught_up();
     queue.offer((1..=12).map(owed));

@@ -97,7 +97,20 @@ impl Document {
 
 /// The document as JSON.
 pub(super) fn document() -> Value {
-    serde_json::to_value(Api::openapi()).expect("texts and numbers serialise")
+    let mut document = serde_json::to_value(Api::openapi()).expect("texts and numbers serialise");
+    let items = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    let operations = items.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut());
+    operations.for_each(leave_out_null);
+    document
+}
+
+/// A body that need not be there is told as one that may be null, too, which is no object.
+fn leave_out_null(operation: &mut Value) {
+    let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema") else { return };
+    let options = schema["oneOf"].as_array().into_iter().flatten();
+    if let Some(object) = options.filter(|option| option["type"] != "null").next().cloned() {
+        *schema = object;
+    }
 }
 
 /// This document.

@@ -19,10 +19,10 @@ use crate::{
         admission::Admission,
         budget::Budget,
         colleagues::Shared,
-        failing::Failing,
         gauges::Gauges,
         janitor::Janitor,
         lag::watch_lag,
+        open_breakers::OpenBreakers,
         recorder::Waiting,
         replayer::Replayer,
         roster::Bench,
@@ -192,9 +192,10 @@ fn shared(settings: &ServeSettings, store: &Store, clock: &Clock) -> Shared {
         budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
         slots: Slots::new(settings.max_in_flight.get()),
         waiting: Waiting::default(),
-        failing: Failing::default(),
+        open_breakers: OpenBreakers::default(),
         metrics: Metrics::default(),
         breaker: settings.breaker(),
+        pause_failing: settings.pause_failing(),
         window: settings.window.get(),
     }
 }

@@ -39,6 +39,12 @@ impl Clock {
     }
 }
 
+/// `at` as `2026-11-24T14:24:24.123456Z` (RFC 3339).
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
+    format!("{:.6}", jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default())
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 fn system_time() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

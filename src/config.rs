@@ -117,6 +117,10 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_BREAKER_LONGEST_WAIT", default_value = "300", value_parser = seconds, value_name = "SECONDS")]
     pub breaker_longest_wait: Duration,
 
+    /// Days for which an endpoint may fail without a success between before its subscription is paused; 0 for never
+    #[arg(long, env = "POSTRIDER_PAUSE_FAILING", default_value = "5", value_parser = days, value_name = "DAYS")]
+    pub pause_failing: Duration,
+
     /// MiB of payload that all subscriptions together keep in memory
     #[arg(long, env = "POSTRIDER_PAYLOAD_BUDGET", default_value = "64", value_name = "MIB")]
     pub payload_budget_mib: NonZeroUsize,
@@ -176,6 +180,12 @@ impl ServeSettings {
             longest_wait: self.breaker_longest_wait.max(self.breaker_wait),
         }
     }
+
+    /// How long an endpoint may fail before its subscription is paused; `None` for ever.
+    #[must_use]
+    pub fn pause_failing(&self) -> Option<Duration> {
+        Some(self.pause_failing).filter(|most| !most.is_zero())
+    }
 }
 
 fn secret_parser() -> impl TypedValueParser<Value = Secret> {
@@ -196,7 +206,10 @@ fn keep(text: &str) -> Result<Keep, String> {
     if text == "forever" {
         return Ok(Keep::Forever);
     }
-    let refused = || "neither a number of days nor \"forever\"".to_owned();
-    let days: f64 = text.parse().map_err(|_| refused())?;
-    Duration::try_from_secs_f64(days * 24.0 * 3_600.0).map(Keep::For).map_err(|_| refused())
+    days(text).map(Keep::For).map_err(|_| "neither a number of days nor \"forever\"".to_owned())
+}
+
+fn days(text: &str) -> Result<Duration, String> {
+    let days: f64 = text.parse().map_err(|_| "not a number of days".to_owned())?;
+    Duration::try_from_secs_f64(days * 24.0 * 3_600.0).map_err(|_| "not a number of days".to_owned())
 }

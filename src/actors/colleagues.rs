@@ -1,10 +1,12 @@
 //! What actors are given when they are made.
 
+use std::time::Duration;
+
 use actix::{Actor, Addr};
 
 use super::{
     budget::Budget,
-    failing::Failing,
+    open_breakers::OpenBreakers,
     recorder::{Recorder, Waiting},
     router::Router,
     slots::Slots,
@@ -25,11 +27,13 @@ pub struct Shared {
     /// Attempts that wait for their record.
     pub waiting: Waiting,
     /// Breakers that are open.
-    pub failing: Failing,
+    pub open_breakers: OpenBreakers,
     /// What is counted.
     pub metrics: Metrics,
     /// How breakers behave.
     pub breaker: BreakerSettings,
+    /// How long an endpoint may fail before its subscription is paused; `None` for ever.
+    pub pause_failing: Option<Duration>,
     /// Deliveries in memory, per subscription.
     pub window: usize,
 }

@@ -1,7 +1,8 @@
 //! What can be read off the engine at any moment, without asking an actor.
 
 use super::{
-    admission::Admission, budget::Budget, colleagues::Shared, failing::Failing, recorder::Waiting, slots::Slots,
+    admission::Admission, budget::Budget, colleagues::Shared, open_breakers::OpenBreakers, recorder::Waiting,
+    slots::Slots,
 };
 use crate::{
     domain::time::Timestamp,
@@ -18,21 +19,21 @@ pub struct Gauges {
     slots: Slots,
     waiting: Waiting,
     budget: Budget,
-    failing: Failing,
+    open_breakers: OpenBreakers,
 }
 
 impl Gauges {
     /// What the actors share, and the door.
     #[must_use]
     pub fn new(shared: &Shared, admission: Admission) -> Self {
-        let Shared { slots, waiting, budget, failing, .. } = shared.clone();
-        Self { admission, slots, waiting, budget, failing }
+        let Shared { slots, waiting, budget, open_breakers, .. } = shared.clone();
+        Self { admission, slots, waiting, budget, open_breakers }
     }
 
     /// What can be read off at `now`; what the store knows is left out.
     #[must_use]
     pub fn read(&self, now: Timestamp) -> Readings {
-        let (count, longest) = self.failing.longest(MOST_NAMED);
+        let (count, longest) = self.open_breakers.longest(MOST_NAMED);
         Readings {
             slots: Use { used: self.slots.in_flight(), bound: self.slots.bound() },
             waiting_events: Use { used: self.admission.waiting(), bound: self.admission.max_events() },

@@ -15,12 +15,14 @@ use tokio::sync::oneshot;
 use super::{admission::Ticket, budget::Budget};
 use crate::{
     domain::{
+        announcement::Audience,
         delivery::Course,
         event::Event,
         event_type::EventType,
         id::{EventId, Minter, OwnerId, SubscriptionId},
         queue::Owed,
         routing::RoutingTable,
+        subscription::Subscription,
         time::Timestamp,
     },
     metrics::{EventFate, Metrics, Write},
@@ -50,6 +52,8 @@ pub struct Submission {
     pub publisher: OwnerId,
     /// Under which name, so that asking twice does it once.
     pub key: Option<IdempotencyKey>,
+    /// Who may hear of it among those who subscribed to its type; `None` for all of them.
+    pub audience: Option<Audience>,
 }
 
 /// What a publisher is told about one event.
@@ -135,12 +139,13 @@ fn accept(
     budget: &Budget,
     now: Timestamp,
 ) -> Acceptance {
-    let Submission { event_type, payload, ordering_key, publisher, key } = submission;
+    let Submission { event_type, payload, ordering_key, publisher, key, audience } = submission;
     let payload = budget.count(payload);
     // The deliveries' ids follow the event's without a gap: `EventId::owed_ids` finds them by that.
     let event = Event { id: minter.event(now), event_type, payload, ordering_key, accepted_at: now };
-    let deliveries =
-        table.matches(&event.event_type, now).map(|subscription| (minter.delivery(now), subscription.id)).collect();
+    let may_hear = |to: &&Arc<Subscription>| audience.as_ref().is_none_or(|audience| audience.includes(to));
+    let listeners = table.matches(&event.event_type, now).filter(may_hear);
+    let deliveries = listeners.map(|subscription| (minter.delivery(now), subscription.id)).collect();
     Acceptance { event: Arc::new(event), publisher, deliveries, key }
 }
 

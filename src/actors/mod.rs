@@ -11,22 +11,24 @@
 //! windows, slots and budgets, never by mailboxes.
 
 pub mod admission;
+pub mod announcing;
 pub mod budget;
 pub mod colleagues;
 pub mod deliverer;
 pub mod erasing;
-pub mod failing;
 pub mod gauges;
 pub mod intake;
 pub mod janitor;
 pub mod lag;
 mod mail;
+pub mod open_breakers;
 pub mod recorder;
 pub mod replayer;
 pub mod roster;
 pub mod router;
 pub mod slots;
 pub mod subscription;
+mod sweeping;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
 pub mod withdrawal;

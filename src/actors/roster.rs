@@ -106,7 +106,7 @@ impl Roster {
     pub(super) fn look_again(&mut self, to: &Arc<Subscription>, last: DeliveryId, with: &Colleagues) {
         if let Some(running) = self.find_or_start(to, last, with) {
             running.offers += 1;
-            tell(&running.addr, LookAgain);
+            tell(&running.addr, LookAgain { last_minted: last });
         }
     }
 
@@ -126,7 +126,18 @@ impl Roster {
         Some(running.addr.send(SetSubscription { subscription: Arc::clone(to), last_minted: last }))
     }
 
-    /// Passes a person's order on; `None` when the roster is closed.
+    /// Ends when the actor has seen `to`, which it was sent already; `None` when there is none.
+    pub(super) fn change_again(
+        &mut self,
+        to: &Arc<Subscription>,
+        last: DeliveryId,
+    ) -> Option<Request<SubscriptionActor, SetSubscription>> {
+        let running = self.running.get_mut(&to.id)?;
+        running.offers += 1;
+        Some(running.addr.send(SetSubscription { subscription: Arc::clone(to), last_minted: last }))
+    }
+
+    /// Passes a person's order on; `None` when the roster is closed: what begins then is cut off by the end of the process.
     pub(super) fn order(
         &mut self,
         to: &Arc<Subscription>,
@@ -134,6 +145,9 @@ impl Roster {
         last: DeliveryId,
         with: &Colleagues,
     ) -> Option<Request<SubscriptionActor, AttemptNow>> {
+        if self.closed {
+            return None;
+        }
         let running = self.find_or_start(to, last, with)?;
         running.offers += 1;
         Some(running.addr.send(order))

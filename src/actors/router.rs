@@ -2,7 +2,7 @@
 //!
 //! Matching happens before the commit, so that what is owed is part of the accepting transaction. After the commit the
 //! deliveries are handed to their subscription actors; whatever gets lost on that way is in the store, and the regular look
-//! ([`LOOK_EVERY`], [`SWEEP_EVERY`]) finds it.
+//! ([`LOOK_EVERY`], [`Sweep`]) finds it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,38 +12,34 @@ use tokio::sync::oneshot;
 
 use super::{
     admission::Ticket,
+    announcing::Announcing,
     colleagues::{Colleagues, Shared},
     intake::{self, Batch, Intake, Receipt, Stored, Submission, Waiting},
     mail::tell,
     roster::{Bench, Roster},
     subscription::{self, AttemptNow, GetStatus, NotMade, Status, SubscriptionActor},
+    sweeping::Sweep,
 };
 use crate::{
     domain::{
+        announcement::pause_between,
         id::{DeliveryId, Minter, SubscriptionId},
         ordering::KeyHash,
         routing::{Change, RoutingTable},
         subscription::Subscription,
     },
-    store::{Lane, Store, StoreError, backlog::owing_subscriptions},
+    store::StoreError,
 };
 
 /// How often dead actors are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often the store is asked who is owed something and is not at work: rows that came in behind our back.
-const SWEEP_EVERY: Duration = Duration::from_mins(1);
-/// Subscriptions woken at once at start, and the pause between: no thundering herd.
-const SWEEP_PAGE: i64 = 100;
-const SWEEP_PAUSE: Duration = Duration::from_millis(20);
-/// The pause after the store could not be asked.
-const SWEEP_RETRY: Duration = Duration::from_secs(1);
-
 /// See the module.
 pub struct Router {
-    table: RoutingTable,
+    pub(super) table: RoutingTable,
     minter: Minter,
     last_minted: DeliveryId,
-    intake: Intake,
+    pub(super) intake: Intake,
+    pub(super) announcing: Announcing,
     /// A transaction is under way.
     busy: bool,
     pub(super) roster: Roster,
@@ -66,6 +62,7 @@ impl Router {
             minter,
             last_minted: DeliveryId::from_raw(last_stored),
             intake: Intake::default(),
+            announcing: Announcing::new(),
             busy: false,
             roster: Roster::new(benches),
             with: Colleagues::new(shared, ctx.address()),
@@ -124,14 +121,14 @@ impl Router {
         }
     }
 
-    fn wake(&mut self, id: SubscriptionId) {
+    pub(super) fn wake(&mut self, id: SubscriptionId) {
         if let Some(subscription) = self.table.get(id) {
             self.roster.look_again(subscription, self.last_minted, &self.with);
         }
     }
 
     /// Whether an actor would do anything for what the subscription is owed.
-    fn has_work(&self, id: SubscriptionId) -> bool {
+    pub(super) fn has_work(&self, id: SubscriptionId) -> bool {
         self.table.get(id).is_some_and(|subscription| !subscription.is_held_for_good())
     }
 }
@@ -141,7 +138,7 @@ impl Actor for Router {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(LOOK_EVERY, |router, ctx| router.look_after(ctx));
-        ctx.notify(Sweep { after: SubscriptionId::from_raw(0) });
+        ctx.notify(Sweep::from_the_beginning());
     }
 }
 
@@ -172,7 +169,7 @@ impl Handler<AcceptEvents> for Router {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Flush;
+pub(super) struct Flush;
 
 impl Handler<Flush> for Router {
     type Result = ();
@@ -230,14 +227,20 @@ pub struct Changed(pub Arc<Subscription>);
 impl Handler<Changed> for Router {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, Changed(subscription): Changed, _: &mut Self::Context) -> Self::Result {
-        let is_new = self.table.get(subscription.id).is_none();
-        match self.table.put(Arc::clone(&subscription)) {
-            Change::Taken => {}
-            Change::Stale => return Box::pin(std::future::ready(())),
-        }
-        // Nothing can be owed to a new one yet.
-        let changing = if is_new { None } else { self.roster.change(&subscription, self.last_minted, &self.with) };
+    fn handle(&mut self, Changed(subscription): Changed, ctx: &mut Self::Context) -> Self::Result {
+        let id = subscription.id;
+        let before = self.table.get(id).cloned();
+        let changing = match (self.table.put(Arc::clone(&subscription)), before) {
+            // Nothing can be owed to a new one yet.
+            (Change::Taken, None) => None,
+            (Change::Taken, Some(before)) => {
+                let pause = pause_between(&before, &subscription, self.with.shared.clock.now());
+                self.announce(id, pause.into_iter().collect(), ctx);
+                self.roster.change(&subscription, self.last_minted, &self.with)
+            }
+            // The newer version may still be on its way to the actor.
+            (Change::Stale, _) => self.table.get(id).and_then(|now| self.roster.change_again(now, self.last_minted)),
+        };
         Box::pin(async move {
             if let Some(changing) = changing {
                 // An actor that died meanwhile starts no attempts either.
@@ -325,56 +328,6 @@ impl Handler<MayStop> for Router {
 
     fn handle(&mut self, MayStop { id, offers, who }: MayStop, _: &mut Self::Context) {
         self.roster.let_go(id, offers, &who);
-    }
-}
-
-/// Ask the store who is owed something.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Sweep {
-    after: SubscriptionId,
-}
-
-impl Handler<Sweep> for Router {
-    type Result = ();
-
-    fn handle(&mut self, Sweep { after }: Sweep, ctx: &mut Self::Context) {
-        let (store, me): (Store, _) = (self.with.shared.store.clone(), ctx.address());
-        actix::spawn(async move {
-            let work = move |connection: &mut _| owing_subscriptions(connection, after, SWEEP_PAGE);
-            let owing = store.run(Lane::Read, work).await;
-            tell(&me, Owing { after, owing });
-        });
-    }
-}
-
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Owing {
-    after: SubscriptionId,
-    owing: Result<Vec<SubscriptionId>, StoreError>,
-}
-
-impl Handler<Owing> for Router {
-    type Result = ();
-
-    fn handle(&mut self, Owing { after, owing }: Owing, ctx: &mut Self::Context) {
-        let owing = match owing {
-            Ok(owing) => owing,
-            Err(error) => {
-                log::warn!(error:% = error; "who is owed something could not be read, trying again");
-                ctx.notify_later(Sweep { after }, SWEEP_RETRY);
-                return;
-            }
-        };
-        let idle: Vec<_> = owing.iter().copied().filter(|id| self.has_work(*id) && !self.roster.runs(*id)).collect();
-        for id in idle {
-            self.wake(id);
-        }
-        match owing.last() {
-            Some(last) => ctx.notify_later(Sweep { after: *last }, SWEEP_PAUSE),
-            None => ctx.notify_later(Sweep { after: SubscriptionId::from_raw(0) }, SWEEP_EVERY),
-        };
     }
 }
 

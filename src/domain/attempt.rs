@@ -96,6 +96,17 @@ impl Outcome {
         Self::Failed(Failure { class, message: message.into() })
     }
 
+    /// What was wrong, in a few words that hold nothing of the answer's body; `None` when nothing was.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        match self {
+            outcome if outcome.is_success() => None,
+            Self::Answered(answer) => Some(format!("HTTP {}", answer.status)),
+            Self::Failed(failure) => Some(format!("{}: {}", failure.class.as_str(), failure.message)),
+            Self::NotAttempted => None,
+        }
+    }
+
     /// Whether the endpoint accepted the delivery: any 2xx.
     #[must_use]
     pub const fn is_success(&self) -> bool {

@@ -14,9 +14,9 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 /// How long an attempt that could not be made for a reason of ours is put off.
 pub const POSTPONEMENT: Duration = Duration::from_secs(1);
 
-/// Where a delivery stands. Everything but [`State::Pending`] is settled, and a settled delivery never moves again, but for
-/// two cases: an attempt that arrives is a fact, whatever the delivery was before (one in flight while its delivery is
-/// cancelled, or one that a person ordered); and a person may have it replayed ([`super::replay`]).
+/// Where a delivery stands. Everything but [`State::Pending`] and [`State::SetAside`] is settled, and a settled delivery never
+/// moves again, but for two cases: an attempt that arrives is a fact, whatever the delivery was before (one in flight while
+/// its delivery is cancelled, or one that a person ordered); and a person may have it replayed ([`super::replay`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Owed: not attempted yet, or to be attempted again.
@@ -29,11 +29,17 @@ pub enum State {
     Expired,
     /// Called off, by a person or by the end of its subscription.
     Cancelled,
+    /// Owed, and out of the way by a person's order: nothing happens to it, and it keeps nobody waiting, until a person
+    /// releases, redelivers, skips or cancels it, or its subscription ends. It never expires.
+    SetAside,
 }
 
 impl State {
     /// Every state, for tables and filters.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Delivered, Self::Dead, Self::Expired, Self::Cancelled];
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Delivered, Self::Dead, Self::Expired, Self::Cancelled, Self::SetAside];
+    /// Those in which something is owed still.
+    pub const UNFINISHED: [Self; 2] = [Self::Pending, Self::SetAside];
 
     /// The name in answers and filters.
     #[must_use]
@@ -44,6 +50,7 @@ impl State {
             Self::Dead => "dead",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+            Self::SetAside => "set_aside",
         }
     }
 
@@ -57,7 +64,7 @@ impl State {
     #[must_use]
     pub const fn is_settled(self) -> bool {
         match self {
-            Self::Pending => false,
+            Self::Pending | Self::SetAside => false,
             Self::Delivered | Self::Dead | Self::Expired | Self::Cancelled => true,
         }
     }

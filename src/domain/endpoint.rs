@@ -6,12 +6,17 @@
 
 use std::fmt;
 
-use url::Url;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use url::{Position, Url};
 
 pub use url::Host;
 
 /// The longest URL as given, in characters (contract, section 3).
 pub const MAX_LENGTH: usize = 255;
+
+/// The URL standard lets these pass in a path or a query; RFC 3986 does not, and strict servers refuse them.
+const NOT_IN_A_URL: &AsciiSet =
+    &CONTROLS.add(b'[').add(b']').add(b'{').add(b'}').add(b'|').add(b'^').add(b'`').add(b'\\');
 
 /// An absolute `http` or `https` URL with a host.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,13 +62,18 @@ impl Endpoint {
         self.0.origin().ascii_serialization()
     }
 
-    /// The URL as it is dialled and requested, without user, password and fragment.
+    /// The URL as it is dialled and requested, without user, password and fragment. Characters that no URL may have are
+    /// escaped, escapes are kept (contract, section 9).
     #[must_use]
     pub fn request_url(&self) -> String {
         let mut url = self.0.clone();
         // Both setters only fail on URLs without a host, which parse refuses.
         url.set_username("").and_then(|()| url.set_password(None)).expect("http URLs take credentials");
-        url.into()
+        if url.query() == Some("") {
+            url.set_query(None);
+        }
+        let (origin, rest) = url.as_str().split_at(url[..Position::BeforePath].len());
+        format!("{origin}{}", utf8_percent_encode(rest, NOT_IN_A_URL))
     }
 
     /// User and password of `user:password@` in the URL, percent-decoded; they become basic auth (contract, section 9).
@@ -158,5 +168,15 @@ mod tests {
         assert_eq!(endpoint.request_url(), "http://xn--rnek-4qa.example/kargo%20takip/%C5%9F?q=1");
         assert_eq!(endpoint.credentials(), Some(("ali".to_owned(), "gizli!".to_owned())));
         assert!(!format!("{endpoint:?}").contains("gizli"));
+        for (given, requested) in [
+            (
+                "http://a.example/a[0]{b}|^`?x[]=1&y={|^`}",
+                "http://a.example/a%5B0%5D%7Bb%7D%7C%5E%60?x%5B%5D=1&y=%7B%7C%5E%60%7D",
+            ),
+            ("http://[::1]:8080/%5B%c5%9f?", "http://[::1]:8080/%5B%c5%9f"),
+            ("http://a.example?a=%20", "http://a.example/?a=%20"),
+        ] {
+            assert_eq!(Endpoint::parse(given).expect(given).request_url(), requested);
+        }
     }
 }

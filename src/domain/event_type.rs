@@ -30,6 +30,15 @@ pub const OMS_EVENT_TYPES: [&str; 18] = [
     "stock_location.updated",
 ];
 
+/// The engine's own types: what it tells of itself ([`super::announcement`]). They can be subscribed to, nobody can publish
+/// them, and the contract's registry does not list them.
+pub const OPERATIONAL_EVENT_TYPES: [&str; 4] = [
+    "postrider.subscription.paused",
+    "postrider.subscription.failing",
+    "postrider.subscription.recovered",
+    "postrider.delivery.dead",
+];
+
 /// The longest name, in characters (contract, section 3).
 pub const MAX_LENGTH: usize = 124;
 
@@ -64,6 +73,18 @@ impl EventType {
         static REGISTERED: LazyLock<HashSet<EventType>> =
             LazyLock::new(|| OMS_EVENT_TYPES.iter().filter_map(|name| EventType::parse(name).ok()).collect());
         REGISTERED.get(name).cloned()
+    }
+
+    /// The type of this name that can be subscribed to: a registered one, or one of the engine's own.
+    #[must_use]
+    pub fn subscribable(name: &str) -> Option<Self> {
+        Self::registered(name).or_else(|| Self::parse(name).ok().filter(Self::is_operational))
+    }
+
+    /// Whether it is one of the engine's own.
+    #[must_use]
+    pub fn is_operational(&self) -> bool {
+        OPERATIONAL_EVENT_TYPES.contains(&self.as_str())
     }
 
     /// The name.
@@ -109,6 +130,16 @@ mod tests {
             assert_eq!(EventType::registered(name).map(|t| t.to_string()), Some(name.to_owned()));
         }
         assert_eq!(EventType::registered("Package.created"), None);
+    }
+
+    #[test]
+    fn the_engines_own_types_can_be_subscribed_to_and_are_not_registered() {
+        for name in OPERATIONAL_EVENT_TYPES {
+            assert_eq!(EventType::registered(name), None);
+            assert!(EventType::subscribable(name).is_some_and(|own| own.is_operational()));
+        }
+        assert!(EventType::subscribable("package.created").is_some_and(|oms| !oms.is_operational()));
+        assert_eq!(EventType::subscribable("postrider.delivery.born"), None);
     }
 
     #[test]

@@ -96,7 +96,8 @@ enum Kind {
     Delivery = 2,
 }
 
-/// A version 8 uuid (RFC 9562) that carries `id` in its first 53 bits and 57 check bits after them.
+/// A version 8 uuid (RFC 9562) that carries `id` in its first 53 bits, but for those of the version, and 69 check bits after
+/// them: uuids are in the order of their ids.
 fn uuid_of(id: i64, kind: Kind) -> Uuid {
     let id = id.unsigned_abs() & MAX_ID;
     let mut digest = Sha256::new();
@@ -106,9 +107,10 @@ fn uuid_of(id: i64, kind: Kind) -> Uuid {
 
     let mut bytes = [0_u8; 16];
     bytes[..6].copy_from_slice(&(id >> 5).to_be_bytes()[2..]);
-    bytes[6..].copy_from_slice(&check[..10]);
-    let [_, .., low] = id.to_be_bytes();
-    bytes[7] = (low << 3) | (check[1] & 0b111);
+    bytes[7..].copy_from_slice(&check[..9]);
+    let [.., low] = id.to_be_bytes();
+    bytes[6] = (low >> 1) & 0b1111;
+    bytes[7] = (low << 7) | (check[0] & 0b111_1111);
     Uuid::new_v8(bytes)
 }
 
@@ -117,7 +119,8 @@ fn id_in(uuid: Uuid, kind: Kind) -> Option<i64> {
     let bytes = uuid.as_bytes();
     let mut high = [0_u8; 8];
     high[2..].copy_from_slice(&bytes[..6]);
-    let id = i64::try_from((u64::from_be_bytes(high) << 5) | u64::from(bytes[7] >> 3)).ok()?;
+    let low = (u64::from(bytes[6] & 0b1111) << 1) | u64::from(bytes[7] >> 7);
+    let id = i64::try_from((u64::from_be_bytes(high) << 5) | low).ok()?;
     (uuid_of(id, kind) == uuid).then_some(id)
 }
 
@@ -312,6 +315,16 @@ mod tests {
             let uuid = DeliveryId::from_raw(id).uuid();
             prop_assert_eq!(uuid.get_version_num(), 8);
             prop_assert_eq!(DeliveryId::from_uuid(uuid), Some(DeliveryId::from_raw(id)));
+        }
+
+        #[test]
+        fn uuids_are_in_the_order_of_ids(
+            id in 0..=i64::try_from(MAX_ID).expect("53 bits fit"),
+            other in prop_oneof![-40..40_i64, any::<i64>()],
+        ) {
+            let other = id.wrapping_add(other) & i64::try_from(MAX_ID).expect("53 bits fit");
+            let uuids = (DeliveryId::from_raw(id).uuid(), DeliveryId::from_raw(other).uuid());
+            prop_assert_eq!(id.cmp(&other), uuids.0.cmp(&uuids.1));
         }
 
         #[test]

@@ -3,15 +3,18 @@
 //! No I/O, no async, no clock, no randomness, no log: `now` and random draws are parameters. Everything here is tested in
 //! microseconds, and everything that decides is here.
 
+pub mod announcement;
 pub mod attempt;
 pub mod breaker;
 pub mod delivery;
 pub mod endpoint;
 pub mod event;
 pub mod event_type;
+pub mod failing;
 pub mod headers;
 pub mod hold;
 pub mod id;
+pub mod intervention;
 pub mod ordering;
 pub mod owner;
 pub mod queue;

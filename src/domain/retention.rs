@@ -52,7 +52,7 @@ impl Retention {
     #[must_use]
     pub fn settled_until(&self, state: State, now: Timestamp) -> Option<Timestamp> {
         match state {
-            State::Pending => None,
+            State::Pending | State::SetAside => None,
             State::Delivered => self.delivered.until(now),
             State::Dead | State::Expired | State::Cancelled => self.given_up.until(now),
         }

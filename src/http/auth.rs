@@ -37,6 +37,8 @@ pub enum Refused {
     Empty,
     /// More than one word behind the scheme.
     Spaces,
+    /// Bytes behind the scheme that are no text.
+    NoText,
     /// No such token.
     Unknown,
     /// The owner's tokens are not honoured.
@@ -90,15 +92,13 @@ pub async fn owner_of(request: &HttpRequest, state: &State) -> Result<Arc<Owner>
 
 pub(super) fn token_in(request: &HttpRequest) -> Result<&str, Refused> {
     let value = request.headers().get(header::AUTHORIZATION).ok_or(Refused::Missing)?;
-    // A token beyond ASCII is none that we made.
-    let value = value.to_str().map_err(|_| Refused::Unknown)?;
-    let mut words = value.split_ascii_whitespace();
+    let mut words = value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let scheme = words.next().ok_or(Refused::Missing)?;
-    if !["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+    if !["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known.as_bytes())) {
         return Err(Refused::Missing);
     }
     let token = words.next().ok_or(Refused::Empty)?;
-    if words.next().is_some() { Err(Refused::Spaces) } else { Ok(token) }
+    if words.next().is_some() { Err(Refused::Spaces) } else { str::from_utf8(token).map_err(|_| Refused::NoText) }
 }
 
 /// The owner who asks, for handlers of the native API.

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     State,
     auth::Caller,
+    interventions::InterventionView,
     live::{WaitsFor, waits_for},
     openapi::{Always, BadQuery, Busy, Erased, Missing, Settled},
     problem::Problem,
@@ -33,6 +34,7 @@ use crate::{
     store::{
         Lane,
         deliveries::{self, Filter, Listed},
+        interventions::intervention_in,
         record::cancel_one,
     },
 };
@@ -48,7 +50,7 @@ pub(super) struct DeliveryView<'a> {
     #[schema(value_type = i32)]
     subscription_id: SubscriptionId,
     event: EventView<'a>,
-    #[schema(pattern = "^(pending|delivered|dead|expired|cancelled)$")]
+    #[schema(pattern = "^(pending|delivered|dead|expired|cancelled|set_aside)$")]
     state: &'static str,
     /// Attempts recorded so far.
     attempts: u16,
@@ -86,6 +88,8 @@ pub(super) struct DeliveryDetails<'a> {
     /// The first one first.
     attempt_log: Vec<AttemptView>,
     waits_for: Option<WaitsFor>,
+    /// What a person decided about it last.
+    intervention: Option<InterventionView<'a>>,
 }
 
 /// A page of deliveries.
@@ -98,7 +102,7 @@ pub(super) struct DeliveryPage<'a> {
 }
 
 impl<'a> DeliveryView<'a> {
-    fn new(listed: &'a Listed) -> Self {
+    pub(super) fn new(listed: &'a Listed) -> Self {
         let delivery = &listed.delivery;
         Self {
             id: delivery.id,
@@ -189,7 +193,7 @@ impl AttemptView {
 pub(super) struct FilterQuery {
     #[param(value_type = Option<i32>)]
     subscription: Option<SubscriptionId>,
-    #[param(pattern = "^(pending|delivered|dead|expired|cancelled)$")]
+    #[param(pattern = "^(pending|delivered|dead|expired|cancelled|set_aside)$")]
     state: Option<String>,
     event_type: Option<String>,
     /// Older than this one.
@@ -257,14 +261,19 @@ pub(super) async fn show(
     id: Path<DeliveryId>,
 ) -> Result<HttpResponse, Problem> {
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
+    let id = listed.delivery.id;
+    let intervention = state.store.run(Lane::Read, move |connection| intervention_in(connection, id)).await?;
     Ok(HttpResponse::Ok().json(DeliveryDetails {
         delivery: DeliveryView::new(&listed),
         attempt_log: attempts.iter().map(AttemptView::new).collect(),
         waits_for: waits_for(&state, &listed).await?,
+        intervention: intervention.as_ref().map(InterventionView::new),
     }))
 }
 
-async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
+/// # Errors
+/// 404 when there is no such delivery, or not for `owner`.
+pub(super) async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
     let scope = owner.scope();
     let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
     found.ok_or_else(no_such_delivery)
@@ -314,12 +323,17 @@ pub(super) async fn cancel(
     let cancelled = state.store.run(Lane::Write, move |connection| cancel_one(connection, id, now)).await?;
     if !cancelled {
         let (listed, _) = find(&state, &owner, id).await?;
-        return Err(Problem::settled(listed.delivery.state.as_str()));
+        return Err(Problem::settled(listed.delivery.state.as_str(), "cancelled"));
     }
+    withdraw(&state, subscription, id).await;
+    let (listed, _) = find(&state, &owner, id).await?;
+    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
+}
+
+/// Has every copy in memory of a delivery given up that is to be attempted no more. The store says so already.
+pub(super) async fn withdraw(state: &State, subscription: SubscriptionId, id: DeliveryId) {
     let deliveries = vec![(subscription, Withdrawn::These([id].into()))];
     let withdrawn = state.router.send(WithdrawFrom { deliveries, under_way: UnderWay::Leave }).await;
     // Without a router nothing is attempted.
     withdrawn.unwrap_or_default();
-    let (listed, _) = find(&state, &owner, id).await?;
-    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
 }

@@ -25,7 +25,11 @@ use crate::{
         owner::Owner,
         time::Timestamp,
     },
-    store::{Lane, record::cancel_owed, subscriptions::holds},
+    store::{
+        Lane,
+        record::{Reach, cancel_owed},
+        subscriptions::holds,
+    },
 };
 
 /// Deliveries cancelled in one transaction.
@@ -191,7 +195,7 @@ pub(super) async fn skip(state: &State, id: SubscriptionId, catch_up: CatchUp) -
     let (last, now) = (DeliveryId::before(border), state.clock.now());
     let mut skipped = 0;
     loop {
-        let work = move |connection: &mut _| cancel_owed(connection, id, last, SKIP_PAGE, now);
+        let work = move |connection: &mut _| cancel_owed(connection, id, Reach::Pending, last, SKIP_PAGE, now);
         let cancelled = state.store.run(Lane::Write, work).await?;
         skipped += cancelled as u64;
         if i64::try_from(cancelled).is_ok_and(|cancelled| cancelled < SKIP_PAGE) {

@@ -31,6 +31,9 @@ pub(super) struct EndpointHealth {
     next_probe_at: Option<String>,
     /// Attempts in flight.
     in_flight: usize,
+    /// Since when no attempt has arrived, through restarts; null while the latest one did.
+    #[schema(format = DateTime)]
+    pub(super) no_success_since: Option<String>,
 }
 
 /// The delivery that another one waits for, because it has the same ordering key and comes first.
@@ -60,6 +63,7 @@ pub(super) async fn endpoint_health(state: &State, id: SubscriptionId) -> Result
         failing_since: open.map(|open| rfc3339(open.since)),
         next_probe_at: open.map(|open| rfc3339(open.probe_at)),
         in_flight: status.map_or(0, |status| status.in_flight),
+        no_success_since: None,
     })
 }
 

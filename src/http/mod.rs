@@ -15,6 +15,7 @@ mod erasures;
 mod events;
 mod flow;
 mod holds;
+mod interventions;
 mod live;
 pub mod metrics;
 mod openapi;
@@ -132,6 +133,9 @@ fn native() -> Routes {
         .service(resource("/api/v1/deliveries/{id}", "GET", [get().to(deliveries::show)]))
         .service(resource("/api/v1/deliveries/{id}/redeliver", "POST", [post().to(deliveries::redeliver)]))
         .service(resource("/api/v1/deliveries/{id}/cancel", "POST", [post().to(deliveries::cancel)]))
+        .service(resource("/api/v1/deliveries/{id}/skip", "POST", [post().to(interventions::skip)]))
+        .service(resource("/api/v1/deliveries/{id}/set-aside", "POST", [post().to(interventions::set_aside)]))
+        .service(resource("/api/v1/deliveries/{id}/release", "POST", [post().to(interventions::release)]))
         .service(resource("/api/v1/replays", "GET, POST", [get().to(replays::list), post().to(replays::order)]))
         .service(resource("/api/v1/replays/{id}", "GET", [get().to(replays::show)]))
         .service(resource("/api/v1/replays/{id}/cancel", "POST", [post().to(replays::cancel)]))

@@ -71,6 +71,12 @@ impl Problem {
             .with("allowed", known.to_vec())
     }
 
+    /// 422: an event type of the engine's own.
+    pub(super) fn reserved_event_type(name: &str) -> Self {
+        let detail = format!("Events of the type {name:?} are made by the engine itself; nobody else publishes them.");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "reserved-event-type", "The event type is the engine's own", detail)
+    }
+
     /// 403: not with this role.
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The owner of this token may not do this", detail)
@@ -99,10 +105,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "attempt-under-way", "An attempt is under way", detail).retry_after(RETRY_AFTER)
     }
 
-    /// 409: a delivery in `state` is not owed.
-    pub(super) fn settled(state: &str) -> Self {
-        let detail = format!("The delivery is {state}; only a pending one can be cancelled.");
+    /// 409: a delivery in `state` is not owed, or not in the way.
+    pub(super) fn settled(state: &str, done: &str) -> Self {
+        let detail = format!("The delivery is {state}; only a pending one can be {done}.");
         Self::new(StatusCode::CONFLICT, "settled", "Nothing is owed any more", detail).with("state", state)
+    }
+
+    /// 409: only what is set aside can be released.
+    pub(super) fn not_set_aside(state: &str) -> Self {
+        let detail = format!("The delivery is {state}; only one that is set aside can be released.");
+        Self::new(StatusCode::CONFLICT, "not-set-aside", "The delivery is not set aside", detail).with("state", state)
     }
 
     /// 409: the subscription takes nothing.
@@ -264,6 +276,7 @@ impl From<Refused> for Problem {
             Refused::Missing => unauthenticated("Send the header Authorization: Token <your token>."),
             Refused::Empty => unauthenticated("The Authorization header has no token."),
             Refused::Spaces => unauthenticated("The token has spaces."),
+            Refused::NoText => unauthenticated("The token is no text."),
             Refused::Unknown => unauthenticated("The token is not known."),
             Refused::Inactive => unauthenticated("The owner of this token is inactive."),
             Refused::Unavailable(error) => error.into(),

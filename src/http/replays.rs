@@ -91,7 +91,7 @@ impl OrderBody {
         if states.is_empty() {
             return Err(Problem::invalid("\"states\" must name at least one state."));
         }
-        if states.iter().all(|state| state.is_settled()) {
+        if states.iter().all(|state| *state != DeliveryState::Pending) {
             Ok(states)
         } else {
             Err(Problem::invalid("What is pending is owed already and cannot be replayed."))

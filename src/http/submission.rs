@@ -58,6 +58,9 @@ pub(super) fn read(
     }
     let body: EventBody<'_> = serde_json::from_slice(json)
         .map_err(|error| Problem::malformed(format!("The event is not valid: {error}.")))?;
+    if EventType::subscribable(&body.event_type).is_some_and(|event_type| event_type.is_operational()) {
+        return Err(Problem::reserved_event_type(&body.event_type));
+    }
     let event_type = EventType::registered(&body.event_type)
         .ok_or_else(|| Problem::unknown_event_type(&body.event_type, &OMS_EVENT_TYPES))?;
     let raw = body.payload.get();
@@ -84,7 +87,7 @@ pub(super) fn read(
         expires_at: now.after(IDEMPOTENCY_WINDOW),
     });
     let payload = json.slice_ref(raw.as_bytes());
-    Ok(Submission { event_type, payload, ordering_key, publisher, key })
+    Ok(Submission { event_type, payload, ordering_key, publisher, key, audience: None })
 }
 
 fn checked_key(key: Cow<'_, str>, name: &str) -> Result<String, Problem> {

@@ -33,7 +33,7 @@ use crate::{
     store::{
         Lane,
         deliveries::{Backlog, backlog},
-        subscriptions::{self, Change},
+        subscriptions::{self, Change, failing::failing_since},
     },
 };
 
@@ -148,6 +148,8 @@ struct BacklogView {
     owed: u64,
     /// Whether there are no more than that.
     owed_is_exact: bool,
+    /// How many more are set aside, counted up to 10,000.
+    set_aside: u64,
     oldest_owed: Option<OldestView>,
     last_attempt: Option<AttemptView>,
 }
@@ -232,6 +234,7 @@ impl BacklogView {
         Self {
             owed: backlog.owed,
             owed_is_exact: backlog.is_exact,
+            set_aside: backlog.set_aside,
             oldest_owed: backlog.oldest.map(oldest),
             last_attempt: backlog.last_attempt.as_ref().map(AttemptView::new),
         }
@@ -312,10 +315,13 @@ pub(super) async fn view<'a>(
     subscription: &'a Subscription,
 ) -> Result<SubscriptionDetails<'a>, Problem> {
     let id = subscription.id;
-    let backlog = state.store.run(Lane::Read, move |connection| backlog(connection, id)).await?;
+    let work = move |connection: &mut _| Ok((backlog(connection, id)?, failing_since(connection, id)?));
+    let (backlog, failing_since) = state.store.run(Lane::Read, work).await?;
+    let mut endpoint_health = endpoint_health(state, id).await?;
+    endpoint_health.no_success_since = failing_since.map(rfc3339);
     Ok(SubscriptionDetails {
         subscription: SubscriptionView::new(subscription, &backlog, state.clock.now()),
-        endpoint_health: endpoint_health(state, id).await?,
+        endpoint_health,
         skipped: None,
         secret: None,
     })

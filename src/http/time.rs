@@ -1,11 +1,7 @@
 //! Times as the native API writes them: RFC 3339 in UTC, with microseconds.
 
+pub(super) use crate::clock::rfc3339;
 use crate::domain::time::Timestamp;
-
-/// `at` as `2026-11-24T14:24:24.123456Z`.
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    format!("{:.6}", jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default())
-}
 
 /// Reads RFC 3339 with `Z` or an offset.
 pub(super) fn parse(text: &str) -> Option<Timestamp> {

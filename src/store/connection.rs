@@ -153,6 +153,7 @@ impl DatabaseUrl {
             Self::Sqlite(path) => {
                 let mut connection = diesel::SqliteConnection::establish(path)?;
                 connection.batch_execute(SQLITE_SETUP)?;
+                super::lists::teach_lower(&mut connection)?;
                 Ok(AnyConnection::Sqlite(connection))
             }
         }

@@ -4,7 +4,7 @@ use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQuery
 
 use super::{
     AnyConnection, Queried,
-    owing::{COUNTED_UP_TO, Owing, accepted_at, owing},
+    owing::{COUNTED_UP_TO, Owing, accepted_at, owing, set_aside},
     schema::{attempts, deliveries, events, subscriptions},
     values::{corrupt, count_from, due_from, failure_from, state_from, state_number},
 };
@@ -190,6 +190,8 @@ pub struct Backlog {
     pub owed: u64,
     /// Whether there are no more than were counted.
     pub is_exact: bool,
+    /// How many more are set aside, counted up to the same.
+    pub set_aside: u64,
     /// The oldest of them, and when its event was accepted.
     pub oldest: Option<(DeliveryId, Timestamp)>,
     /// The newest attempt that is recorded.
@@ -206,6 +208,7 @@ pub fn backlog(connection: &mut AnyConnection, subscription: SubscriptionId) -> 
     Ok(Backlog {
         owed: owed as u64,
         is_exact,
+        set_aside: set_aside(connection, subscription, COUNTED_UP_TO)? as u64,
         oldest: oldest.zip(accepted_at),
         last_attempt: last_attempt(connection, subscription)?,
     })

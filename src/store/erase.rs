@@ -44,7 +44,7 @@ pub fn withhold_event(
                 .filter(deliveries::id.between(range.start().as_raw(), range.end().as_raw()))
                 .filter(deliveries::event_id.eq(event.as_raw()))
         };
-        diesel::update(of_event().filter(deliveries::state.eq(state_number(State::Pending))))
+        diesel::update(of_event().filter(deliveries::state.eq_any(State::UNFINISHED.map(state_number))))
             .set((
                 deliveries::state.eq(state_number(State::Cancelled)),
                 deliveries::due_at.eq(0),

@@ -15,6 +15,7 @@ pub mod erase;
 pub mod error;
 pub mod expiry;
 pub mod import;
+pub mod interventions;
 mod keyring;
 pub mod lists;
 mod locked;

@@ -118,6 +118,21 @@ pub fn owing(connection: &mut AnyConnection, subscription: SubscriptionId, most:
     })
 }
 
+/// How many deliveries of `subscription` are set aside, counted up to `most`. One query of the index.
+///
+/// # Errors
+/// None of its own.
+pub(super) fn set_aside(connection: &mut AnyConnection, subscription: SubscriptionId, most: usize) -> Queried<usize> {
+    use deliveries::dsl;
+    let found: Vec<i64> = dsl::deliveries
+        .filter(dsl::subscription_id.eq(subscription.as_raw()))
+        .filter(dsl::state.eq(state_number(State::SetAside)))
+        .select(dsl::id)
+        .limit(i64::try_from(most).unwrap_or(i64::MAX))
+        .load(connection)?;
+    Ok(found.len())
+}
+
 /// When the event of a delivery was accepted; `None` when it is gone.
 ///
 /// # Errors

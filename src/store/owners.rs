@@ -1,5 +1,7 @@
 //! Owners and their tokens. Of a token only the SHA-256 is stored.
 
+use std::collections::HashSet;
+
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, insert_into, result::Error as DieselError};
 
 use super::{
@@ -166,6 +168,16 @@ pub fn list(connection: &mut AnyConnection) -> Queried<Vec<Listed>> {
             })
         })
         .collect()
+}
+
+/// Those who see everything. One query.
+///
+/// # Errors
+/// None of its own.
+pub fn admins(connection: &mut AnyConnection) -> Queried<HashSet<OwnerId>> {
+    let admins = owners::table.filter(owners::role.eq(role_number(Role::Admin)));
+    let ids: Vec<i32> = admins.select(owners::id).load(connection)?;
+    Ok(ids.into_iter().map(OwnerId::from_raw).collect())
 }
 
 /// Takes a token away; gives whether it was there. One statement.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl, dsl::min};
 
 use super::{
     AnyConnection, Queried,
@@ -83,16 +83,17 @@ pub(super) fn keys_found(
     ordering: Ordering,
 ) -> Queried<KeysFound> {
     use deliveries::dsl;
-    let parked: Vec<i64> = dsl::deliveries
+    let parked: Vec<(i64, Option<i64>)> = dsl::deliveries
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
         .filter(dsl::state.eq(state_number(State::Pending)))
         .filter(dsl::due_at.ge(PARKED))
-        .select(dsl::due_at)
-        .distinct()
+        .group_by(dsl::due_at)
+        .select((dsl::due_at, min(dsl::id)))
         .load(connection)?;
+    let lowest = |(due_at, id): (i64, Option<i64>)| Some((parked_behind(due_at)?, DeliveryId::from_raw(id?)));
     Ok(KeysFound {
         waiting: waiting(connection, subscription, ordering)?,
-        parked: parked.into_iter().filter_map(parked_behind).collect(),
+        parked: parked.into_iter().filter_map(lowest).collect(),
     })
 }
 

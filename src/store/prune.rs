@@ -6,12 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl};
 
 use super::{
     AnyConnection, Queried,
     locked::{Locked, lock},
-    schema::{attempts, deliveries, events},
+    schema::{attempts, deliveries, events, interventions},
     transaction::in_transaction,
     values::{state_from, state_number},
 };
@@ -21,6 +21,9 @@ use crate::domain::{
     retention::Retention,
     time::Timestamp,
 };
+
+/// Places that one query looks at.
+const RANGES_PER_QUERY: usize = 50;
 
 /// What a look came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,10 +106,11 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     }
     let ids: Vec<i64> = locked.iter().map(|locked| locked.id).collect();
     diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(&ids))).execute(connection)?;
+    forget_interventions(connection, &ids)?;
     let gone = diesel::delete(deliveries::table.filter(deliveries::id.eq_any(&ids))).execute(connection)?;
     let touched: HashMap<i64, u32> =
         locked.iter().map(|locked| (locked.event, u32::try_from(locked.owed).unwrap_or_default())).collect();
-    let needed = events_among(connection, &touched, None)?;
+    let needed = events_among(connection, &touched, &State::ALL)?;
     let unneeded: Vec<i64> = touched.into_keys().filter(|event| !needed.contains(event)).collect();
     let events = match unneeded.as_slice() {
         [] => 0,
@@ -115,25 +119,33 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
     Ok(Cleared { deliveries: gone, events })
 }
 
-/// Those of `events`, given with how many deliveries they owed, that have a delivery, or one in `state`.
-fn events_among(
-    connection: &mut AnyConnection,
-    events: &HashMap<i64, u32>,
-    state: Option<State>,
-) -> Queried<HashSet<i64>> {
-    let ranges = || events.iter().map(|(event, owed)| EventId::from_raw(*event).owed_ids(*owed));
-    let Some(first) = ranges().map(|range| *range.start()).min() else { return Ok(HashSet::new()) };
-    let last = ranges().map(|range| *range.end()).max().unwrap_or(first);
-    let mut query = deliveries::table
-        .filter(deliveries::id.between(first.as_raw(), last.as_raw()))
-        .filter(deliveries::event_id.eq_any(events.keys()))
-        .select(deliveries::event_id)
-        .distinct()
-        .into_boxed();
-    if let Some(state) = state {
-        query = query.filter(deliveries::state.eq(state_number(state)));
+/// Few deliveries have one, and to look for them locks nothing.
+fn forget_interventions(connection: &mut AnyConnection, ids: &[i64]) -> Queried<()> {
+    use interventions::dsl;
+    let found: Vec<i64> =
+        dsl::interventions.filter(dsl::delivery_id.eq_any(ids)).select(dsl::delivery_id).load(connection)?;
+    if found.is_empty() {
+        return Ok(());
     }
-    Ok(query.load(connection)?.into_iter().collect())
+    diesel::delete(dsl::interventions.filter(dsl::delivery_id.eq_any(&found))).execute(connection).map(drop)
+}
+
+/// Those of `events`, given with how many deliveries they owed, that have a delivery in one of `states`. Each is looked
+/// for where its deliveries are: the events of one subscription may lie months apart, with all others between them.
+fn events_among(connection: &mut AnyConnection, events: &HashMap<i64, u32>, states: &[State]) -> Queried<HashSet<i64>> {
+    let events: Vec<(i64, u32)> = events.iter().map(|(event, owed)| (*event, *owed)).collect();
+    let mut found = HashSet::new();
+    for events in events.chunks(RANGES_PER_QUERY) {
+        let mut query = deliveries::table.select(deliveries::event_id).distinct().into_boxed();
+        for (event, owed) in events {
+            let owed_ids = EventId::from_raw(*event).owed_ids(*owed);
+            let range = deliveries::id.between(owed_ids.start().as_raw(), owed_ids.end().as_raw());
+            let in_state = deliveries::state.eq_any(states.iter().map(|state| state_number(*state)));
+            query = query.or_filter(deliveries::event_id.eq(*event).and(range).and(in_state));
+        }
+        found.extend(query.load::<i64>(connection)?);
+    }
+    Ok(found)
 }
 
 /// Looks at up to `limit` events after `after` and accepted until `until`, for those that never owed anything. One query of
@@ -200,7 +212,7 @@ pub fn find_payloads(
 pub fn erase_payloads(connection: &mut AnyConnection, ids: &[EventId], now: Timestamp) -> Queried<usize> {
     in_transaction(connection, |connection| {
         let present = lock_events(connection, ids)?;
-        let owed = events_among(connection, &present, Some(State::Pending))?;
+        let owed = events_among(connection, &present, &State::UNFINISHED)?;
         let erasable: Vec<i64> = present.into_keys().filter(|event| !owed.contains(event)).collect();
         empty(connection, &erasable, now)
     })

@@ -143,17 +143,19 @@ impl Effect {
     /// In which states it takes effect. An arrival is a fact whatever the delivery was before; a failed attempt in flight
     /// while its delivery was cancelled still counts; else a settled delivery stays what it is.
     ///
-    /// Always four, so that the statements have one shape.
-    const fn takes_effect_in(self) -> [State; 4] {
+    /// Always five, so that the statements have one shape.
+    const fn takes_effect_in(self) -> [State; 5] {
         match self {
             Self::Move(State::Delivered, _) | Self::Keep => {
-                [State::Pending, State::Dead, State::Expired, State::Cancelled]
+                [State::Pending, State::Dead, State::Expired, State::Cancelled, State::SetAside]
             }
-            Self::Count => [State::Delivered, State::Dead, State::Expired, State::Cancelled],
-            Self::Move(State::Cancelled, _) => [State::Pending, State::Cancelled, State::Cancelled, State::Cancelled],
-            Self::Move(State::Pending | State::Dead | State::Expired, _) | Self::Postpone(_) | Self::Expire => {
-                [State::Pending; 4]
+            Self::Count => [State::Delivered, State::Dead, State::Expired, State::Cancelled, State::SetAside],
+            Self::Move(State::Cancelled, _) => {
+                [State::Pending, State::Cancelled, State::Cancelled, State::Cancelled, State::Cancelled]
             }
+            Self::Move(State::Pending | State::Dead | State::Expired | State::SetAside, _)
+            | Self::Postpone(_)
+            | Self::Expire => [State::Pending; 5],
         }
     }
 
@@ -184,8 +186,9 @@ macro_rules! update_rows {
         use deliveries::dsl;
         let (connection, Change { number, effect }) = ($connection, $change);
         let number = i32::from(number);
-        let [one, two, three, four] = effect.takes_effect_in().map(state_number);
-        let may_move = dsl::state.eq(one).or(dsl::state.eq(two)).or(dsl::state.eq(three)).or(dsl::state.eq(four));
+        let [one, two, three, four, five] = effect.takes_effect_in().map(state_number);
+        let may_move = dsl::state.eq(one).or(dsl::state.eq(two)).or(dsl::state.eq(three));
+        let may_move = may_move.or(dsl::state.eq(four)).or(dsl::state.eq(five));
         // Else the second run of an old batch would turn back what a newer attempt has moved.
         let rows = dsl::deliveries.filter($which).filter(may_move).filter(dsl::attempts.lt(number));
         let attempted = (dsl::recorded_at.eq($now.as_micros()), dsl::attempts.eq(number));
@@ -226,6 +229,35 @@ fn update(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Time
     update_rows!(connection, deliveries::id.eq_any(ids), change, now)
 }
 
+/// The columns of a delivery that is settled without an attempt.
+macro_rules! settled_as {
+    ($state:expr, $now:expr) => {
+        (
+            deliveries::state.eq(state_number($state)),
+            deliveries::due_at.eq(0),
+            deliveries::recorded_at.eq($now.as_micros()),
+        )
+    };
+}
+
+/// What is cancelled of all that a subscription is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// What would be attempted.
+    Pending,
+    /// That, and what a person has set aside.
+    Unfinished,
+}
+
+impl Reach {
+    const fn states(self) -> &'static [State] {
+        match self {
+            Self::Pending => &[State::Pending],
+            Self::Unfinished => &State::UNFINISHED,
+        }
+    }
+}
+
 /// Cancels what `subscription` is owed, up to and including `last`, at most `limit` deliveries; gives how many it found, of
 /// which some may have been settled in the same moment. One transaction. Call it until it gives less than `limit`.
 ///
@@ -234,43 +266,40 @@ fn update(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Time
 pub fn cancel_owed(
     connection: &mut AnyConnection,
     subscription: SubscriptionId,
+    reach: Reach,
     last: DeliveryId,
     limit: i64,
     now: Timestamp,
 ) -> Queried<usize> {
     use deliveries::dsl;
     in_transaction(connection, |connection| {
-        let ids: Vec<i64> = dsl::deliveries
-            .filter(dsl::subscription_id.eq(subscription.as_raw()))
-            .filter(dsl::state.eq(state_number(State::Pending)))
-            .filter(dsl::id.le(last.as_raw()))
-            .select(dsl::id)
-            .limit(limit)
-            .load(connection)?;
-        let rows = dsl::deliveries
-            .filter(dsl::id.eq_any(&ids))
+        let mut found = 0;
+        for state in reach.states() {
+            let ids: Vec<i64> = dsl::deliveries
+                .filter(dsl::subscription_id.eq(subscription.as_raw()))
+                .filter(dsl::state.eq(state_number(*state)))
+                .filter(dsl::id.le(last.as_raw()))
+                .select(dsl::id)
+                .limit(limit - i64::try_from(found).unwrap_or(limit))
+                .load(connection)?;
+            if ids.is_empty() {
+                continue;
+            }
+            found += ids.len();
             // One that arrived since it was found stays delivered.
-            .filter(dsl::state.eq(state_number(State::Pending)));
-        diesel::update(rows)
-            .set((
-                dsl::state.eq(state_number(State::Cancelled)),
-                dsl::due_at.eq(0),
-                dsl::recorded_at.eq(now.as_micros()),
-            ))
-            .execute(connection)?;
-        Ok(ids.len())
+            let rows = dsl::deliveries.filter(dsl::id.eq_any(&ids)).filter(dsl::state.eq(state_number(*state)));
+            diesel::update(rows).set(settled_as!(State::Cancelled, now)).execute(connection)?;
+        }
+        Ok(found)
     })
 }
 
-/// Cancels a delivery that is pending; gives whether it was. One statement, and the same when it is run again.
+/// Cancels a delivery that is pending or set aside; gives whether it was. One statement, and the same when it is run again.
 ///
 /// # Errors
 /// None of its own.
 pub fn cancel_one(connection: &mut AnyConnection, delivery: DeliveryId, now: Timestamp) -> Queried<bool> {
-    use deliveries::dsl;
-    let pending = dsl::deliveries.find(delivery.as_raw()).filter(dsl::state.eq(state_number(State::Pending)));
-    let cancelled = diesel::update(pending)
-        .set((dsl::state.eq(state_number(State::Cancelled)), dsl::due_at.eq(0), dsl::recorded_at.eq(now.as_micros())))
-        .execute(connection)?;
-    Ok(cancelled > 0)
+    let unfinished = deliveries::state.eq_any(State::UNFINISHED.map(state_number));
+    let row = deliveries::table.find(delivery.as_raw()).filter(unfinished);
+    Ok(diesel::update(row).set(settled_as!(State::Cancelled, now)).execute(connection)? > 0)
 }

@@ -49,6 +49,7 @@ table! {
         rate_per_second -> Nullable<Integer>,
         rate_burst -> Nullable<Integer>,
         max_age_seconds -> Nullable<BigInt>,
+        failing_since -> Nullable<BigInt>,
     }
 }
 
@@ -91,6 +92,16 @@ table! {
         message -> Nullable<Text>,
         content_type -> Nullable<Text>,
         body -> Nullable<Binary>,
+    }
+}
+
+table! {
+    interventions (delivery_id) {
+        delivery_id -> BigInt,
+        decision -> SmallInt,
+        decided_by -> Text,
+        reason -> Nullable<Text>,
+        decided_at -> BigInt,
     }
 }
 
@@ -147,6 +158,7 @@ allow_tables_to_appear_in_same_query!(
     events,
     deliveries,
     attempts,
+    interventions,
     idempotency_keys,
     replays,
     erasures

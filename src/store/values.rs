@@ -8,6 +8,7 @@ use crate::domain::{
     attempt::FailureClass,
     delivery::State,
     hold::HoldMode,
+    intervention::Decision,
     ordering::{KeyHash, Ordering},
     owner::Role,
     replay::Stage,
@@ -26,6 +27,7 @@ pub(super) const fn state_number(state: State) -> i16 {
         State::Dead => 2,
         State::Expired => 3,
         State::Cancelled => 4,
+        State::SetAside => 5,
     }
 }
 
@@ -52,6 +54,17 @@ pub(super) const fn stage_number(stage: Stage) -> i16 {
 
 pub(super) fn stage_from(number: i16) -> Queried<Stage> {
     find(Stage::ALL, number, stage_number, "stage of a replay")
+}
+
+pub(super) const fn decision_number(decision: Decision) -> i16 {
+    match decision {
+        Decision::Skip => 0,
+        Decision::SetAside => 1,
+    }
+}
+
+pub(super) fn decision_from(number: i16) -> Queried<Decision> {
+    find(Decision::ALL, number, decision_number, "decision about a delivery")
 }
 
 pub(super) const fn role_number(role: Role) -> i16 {

@@ -9,8 +9,8 @@ mod support;
 mod load;
 mod scene;
 
+mod blocked;
 mod bulk_holds;
-mod contract;
 mod crash;
 #[cfg(feature = "mysql")]
 mod database_away;
@@ -22,6 +22,7 @@ mod import;
 mod ingest;
 mod isolation;
 mod metrics;
+mod news;
 mod replay;
 mod retention;
 mod retry;

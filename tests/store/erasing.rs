@@ -12,7 +12,7 @@ use postrider::{
             Erasure, carried_out, delete_deliveries, delete_event, erase_settled, erasure_of, erasures, order_erasure,
             withhold_event,
         },
-        record::cancel_owed,
+        record::{Reach, cancel_owed},
         replays::{Ordered, get, order},
     },
 };
@@ -90,7 +90,7 @@ async fn what_a_subscription_was_sent_is_erased_and_the_events_of_others_stay(da
     scene.write(move |c| order_erasure(c, &stored)).await;
     assert_eq!(scene.read(|c| erasures(c, 10)).await, std::slice::from_ref(&order));
     let last = own[9];
-    assert_eq!(scene.write(move |c| cancel_owed(c, one, last, 100, at(2))).await, 5);
+    assert_eq!(scene.write(move |c| cancel_owed(c, one, Reach::Unfinished, last, 100, at(2))).await, 5);
     let mut pages = Vec::new();
     loop {
         let order = order.clone();

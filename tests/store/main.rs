@@ -9,6 +9,7 @@ mod expiring;
 mod full_disk;
 mod holding;
 mod importing;
+mod intervening;
 mod keys;
 mod listing;
 mod lists;

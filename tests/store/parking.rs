@@ -36,7 +36,7 @@ async fn the_parked_are_out_of_the_way_and_come_by_their_key(database: Database)
     assert_eq!(page.fresh.iter().map(|owed| owed.id).collect::<Vec<_>>(), ids[35..]);
     let mut parked = page.keys.expect("they were asked for").parked;
     parked.sort_unstable();
-    let mut keys = vec![one, other];
+    let mut keys = vec![(one, ids[0]), (other, ids[30])];
     keys.sort_unstable();
     assert_eq!(parked, keys);
     let [first, second] = &page.heads[..] else { panic!("{:?}", page.heads) };

@@ -18,7 +18,7 @@ use postrider::{
         backlog::{owing_subscriptions, read_page},
         deliveries,
         lists::{List, Skip, waiting},
-        record::{cancel_owed, record_attempts},
+        record::{Reach, cancel_owed, record_attempts},
     },
 };
 use serde_json::Value;
@@ -124,7 +124,7 @@ async fn cancelling_finds_what_is_owed_by_the_index(database: Database) {
     let (scene, subscriptions) = crowd(&database).await;
     let subscription = subscriptions[7];
     let last = DeliveryId::from_raw(i64::MAX);
-    let work = move |c: &mut _| cancel_owed(c, subscription, last, 100, NOW).map(drop);
+    let work = move |c: &mut _| cancel_owed(c, subscription, Reach::Unfinished, last, 100, NOW).map(drop);
     for statement in scene.write(move |c| overhear(c, &work)).await {
         let plan = scene.read(explain(&statement)).await;
         assert!(plan.scans_nothing(), "{statement}\n{plan:#?}");

@@ -9,7 +9,7 @@ use postrider::{
         attempt::{Answer, FailureClass, KEPT_BODY_BYTES, Outcome},
         delivery::{State, Verdict},
     },
-    store::record::{Record, cancel_owed},
+    store::record::{Reach, Record, cancel_owed},
 };
 
 use crate::{
@@ -243,7 +243,7 @@ async fn a_cancelled_delivery_that_arrived_is_delivered(database: Database) {
     let scene = Scene::of(&database).await;
     let subscription = scene.subscription("one").await;
     let id = scene.owe(subscription, 1).await[0];
-    scene.write(move |c| cancel_owed(c, subscription, id, 10, at(1))).await;
+    scene.write(move |c| cancel_owed(c, subscription, Reach::Unfinished, id, 10, at(1))).await;
     assert_eq!(scene.state(id).await, State::Cancelled);
     scene.record(vec![record(id, 1, 503, Verdict::RetryAt(at(60)))], at(2)).await;
     assert_eq!(scene.state(id).await, State::Cancelled);
@@ -268,7 +268,7 @@ async fn what_is_owed_is_cancelled_in_pages(database: Database) {
     scene.record(vec![record(ids[3], 1, 503, Verdict::RetryAt(at(60)))], NOW).await;
     scene.record(vec![record(ids[4], 1, 200, Verdict::Delivered)], NOW).await;
     let last = ids[24];
-    let cancel = || scene.write(move |c| cancel_owed(c, subscription, last, 10, at(5)));
+    let cancel = || scene.write(move |c| cancel_owed(c, subscription, Reach::Unfinished, last, 10, at(5)));
     assert_eq!((cancel().await, cancel().await, cancel().await), (10, 10, 4));
     assert_eq!(scene.state(ids[4]).await, State::Delivered);
     let (listed, _) = scene.delivery(ids[3]).await;
@@ -281,7 +281,7 @@ async fn cancelling_leaves_others_and_later_ones_alone(database: Database) {
     let (one, two) = (scene.subscription("one").await, scene.subscription("two").await);
     let (mine, theirs) = (scene.owe(one, 3).await, scene.owe(two, 1).await);
     let last = mine[1];
-    scene.write(move |c| cancel_owed(c, one, last, 100, NOW)).await;
+    scene.write(move |c| cancel_owed(c, one, Reach::Unfinished, last, 100, NOW)).await;
     let mut states = Vec::new();
     for id in mine.into_iter().chain(theirs) {
         states.push(scene.state(id).await);
@@ -326,7 +326,7 @@ mod with_two_writers {
             // ... holds a row that the cancelling has already found pending.
             let store = scene.store.clone();
             let cancelling = tokio::spawn(async move {
-                let cancel = move |c: &mut _| cancel_owed(c, subscription, last, 100, at(1));
+                let cancel = move |c: &mut _| cancel_owed(c, subscription, Reach::Unfinished, last, 100, at(1));
                 store.run(postrider::store::Lane::Write, cancel).await
             });
             eventually_async("the cancelling to wait for the row", Duration::from_secs(10), async || {

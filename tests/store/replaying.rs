@@ -7,7 +7,9 @@ use postrider::{
         delivery::{State, Verdict},
         event_type::EventType,
         id::{DeliveryId, ReplayId, SubscriptionId},
+        ordering::Ordering,
         owner::Scope,
+        queue::ReadOrder,
         replay::{DEFAULT_STATES, Filter, Replay, Stage},
         time::Timestamp,
     },
@@ -20,11 +22,13 @@ use postrider::{
 
 use crate::{
     scene::{NOW, Scene, all, at, record, terms},
+    sql,
     support::database::{Database, on_both},
 };
 
 on_both! {
     a_replayed_delivery_is_owed_again_and_its_policy_begins_again,
+    what_is_replayed_in_an_ordered_subscription_queues_up_as_new,
     only_what_is_meant_is_replayed,
     a_step_is_as_large_as_the_pace_and_none_is_repeated,
     a_filter_that_leaves_little_comes_to_its_end,
@@ -88,6 +92,25 @@ async fn a_replayed_delivery_is_owed_again_and_its_policy_begins_again(database:
     scene.record(vec![record(id, 3, 200, Verdict::Delivered)], at(2_001)).await;
     assert_eq!(scene.state(id).await, State::Delivered);
     assert_eq!(scene.delivery(id).await.1.len(), 3);
+}
+
+/// A due time would say that each of them holds its key, and all of these are read at once.
+async fn what_is_replayed_in_an_ordered_subscription_queues_up_as_new(database: Database) {
+    let scene = Scene::of(&database).await;
+    let subscription = scene.subscription("one").await;
+    scene.write(|c| sql::execute(c, "UPDATE subscriptions SET ordering = 2")).await;
+    let ids = scene.owe(subscription, 3).await;
+    scene.record(ids.iter().map(|id| record(*id, 1, 500, Verdict::Dead)).collect(), at(1)).await;
+
+    let replay = ordered(&scene, filter(subscription), None).await;
+    assert_eq!(run(&scene, replay.id).await.replayed, 3);
+
+    let order = ReadOrder { keys: true, ordering: Ordering::Subscription, ..all() };
+    let page = scene.page(subscription, order, at(2_000)).await;
+    assert_eq!(page.keys.expect("asked for").waiting, []);
+    assert_eq!(page.fresh.iter().map(|owed| owed.id).collect::<Vec<_>>(), ids);
+    let first = &page.fresh[0];
+    assert_eq!((first.attempts, first.course.uncounted, first.course.replayed_at), (1, 1, Some(at(2_000))));
 }
 
 async fn only_what_is_meant_is_replayed(database: Database) {

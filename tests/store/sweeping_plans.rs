@@ -19,7 +19,7 @@ use postrider::{
 };
 
 use crate::{
-    plans::{crowd, explain, overhear},
+    plans::{crowd, explain, overhear, rows_read},
     scene::{NOW, Scene, at},
     sql,
     support::database::{Database, on_both},
@@ -30,16 +30,19 @@ on_both! {
     what_is_too_old_is_found_by_the_index_alone,
     what_is_outdated_is_found_and_cleared_by_primary_keys,
     what_is_erased_is_found_by_keys,
+    what_lies_between_the_erased_is_not_read,
 }
 
-/// 12,000 attempts for the crowd.
+/// 12,000 attempts for the crowd, and as many decisions of persons.
 async fn attempted(database: &Database) -> (Scene, Vec<SubscriptionId>) {
     let (scene, subscriptions) = crowd(database).await;
     let attempts = "INSERT INTO attempts (delivery_id, number, started_at, duration_us, status) \
                     SELECT id, 1, 1, 1, 200 FROM deliveries WHERE attempts = 1";
     scene.write(|c| sql::execute(c, attempts)).await;
+    let decisions = "INSERT INTO interventions (delivery_id, decision, decided_by, decided_at)                      SELECT id, 0, 'ops', 1 FROM deliveries WHERE attempts = 1";
+    scene.write(|c| sql::execute(c, decisions)).await;
     if database.is_mariadb() {
-        scene.write(|c| sql::execute(c, "ANALYZE TABLE attempts")).await;
+        scene.write(|c| sql::execute(c, "ANALYZE TABLE attempts, interventions")).await;
     }
     (scene, subscriptions)
 }
@@ -154,4 +157,22 @@ async fn what_is_erased_is_found_by_keys(database: Database) {
         let erasure = erasure(subscription);
         scans_nothing(&scene, move |c| erase_settled(c, &erasure, 250).map(drop)).await;
     }
+}
+
+/// Of every 78 deliveries two are of this subscription's events.
+async fn what_lies_between_the_erased_is_not_read(database: Database) {
+    if !database.is_mariadb() {
+        return; // SQLite does not tell how many rows it read.
+    }
+    const LIMIT: i64 = 100;
+    let (scene, subscriptions) = crowd(&database).await;
+    let erasure = Erasure {
+        subscription: subscriptions[7],
+        up_to: DeliveryId::from_raw(i64::MAX),
+        ordered_by: "oms".to_owned(),
+        ordered_at: NOW,
+    };
+    let work = move |c: &mut _| erase_settled(c, &erasure, LIMIT).map(drop);
+    let read = scene.write(move |c| rows_read(c, &work)).await;
+    assert!(read <= 20 * LIMIT, "{read} rows read to erase {LIMIT} deliveries");
 }

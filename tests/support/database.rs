@@ -47,6 +47,16 @@ impl Database {
         Self::on_server(&server.url())
     }
 
+    /// One of each kind, for a test that would take twice as long otherwise.
+    pub fn both() -> Vec<Self> {
+        vec![
+            #[cfg(feature = "sqlite")]
+            Self::sqlite(),
+            #[cfg(feature = "mysql")]
+            Self::mariadb(),
+        ]
+    }
+
     #[cfg(feature = "mysql")]
     fn on_server(url: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -14,7 +14,7 @@ use crate::{
     store::{
         Lane, StoreError,
         erase::{Erasure, carried_out, erase_settled, erasures},
-        record::cancel_owed,
+        record::{Reach, cancel_owed},
     },
 };
 
@@ -58,7 +58,9 @@ impl Chores {
         let mut cancelled = 0;
         loop {
             let now = self.now();
-            let found = self.page(Lane::Write, move |c| cancel_owed(c, subscription, up_to, PAGE, now)).await?;
+            let found = self
+                .page(Lane::Write, move |c| cancel_owed(c, subscription, Reach::Unfinished, up_to, PAGE, now))
+                .await?;
             cancelled += found;
             if i64::try_from(found).is_ok_and(|found| found < PAGE) {
                 return Ok(cancelled);

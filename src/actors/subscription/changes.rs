@@ -8,30 +8,34 @@ use tokio::sync::oneshot;
 use super::{SubscriptionActor, gate, limits};
 use crate::{
     actors::{colleagues::Shared, mail::tell, router::Changed},
-    domain::{delivery::Demand, hold::Hold, id::DeliveryId, owner::Scope, queue::Gate, subscription::Subscription},
+    domain::{delivery::Demand, hold::Hold, id::DeliveryId, queue::Gate, subscription::Subscription},
     egress::Template,
     store::{
         Lane,
         parking::unpark,
-        record::cancel_owed,
-        subscriptions::{self, holds},
+        record::{Reach, cancel_owed},
+        subscriptions::bulk::hold_many,
     },
 };
 
 /// The wait before the store is asked again that could not do what it was asked.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Deliveries cancelled, or unparked, in one transaction.
 const PAGE: i64 = 1_000;
 
 impl SubscriptionActor {
-    /// Calls off what is owed after the subscription ended.
-    pub(super) fn cancel(&self) {
-        let Shared { store, clock, .. } = self.with.shared.clone();
-        let (id, last) = (self.subscription.id, self.cancel_up_to);
+    /// Calls off what is owed after the subscription ended: up to `last`, and whatever was to be called off before. Nothing
+    /// starts before that is done, also when the subscription is active again in the meantime.
+    pub(super) fn cancel_up_to(&mut self, last: Option<DeliveryId>, ctx: &Context<Self>) {
+        self.ended_with = self.ended_with.max(last);
+        let Some(last) = self.ended_with else { return };
+        self.cancelling += 1;
+        self.queue.set_gate(Gate::Shut);
+        let (Shared { store, clock, .. }, id, me) = (self.with.shared.clone(), self.subscription.id, ctx.address());
         actix::spawn(async move {
             loop {
                 let now = clock.now();
-                let work = move |connection: &mut _| cancel_owed(connection, id, last, PAGE, now);
+                let work = move |connection: &mut _| cancel_owed(connection, id, Reach::Unfinished, last, PAGE, now);
                 match store.run(Lane::Write, work).await {
                     Ok(cancelled) if i64::try_from(cancelled).is_ok_and(|cancelled| cancelled < PAGE) => break,
                     Ok(_) => {}
@@ -41,7 +45,27 @@ impl SubscriptionActor {
                     }
                 }
             }
+            tell(&me, Cancelled);
         });
+    }
+
+    /// Whether somebody did what makes the count of an endpoint's failures begin anew.
+    fn is_looked_after(&self, before: &Subscription) -> bool {
+        let now = &self.subscription;
+        now.hold != before.hold
+            || now.terms.is_active != before.terms.is_active
+            || now.terms.target_url != before.terms.target_url
+    }
+
+    /// Whether attempts may start now.
+    fn present_gate(&self) -> Gate {
+        if self.is_quiescing {
+            Gate::Held { until: None }
+        } else if self.cancelling > 0 {
+            Gate::Shut
+        } else {
+            gate(&self.subscription, self.now())
+        }
     }
 
     /// What was parked under the old order is attempted under the new one.
@@ -62,20 +86,25 @@ impl SubscriptionActor {
         });
     }
 
-    /// The endpoint said that it is gone for good: hold everything until a person has looked.
-    pub(super) fn hold_because_gone(&mut self) {
+    /// Holds everything until a person has looked, because of what the endpoint did. A person's pause stays what it is.
+    pub(super) fn hold_by_engine(&mut self, reason: &str) {
+        if self.subscription.hold_at(self.now()).is_some() {
+            return;
+        }
+        log::warn!(subscription = self.subscription.id.as_raw(), reason; "a subscription is paused by the engine");
         self.queue.set_gate(Gate::Held { until: None });
         let (store, router, id) = (self.with.shared.store.clone(), self.with.router.clone(), self.subscription.id);
-        let hold = Hold::by_engine(self.now(), "the endpoint answered 410 Gone");
+        let hold = Hold::by_engine(self.now(), reason);
         actix::spawn(async move {
             loop {
                 let (keys, hold) = (store.keys(), hold.clone());
-                let work = move |connection: &mut _| holds::hold(connection, &keys, Scope::All, id, &hold);
+                let work = move |connection: &mut _| hold_many(connection, &keys, &[id], &hold);
                 match store.run(Lane::Write, work).await {
-                    Ok(subscriptions::Change::Made(paused)) => return tell(&router, Changed(Arc::new(*paused))),
-                    Ok(subscriptions::Change::NotFound | subscriptions::Change::AlreadyRegistered) => return,
+                    Ok(paused) => {
+                        return paused.into_iter().for_each(|paused| tell(&router, Changed(Arc::new(paused))));
+                    }
                     Err(error) => {
-                        log::warn!(subscription = id.as_raw(), error:% = error; "pausing a gone endpoint waits");
+                        log::warn!(subscription = id.as_raw(), error:% = error; "a pause by the engine waits");
                         tokio::time::sleep(STORE_PAUSE).await;
                     }
                 }
@@ -101,24 +130,46 @@ impl Handler<SetSubscription> for SubscriptionActor {
         // It may bring work, so this actor is not let go before it has been seen.
         self.offers += 1;
         let (was, ramp, ordering) = (self.demand(), self.subscription.ramp, self.subscription.terms.flow.ordering);
-        if message.subscription.version < self.subscription.version {
+        let before = Arc::clone(&self.subscription);
+        // An older one came late; the same one is only to be waited for.
+        if message.subscription.version <= self.subscription.version {
             return;
         }
         self.subscription = message.subscription;
         self.sending = Arc::new(Template::new(&self.subscription.terms));
         self.queue.set_limits(limits(&self.subscription, self.with.shared.window));
-        self.queue.set_gate(gate(&self.subscription, self.now()));
+        self.queue.set_gate(self.present_gate());
         // Who changes or resumes a subscription whose endpoint fails has most likely mended it.
         self.queue.try_endpoint(self.now());
+        if self.is_looked_after(&before) {
+            self.troubles.failing.begin_anew();
+            self.store_failing(ctx);
+        }
         if self.demand() == Demand::Ended && was == Demand::Standing {
-            self.cancel_up_to = message.last_minted;
-            self.cancel();
+            self.cancel_up_to(Some(message.last_minted), ctx);
         }
         if self.subscription.terms.flow.ordering != ordering {
             self.unpark(ctx);
         }
         if self.subscription.ramp != ramp {
             self.watch_ramp(ctx);
+        }
+        self.advance(ctx);
+    }
+}
+
+/// What was owed when the subscription ended is called off.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Cancelled;
+
+impl Handler<Cancelled> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Cancelled: Cancelled, ctx: &mut Self::Context) {
+        self.cancelling -= 1;
+        if self.cancelling == 0 {
+            self.queue.set_gate(self.present_gate());
         }
         self.advance(ctx);
     }
@@ -149,7 +200,8 @@ impl Handler<Quiesce> for SubscriptionActor {
     fn handle(&mut self, Quiesce: Quiesce, ctx: &mut Self::Context) -> Self::Result {
         let (sender, receiver) = oneshot::channel();
         self.quiet.push(sender);
-        self.queue.set_gate(Gate::Held { until: None });
+        self.is_quiescing = true;
+        self.queue.set_gate(self.present_gate());
         self.advance(ctx);
         Box::pin(async move { receiver.await.unwrap_or_default() })
     }

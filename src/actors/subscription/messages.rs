@@ -12,8 +12,9 @@ use crate::{
         router::MayStop,
     },
     domain::{
+        announcement::{Death, News},
         attempt::{Attempt, Outcome},
-        delivery::{Demand, Next, is_gone, judge, judge_by_hand},
+        delivery::{Demand, Next, Verdict, is_gone, judge, judge_by_hand},
         id::DeliveryId,
         ordering::Ordering,
         queue::{Owed, Page},
@@ -35,7 +36,7 @@ impl Handler<Offer> for SubscriptionActor {
 
     fn handle(&mut self, Offer(offered): Offer, ctx: &mut Self::Context) {
         self.offers += 1;
-        let newest = offered.last().map(|owed| owed.id);
+        let (first, newest) = (offered.first().map(|owed| owed.id), offered.last().map(|owed| owed.id));
         // An exhausted budget leaves what the slots do not need at once to the store.
         if self.with.shared.budget.is_exhausted()
             && self.queue.stock() >= usize::from(self.subscription.terms.flow.max_in_flight)
@@ -44,10 +45,11 @@ impl Handler<Offer> for SubscriptionActor {
         } else {
             self.queue.offer(offered);
         }
-        // The events were matched before the end of the subscription reached the router.
+        // The events were matched before the end of the subscription reached the router, whatever it is again by now.
         if self.demand() == Demand::Ended {
-            self.cancel_up_to = newest.map_or(self.cancel_up_to, |newest| newest.max(self.cancel_up_to));
-            self.cancel();
+            self.cancel_up_to(newest, ctx);
+        } else if first.is_some_and(|first| Some(first) <= self.ended_with) {
+            self.cancel_up_to(None, ctx);
         }
         self.advance(ctx);
     }
@@ -56,14 +58,20 @@ impl Handler<Offer> for SubscriptionActor {
 /// The store may hold what was never offered.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct LookAgain;
+pub struct LookAgain {
+    /// The greatest id that was minted so far.
+    pub last_minted: DeliveryId,
+}
 
 impl Handler<LookAgain> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, LookAgain: LookAgain, ctx: &mut Self::Context) {
+    fn handle(&mut self, LookAgain { last_minted }: LookAgain, ctx: &mut Self::Context) {
         self.offers += 1;
-        self.queue.look_again();
+        match self.demand() {
+            Demand::Standing => self.queue.look_again(),
+            Demand::Ended => self.cancel_up_to(Some(last_minted), ctx),
+        }
         self.advance(ctx);
     }
 }
@@ -90,7 +98,7 @@ impl Handler<Attempted> for SubscriptionActor {
         let Some((owed, turn)) = self.queue.finished(delivery, outcome.says(), self.now(), rand::random()) else {
             return;
         };
-        self.tell_of(turn);
+        self.endpoint_did(&outcome, turn, ctx);
         let is_gone = is_gone(&outcome);
         let attempt = Attempt { delivery, number: owed.attempts.saturating_add(1), started_at, duration, outcome };
         let is_ordered = self.orders.attempted(&attempt);
@@ -101,11 +109,14 @@ impl Handler<Attempted> for SubscriptionActor {
             let retry = &self.subscription.terms.retry;
             judge(&attempt, retry, self.demand(), owed.course, rand::random())
         };
+        if verdict == Verdict::Dead {
+            self.dying.insert(delivery, death_of(&owed, &attempt));
+        }
         let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
         let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
         tell(&self.with.recorder, RecordAttempt { record: Record { attempt, verdict }, from: ctx.address(), urgency });
         if is_gone && self.demand() == Demand::Standing {
-            self.hold_because_gone();
+            self.hold_by_engine("the endpoint answered 410 Gone");
         }
         self.advance(ctx);
     }
@@ -120,13 +131,31 @@ impl Handler<Recorded> for SubscriptionActor {
     type Result = ();
 
     fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
+        let mut news = Vec::new();
         for (delivery, next) in recorded {
+            let death = self.dying.remove(&delivery);
             // Called off meanwhile: what follows is in the store.
             let next = if self.withdrawals.over(delivery) { Next::Unchanged } else { next };
+            if next == Next::Settled {
+                news.extend(death.map(News::Dead));
+            }
             self.queue.recorded(delivery, next);
             self.orders.recorded(delivery);
         }
+        self.announce(news);
         self.advance(ctx);
+    }
+}
+
+fn death_of(owed: &Owed, attempt: &Attempt) -> Death {
+    Death {
+        delivery: owed.id,
+        event: owed.event.id,
+        event_type: owed.event.event_type.clone(),
+        attempts: attempt.number,
+        last_error: attempt.outcome.complaint(),
+        skipped_by: None,
+        at: attempt.ended_at(),
     }
 }
 
@@ -147,14 +176,24 @@ impl Handler<Parked> for SubscriptionActor {
     }
 }
 
+/// What the row of the subscription says: since when the endpoint fails.
+pub(super) struct FailingSince(pub(super) Option<Timestamp>);
+
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct PageRead(pub(super) Result<Page, StoreError>);
+pub(super) struct PageRead {
+    pub(super) page: Result<Page, StoreError>,
+    /// `None` when it was not asked.
+    pub(super) failing: Option<FailingSince>,
+}
 
 impl Handler<PageRead> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, PageRead(page): PageRead, ctx: &mut Self::Context) {
+    fn handle(&mut self, PageRead { page, failing }: PageRead, ctx: &mut Self::Context) {
+        if let Some(FailingSince(since)) = failing {
+            self.failing_read(since, ctx);
+        }
         match page {
             Ok(page) => self.queue.page_read(page),
             Err(error) => {
@@ -179,7 +218,7 @@ impl Handler<Wake> for SubscriptionActor {
         self.timer = None;
         match self.idle_since {
             // When the router refuses, something is on the way here that will set the timer again.
-            Some(since) if self.now().since(since) >= LINGER => {
+            Some(since) if self.now().since(since) >= LINGER && self.cancelling == 0 => {
                 self.idle_since = None;
                 tell(&self.with.router, MayStop { id: self.subscription.id, offers: self.offers, who: ctx.address() });
             }

@@ -4,6 +4,7 @@
 //! may be lost at any moment: a new one reads the store.
 
 mod changes;
+mod failing;
 mod messages;
 mod orders;
 mod ramp;
@@ -11,7 +12,7 @@ mod status;
 mod withdrawals;
 mod work;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, Context, Recipient, SpawnHandle};
 use tokio::sync::oneshot;
@@ -23,7 +24,7 @@ pub use self::{
     status::{GetStatus, Status},
     withdrawals::{UnderWay, Withdraw},
 };
-use self::{orders::Orders, withdrawals::Withdrawals};
+use self::{failing::Troubles, orders::Orders, withdrawals::Withdrawals};
 use super::{
     colleagues::Colleagues,
     deliverer::{self, Sending},
@@ -31,7 +32,9 @@ use super::{
 };
 use crate::{
     domain::{
+        announcement::Death,
         delivery::Demand,
+        failing::Failing,
         id::DeliveryId,
         queue::{Gate, Limits, Queue},
         subscription::{Flow, Subscription},
@@ -45,19 +48,27 @@ pub struct SubscriptionActor {
     subscription: Arc<Subscription>,
     sending: Sending,
     queue: Queue,
-    /// The greatest id that was minted when the subscription ended, or offered after.
-    cancel_up_to: DeliveryId,
+    /// The greatest id that was minted when the subscription ended, or offered after; `None` while it never did.
+    ended_with: Option<DeliveryId>,
+    /// How often what is owed up to there is being called off at this moment.
+    cancelling: usize,
     /// Messages about deliveries so far; the roster counts them too, and lets this actor go only when both agree.
     offers: u64,
     timer: Option<(Timestamp, SpawnHandle)>,
     /// Since when there is nothing to do.
     idle_since: Option<Timestamp>,
+    /// Nothing starts any more: the engine stops.
+    is_quiescing: bool,
     /// Who wants to know when nothing is in flight any more.
     quiet: Vec<oneshot::Sender<()>>,
     /// Attempts that a person ordered.
     orders: Orders,
     /// Deliveries that are called off and still under way.
     withdrawals: Withdrawals,
+    /// How the endpoint is doing in the long run.
+    troubles: Troubles,
+    /// Deliveries that are given up, until that is durable.
+    dying: HashMap<DeliveryId, Death>,
     in_use: InUse,
     deliverer: Recipient<deliverer::Attempt>,
     pub(in crate::actors) with: Colleagues,
@@ -71,7 +82,7 @@ impl SubscriptionActor {
         deliverer: Recipient<deliverer::Attempt>,
         with: Colleagues,
     ) -> Self {
-        let shared = &with.shared;
+        let (shared, is_active) = (&with.shared, subscription.terms.is_active);
         Self {
             sending: Arc::new(Template::new(&subscription.terms)),
             queue: Queue::new(
@@ -80,13 +91,17 @@ impl SubscriptionActor {
                 shared.breaker,
             ),
             subscription,
-            cancel_up_to: last_minted,
+            ended_with: (!is_active).then_some(last_minted),
+            cancelling: 0,
             offers: 0,
             timer: None,
             idle_since: None,
+            is_quiescing: false,
             quiet: Vec::new(),
             orders: Orders::default(),
             withdrawals: Withdrawals::default(),
+            troubles: Troubles::new(Failing::new(shared.pause_failing)),
+            dying: HashMap::new(),
             in_use: shared.slots.in_use(),
             deliverer,
             with,
@@ -119,7 +134,7 @@ fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
 impl Drop for SubscriptionActor {
     fn drop(&mut self) {
         // The next actor finds out for itself whether the endpoint works.
-        self.with.shared.failing.set(self.subscription.id, None);
+        self.with.shared.open_breakers.set(self.subscription.id, None);
     }
 }
 
@@ -128,7 +143,7 @@ impl Actor for SubscriptionActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.demand() == Demand::Ended {
-            self.cancel();
+            self.cancel_up_to(None, ctx);
         }
         self.watch_ramp(ctx);
         self.advance(ctx);

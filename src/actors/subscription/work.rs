@@ -6,7 +6,7 @@ use actix::{ActorContext, AsyncContext, Context};
 
 use super::{
     SubscriptionActor,
-    messages::{PageRead, Parked, Wake},
+    messages::{FailingSince, PageRead, Parked, Wake},
 };
 use crate::{
     actors::{
@@ -18,14 +18,13 @@ use crate::{
     },
     domain::{
         attempt::{Attempt, Outcome},
-        breaker::Turn,
         delivery::Verdict,
         id::DeliveryId,
         ordering::KeyHash,
         queue::{Owed, Page, ReadOrder, Step},
         time::Timestamp,
     },
-    store::{Lane, backlog::read_page, parking::park, record::Record},
+    store::{Lane, backlog::read_page, parking::park, record::Record, subscriptions::failing::failing_since},
 };
 
 /// How long an actor with nothing to do stays, in case more comes.
@@ -85,11 +84,18 @@ impl SubscriptionActor {
     fn read(&self, order: ReadOrder, ctx: &Context<Self>) {
         let Shared { store, budget, .. } = self.with.shared.clone();
         let (id, now, me) = (self.subscription.id, self.now(), ctx.address());
+        let is_failing_known = self.troubles.failing.is_known();
         actix::spawn(async move {
             let max_bytes = budget.page_bytes();
-            let work = move |connection: &mut _| read_page(connection, id, &order, now, max_bytes);
-            let page = store.run(Lane::Read, work).await.map(|page| counted(page, &budget));
-            tell(&me, PageRead(page));
+            let work = move |connection: &mut _| {
+                let failing = if is_failing_known { None } else { Some(FailingSince(failing_since(connection, id)?)) };
+                Ok((read_page(connection, id, &order, now, max_bytes)?, failing))
+            };
+            let (page, failing) = match store.run(Lane::Read, work).await {
+                Ok((page, failing)) => (Ok(counted(page, &budget)), failing),
+                Err(error) => (Err(error), None),
+            };
+            tell(&me, PageRead { page, failing });
         });
     }
 
@@ -126,18 +132,6 @@ impl SubscriptionActor {
                 self.timer = Some((at, handle));
             }
         }
-    }
-
-    /// The endpoint failed for good, or works again.
-    pub(super) fn tell_of(&self, turn: Turn) {
-        let subscription = self.subscription.id.as_raw();
-        match turn {
-            Turn::None => return,
-            Turn::Opened => log::warn!(subscription; "the endpoint fails, it is only probed from now on"),
-            Turn::Closed => log::info!(subscription; "the endpoint works again"),
-        }
-        let since = self.queue.breaker().map(|open| open.since);
-        self.with.shared.failing.set(self.subscription.id, since);
     }
 }
 

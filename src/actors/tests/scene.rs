@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use actix::Addr;
+use actix::{Addr, ArbiterHandle};
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, time::sleep};
@@ -17,9 +17,9 @@ use crate::{
         admission::Admission,
         budget::Budget,
         colleagues::Shared,
-        failing::Failing,
         intake::{Receipt, Submission},
         mail::tell,
+        open_breakers::OpenBreakers,
         recorder::Waiting,
         roster::Bench,
         router::{AcceptEvents, Changed, Router},
@@ -29,21 +29,23 @@ use crate::{
     domain::{
         breaker::BreakerSettings,
         delivery::State,
+        event::Event,
         event_type::EventType,
         headers::AdditionalHeaders,
         hold::{Hold, Ramp},
         id::{DeliveryId, Minter, Node, OwnerId, SubscriptionId},
-        owner::Scope,
+        owner::{Role, Scope, Standing},
         retry::RetryPolicy,
         routing::RoutingTable,
-        subscription::{Config, Flow, Terms},
+        subscription::{Config, Flow, Subscription, Terms},
         time::Timestamp,
     },
     metrics::Metrics,
     store::{
         Keyring, Lane, Store,
-        accept::last_minted,
+        accept::{Acceptance, Run, accept_events, last_minted},
         deliveries::{self, Filter, Listed, backlog},
+        owners,
         subscriptions::{self, Change, holds},
     },
 };
@@ -86,19 +88,25 @@ pub(super) struct Scene {
     pub(super) store: Store,
     pub(super) metrics: Metrics,
     window: usize,
+    arbiter: ArbiterHandle,
     _folder: TempDir,
 }
 
 impl Scene {
     pub(super) async fn new(endpoint: Endpoint, window: usize) -> Self {
+        Self::on(actix_rt::System::current().arbiter().clone(), endpoint, window).await
+    }
+
+    /// The same with subscriptions and deliverers on a thread of this arbiter.
+    pub(super) async fn on(arbiter: ArbiterHandle, endpoint: Endpoint, window: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
         let store = Store::new(url.parse().expect("a URL"), Keyring::default());
         store.migrate().await.expect("the tables are made");
         let clock = Clock::of_runtime(START);
         let metrics = Metrics::default();
-        let router = start(&store, &clock, &endpoint, &metrics, window).await;
-        Self { clock, endpoint, router, store, metrics, window, _folder: folder }
+        let router = start(&store, &clock, &endpoint, &metrics, window, arbiter.clone()).await;
+        Self { clock, endpoint, router, store, metrics, window, arbiter, _folder: folder }
     }
 
     /// The router dies with all that it knows, and another one begins with the store: a process that was killed and
@@ -108,15 +116,88 @@ impl Scene {
         while self.router.connected() {
             sleep(Duration::from_millis(1)).await;
         }
-        self.router = start(&self.store, &self.clock, &self.endpoint, &self.metrics, self.window).await;
+        let arbiter = self.arbiter.clone();
+        self.router = start(&self.store, &self.clock, &self.endpoint, &self.metrics, self.window, arbiter).await;
     }
 
     /// A subscription to [`event_type`] with this policy.
     pub(super) async fn subscribe(&self, name: &str, retry: RetryPolicy) -> SubscriptionId {
-        let (terms, now) = (terms(name, retry), self.clock.now());
-        let (owner, keys) = (OwnerId::from_raw(1), self.store.keys());
+        self.subscribe_to("package.created", OwnerId::from_raw(1), name, retry).await
+    }
+
+    /// A subscription of `owner` to another type.
+    pub(super) async fn subscribe_to(
+        &self,
+        event_type: &str,
+        owner: OwnerId,
+        name: &str,
+        retry: RetryPolicy,
+    ) -> SubscriptionId {
+        let event_type = EventType::parse(event_type).expect("a type");
+        let (terms, now) = (Terms { event_type, ..terms(name, retry) }, self.clock.now());
+        let keys = self.store.keys();
         let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await
+    }
+
+    /// Resumes a subscription in the store only.
+    pub(super) async fn resume_in_store(&self, id: SubscriptionId) {
+        let keys = self.store.keys();
+        let work = move |connection: &mut _| holds::resume(connection, &keys, Scope::All, id, None);
+        self.store.run(Lane::Write, work).await.expect("the store writes");
+    }
+
+    /// Stores an event that is owed to a subscription without a word to anybody: a commit of which nobody heard.
+    pub(super) async fn accept_in_secret(&self, id: SubscriptionId) {
+        let now = self.clock.now();
+        let work = move |c: &mut _| {
+            let mut minter = Minter::new(Node::default(), last_minted(c)?);
+            let event = Event {
+                id: minter.event(now),
+                event_type: event_type(),
+                payload: Bytes::from_static(b"0"),
+                ordering_key: None,
+                accepted_at: now,
+            };
+            let deliveries = vec![(minter.delivery(now), id)];
+            let event = Arc::new(event);
+            let publisher = OwnerId::from_raw(1);
+            accept_events(c, &[Acceptance { event, publisher, deliveries, key: None }], Run::First, now)
+        };
+        self.store.run(Lane::Write, work).await.expect("the store writes");
+    }
+
+    /// Changes the terms of a subscription in the store only; gives the new version.
+    pub(super) async fn write_terms(
+        &self,
+        id: SubscriptionId,
+        edit: impl Fn(&Terms) -> Terms + Send + 'static,
+    ) -> Arc<Subscription> {
+        let (keys, now) = (self.store.keys(), self.clock.now());
+        let work = move |c: &mut _| subscriptions::change_terms(c, &keys, Scope::All, id, &edit, now);
+        match self.store.run(Lane::Write, work).await.expect("the store writes") {
+            Change::Made(subscription) => Arc::new(*subscription),
+            change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        }
+    }
+
+    /// A subscription as stored.
+    pub(super) async fn subscription(&self, id: SubscriptionId) -> Subscription {
+        let keys = self.store.keys();
+        let found = self.store.run(Lane::Read, move |c| subscriptions::get(c, &keys, Scope::All, id)).await;
+        found.expect("the store reads").expect("it is there")
+    }
+
+    /// Adds an owner.
+    pub(super) async fn add_owner(&self, name: &str, role: Role) -> OwnerId {
+        let mut digest = [0; 32];
+        digest[..name.len()].copy_from_slice(name.as_bytes());
+        let (name, now) = (name.to_owned(), self.clock.now());
+        let work = move |c: &mut _| owners::add_owner(c, &name, role, Standing::Active, &digest, now);
+        match self.store.run(Lane::Write, work).await.expect("the store writes") {
+            owners::Added::Owner(owner) => owner.id,
+            added @ (owners::Added::NameTaken | owners::Added::TokenTaken) => panic!("{added:?}"),
+        }
     }
 
     /// Pauses a subscription.
@@ -150,6 +231,7 @@ impl Scene {
             ordering_key: None,
             publisher: OwnerId::from_raw(1),
             key: None,
+            audience: None,
         };
         tell(&self.router, AcceptEvents { events: (0..count).map(event).collect(), answer, ticket });
         receipts.await.unwrap_or_default()
@@ -197,7 +279,14 @@ impl Scene {
     }
 }
 
-async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, metrics: &Metrics, window: usize) -> Addr<Router> {
+async fn start(
+    store: &Store,
+    clock: &Clock,
+    endpoint: &Endpoint,
+    metrics: &Metrics,
+    window: usize,
+    arbiter: ArbiterHandle,
+) -> Addr<Router> {
     let mut table = RoutingTable::default();
     let (keys, first) = (store.keys(), SubscriptionId::from_raw(0));
     let all = move |connection: &mut _| subscriptions::page(connection, &keys, Scope::All, first, 1_000);
@@ -205,7 +294,6 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, metrics: &Metr
         table.put(Arc::new(subscription));
     }
     let last = store.run(Lane::Read, last_minted).await.expect("the store reads");
-    let arbiter = actix_rt::System::current().arbiter().clone();
     let bench = {
         let (endpoint, clock) = (endpoint.clone(), clock.clone());
         Bench::with(arbiter, move |arbiter| endpoint.start_deliverer(arbiter, &clock))
@@ -216,9 +304,10 @@ async fn start(store: &Store, clock: &Clock, endpoint: &Endpoint, metrics: &Metr
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
         waiting: Waiting::default(),
-        failing: Failing::default(),
+        open_breakers: OpenBreakers::default(),
         metrics: metrics.clone(),
         breaker: BreakerSettings::default(),
+        pause_failing: Some(Duration::from_hours(120)),
         window,
     };
     Router::start(table, Minter::new(Node::default(), last), last, vec![bench], shared)

@@ -2,7 +2,7 @@
 //! worth reading, how long is there nothing to do.
 
 use super::{
-    Gate, PAGE, Queue,
+    Gate, PAGE, Queue, going_on,
     keys::Entry,
     steps::{ReadOrder, Step},
 };
@@ -31,7 +31,7 @@ impl Queue {
             return step;
         }
         if self.keys.waiting() > self.limits.window / 2 && self.room() == 0 {
-            self.keys.give_up_the_longest_line();
+            self.keys.give_up_the_longest_line(going_on(&self.in_flight, &self.recording));
         }
         // A page that is older than the write would take the key's parked deliveries for fewer than they are.
         let to_park = if self.behind.is_reading() { Vec::new() } else { self.keys.take_to_park() };
@@ -61,10 +61,11 @@ impl Queue {
         if self.lacks_keys() {
             return None;
         }
+        let is_going_on = going_on(&self.in_flight, &self.recording);
         while let Some(owed) = self.stock.pop() {
             let owed = match self.limits.ordering.key_of(&owed.event) {
                 None => owed,
-                Some(key) => match self.keys.enter(key, owed) {
+                Some(key) => match self.keys.enter(key, owed, is_going_on) {
                     Entry::Go(owed) => owed,
                     Entry::Waits => continue,
                 },

@@ -24,8 +24,8 @@ pub(super) struct Keys {
     taken: HashMap<KeyHash, BTreeSet<DeliveryId>>,
     waiting: BTreeMap<KeyHash, VecDeque<Owed>>,
     waiting_ids: HashSet<DeliveryId>,
-    /// Keys with deliveries that are parked in the store.
-    parked: HashSet<KeyHash>,
+    /// Keys with deliveries that are parked in the store, and an id that none of these is below.
+    parked: HashMap<KeyHash, DeliveryId>,
     /// Those of them whose turn it is.
     ready: BTreeSet<KeyHash>,
     /// To be parked.
@@ -73,18 +73,20 @@ impl Keys {
         self.taken.get(&key)?.first().copied()
     }
 
-    /// A delivery of `key` wants to start. If it may, it takes the key.
-    pub(super) fn enter(&mut self, key: KeyHash, owed: Owed) -> Entry {
-        match self.taken.get(&key) {
-            Some(holders) if holders.first() == Some(&owed.id) => return Entry::Go(owed),
-            None if !self.parked.contains(&key) => {
-                self.hold(key, owed.id);
-                return Entry::Go(owed);
-            }
-            Some(_) | None => {}
+    /// A delivery of `key` wants to start. If it may, it takes the key. `is_going_on` tells attempts that are not recorded.
+    pub(super) fn enter(&mut self, key: KeyHash, owed: Owed, is_going_on: impl Fn(DeliveryId) -> bool) -> Entry {
+        let may_pass = |holder: &DeliveryId| *holder == owed.id || (owed.id < *holder && !is_going_on(*holder));
+        let is_first = self.taken.get(&key).is_none_or(|holders| holders.iter().all(may_pass));
+        let earlier_is_parked = self.parked.get(&key).is_some_and(|lowest| *lowest < owed.id);
+        if is_first && !earlier_is_parked {
+            self.hold(key, owed.id);
+            return Entry::Go(owed);
         }
-        if self.parked.contains(&key) {
+        // One that was put back among the later ones keeps its place before those of them that wait here.
+        let comes_last = self.waiting.get(&key).and_then(VecDeque::back).is_none_or(|last| last.id < owed.id);
+        if comes_last && self.parked.contains_key(&key) {
             self.park(key, owed.id);
+            self.note_ready(key, is_going_on);
         } else {
             self.wait(key, owed);
         }
@@ -100,8 +102,16 @@ impl Keys {
     }
 
     /// The delivery that took `key` is settled. Gives the next one of it, which takes the key.
-    pub(super) fn leave(&mut self, key: KeyHash, id: DeliveryId) -> Option<Owed> {
+    pub(super) fn leave(
+        &mut self,
+        key: KeyHash,
+        id: DeliveryId,
+        is_going_on: impl Fn(DeliveryId) -> bool,
+    ) -> Option<Owed> {
         if !self.let_go(key, id) {
+            return None;
+        }
+        if self.note_ready(key, is_going_on) {
             return None;
         }
         if let Some(holder) = self.taken_by(key) {
@@ -109,13 +119,22 @@ impl Keys {
             let is_here = self.waiting.get(&key).and_then(VecDeque::front).is_some_and(|first| first.id == holder);
             return if is_here { self.next_waiting(key) } else { None };
         }
-        let next = self.next_waiting(key);
-        if let Some(next) = &next {
-            self.hold(key, next.id);
-        } else if self.parked.contains(&key) {
+        let next = self.next_waiting(key)?;
+        self.hold(key, next.id);
+        Some(next)
+    }
+
+    /// Notes if it is the turn of what is parked behind `key`, and gives whether it is: nothing of the key goes on, and no
+    /// other one comes first.
+    fn note_ready(&mut self, key: KeyHash, is_going_on: impl Fn(DeliveryId) -> bool) -> bool {
+        let Some(lowest) = self.parked.get(&key) else { return false };
+        let holders = self.taken.get(&key);
+        let is_free = holders.is_none_or(|holders| holders.iter().all(|id| lowest < id && !is_going_on(*id)));
+        let waits_here = self.waiting.get(&key).and_then(VecDeque::front).is_some_and(|first| first.id <= *lowest);
+        if is_free && !waits_here {
             self.ready.insert(key);
         }
-        next
+        is_free && !waits_here
     }
 
     /// Whether `id` was among those that took `key`.
@@ -132,10 +151,12 @@ impl Keys {
     fn park(&mut self, key: KeyHash, id: DeliveryId) {
         self.let_go(key, id);
         self.to_park.push((id, key));
-        self.parked.insert(key);
-        if !self.taken.contains_key(&key) {
-            self.ready.insert(key);
-        }
+        self.note_parked(key, id);
+    }
+
+    fn note_parked(&mut self, key: KeyHash, id: DeliveryId) {
+        let lowest = self.parked.entry(key).or_insert(id);
+        *lowest = id.min(*lowest);
     }
 
     fn next_waiting(&mut self, key: KeyHash) -> Option<Owed> {
@@ -168,12 +189,13 @@ impl Keys {
     }
 
     /// Makes room: the key with the longest line gives it up to the store.
-    pub(super) fn give_up_the_longest_line(&mut self) {
+    pub(super) fn give_up_the_longest_line(&mut self, is_going_on: impl Fn(DeliveryId) -> bool) {
         let Some(key) = self.waiting.iter().max_by_key(|(_, queue)| queue.len()).map(|(key, _)| *key) else { return };
         for owed in self.waiting.remove(&key).unwrap_or_default() {
             self.waiting_ids.remove(&owed.id);
             self.park(key, owed.id);
         }
+        self.note_ready(key, is_going_on);
     }
 
     /// What to park now; nothing while a write is under way.
@@ -205,50 +227,73 @@ impl Keys {
 
     /// The parked deliveries of a key were read. Gives those that may start: the first, which takes the key, or all of them
     /// in a subscription without order.
-    pub(super) fn head_read(&mut self, head: Head, ordering: Ordering) -> Vec<Owed> {
+    pub(super) fn head_read(
+        &mut self,
+        head: Head,
+        ordering: Ordering,
+        is_going_on: impl Fn(DeliveryId) -> bool,
+    ) -> Vec<Owed> {
         let Head { key, owed, more } = head;
         // What was parked under another order has no line to keep in this one.
         let is_line = |owed: &Owed| ordering.key_of(&owed.event) == Some(key);
         let ordered = ordering != Ordering::None && owed.iter().all(is_line);
         self.ready.remove(&key);
-        let more = more || self.to_park.iter().any(|(_, parked)| *parked == key);
-        if !more {
-            self.parked.remove(&key);
-        }
+        self.know_lowest(key, &owed, more);
         if !ordered {
-            if more {
+            if self.parked.contains_key(&key) {
                 self.ready.insert(key);
             }
             return owed;
         }
-        if self.taken.contains_key(&key) {
-            // Taken meanwhile by one that the store says waits for a retry: they stay where they are.
-            if !owed.is_empty() {
-                self.parked.insert(key);
-            }
-            return Vec::new();
-        }
-        let mut owed = owed.into_iter();
-        let Some(first) = owed.next() else {
-            if more {
-                self.ready.insert(key);
-            }
+        let Some(first) = owed.first().map(|first| first.id) else {
+            self.note_ready(key, is_going_on);
             return Vec::new();
         };
-        self.hold(key, first.id);
-        for later in owed {
-            self.wait(key, later);
+        let is_free = |holders: &BTreeSet<DeliveryId>| holders.iter().all(|id| first < *id && !is_going_on(*id));
+        if !self.taken.get(&key).is_none_or(is_free) {
+            // Taken meanwhile by one that the store says waits for a retry: they stay where they are.
+            self.note_parked(key, first);
+            return Vec::new();
         }
-        vec![first]
+        for owed in owed {
+            self.wait(key, owed);
+        }
+        // Usually the first of the head; but one that was put back may wait here already.
+        let next = self.next_waiting(key);
+        if let Some(next) = &next {
+            self.hold(key, next.id);
+        }
+        next.into_iter().collect()
+    }
+
+    /// The head of a key's line is in memory now; behind it are more, or only what is on its way there.
+    fn know_lowest(&mut self, key: KeyHash, head: &[Owed], more: bool) {
+        let on_the_way = self.to_park.iter().filter(|(_, parked)| *parked == key).map(|(id, _)| *id);
+        let behind = head.last().map(|owed| owed.id).or_else(|| self.parked.get(&key).copied());
+        match on_the_way.chain(behind.filter(|_| more)).min() {
+            Some(lowest) => self.parked.insert(key, lowest),
+            None => self.parked.remove(&key),
+        };
     }
 
     /// What the store says about keys. `is_stale` tells deliveries about which more is known than the store knew.
-    pub(super) fn found(&mut self, found: KeysFound, is_stale: impl Fn(DeliveryId) -> bool) {
+    pub(super) fn found(
+        &mut self,
+        found: KeysFound,
+        is_stale: impl Fn(DeliveryId) -> bool,
+        is_going_on: impl Fn(DeliveryId) -> bool,
+    ) {
         for (key, id) in found.waiting.into_iter().filter(|(_, id)| !is_stale(*id)) {
             self.hold(key, id);
         }
-        self.parked.extend(found.parked);
-        self.ready = self.parked.iter().copied().filter(|key| !self.taken.contains_key(key)).collect();
+        for (key, lowest) in found.parked {
+            self.note_parked(key, lowest);
+        }
+        let parked: Vec<KeyHash> = self.parked.keys().copied().collect();
+        self.ready.clear();
+        for key in parked {
+            self.note_ready(key, &is_going_on);
+        }
         self.known = true;
     }
 
@@ -260,7 +305,11 @@ impl Keys {
         });
         let (taken, parking) = (std::mem::take(&mut self.taken), std::mem::take(&mut self.parking));
         // The store may be asked before it knows of them.
-        let parked = parking.values().copied().collect();
+        let mut parked = HashMap::new();
+        for (id, key) in &parking {
+            let lowest = parked.entry(*key).or_insert(*id);
+            *lowest = (*id).min(*lowest);
+        }
         *self = Self { taken, parked, parking, ..Self::default() };
     }
 }

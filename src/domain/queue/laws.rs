@@ -1,16 +1,12 @@
 //! The laws of the queue, against a model of the store: whatever happens in whatever order, nothing is forgotten, nothing
 //! starts early, nothing runs twice at once, slots and window hold, and what is ordered stays in order.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod world;
 
 use proptest::prelude::*;
 
-use super::{tests::keyed, *};
-
-const LIMITS: Limits = Limits { slots: 3, window: 8, rate: None, ordering: Ordering::None, max_age: None };
-/// Waits that the model's time passes soon.
-const BREAKER: BreakerSettings =
-    BreakerSettings { threshold: 3, first_wait: Duration::from_micros(50), longest_wait: Duration::from_micros(200) };
+use self::world::{LIMITS, World};
+use super::{Limits, Ordering};
 
 #[derive(Clone, Copy, Debug)]
 enum Happening {
@@ -49,6 +45,30 @@ enum Happening {
     Order {
         made: bool,
     },
+    /// A person calls deliveries off: the store says so, then the queue hears of it. Those that are set aside are owed
+    /// again later.
+    Withdraw {
+        which: Which,
+        fate: Fate,
+    },
+    /// What was set aside is owed again, due now.
+    Release,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    /// The oldest that is owed: the one that holds up its key.
+    Oldest,
+    /// The oldest of those in flight.
+    InFlight,
+    /// All up to the middle.
+    Half,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Settled,
+    SetAside,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,273 +92,14 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => prop::option::of(1_i64..500).prop_map(|for_micros| Happening::Hold { for_micros }),
         1 => Just(Happening::Open),
         1 => prop::bool::ANY.prop_map(|made| Happening::Order { made }),
+        2 => any_withdrawal().prop_map(|(which, fate)| Happening::Withdraw { which, fate }),
+        1 => Just(Happening::Release),
     ]
 }
 
-/// What holds a delivery back in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    Not,
-    Until(Timestamp),
-    Parked,
-}
-
-/// The store and the world around the queue.
-struct World {
-    queue: Queue,
-    ordering: Ordering,
-    now: Timestamp,
-    last_id: i64,
-    owed: BTreeMap<i64, Held>,
-    late: Vec<i64>,
-    in_flight: Vec<i64>,
-    records: Vec<(i64, Next)>,
-    /// In flight because a person ordered it.
-    ordered: HashSet<i64>,
-    order: Option<ReadOrder>,
-    page: Option<Page>,
-    to_park: Option<Vec<i64>>,
-    starts: Vec<i64>,
-}
-
-impl World {
-    fn new(ordering: Ordering) -> Self {
-        Self {
-            queue: Queue::new(Limits { ordering, ..LIMITS }, Gate::Open, BREAKER),
-            ordering,
-            now: Timestamp::from_micros(1),
-            last_id: 0,
-            owed: BTreeMap::new(),
-            late: Vec::new(),
-            in_flight: Vec::new(),
-            records: Vec::new(),
-            ordered: HashSet::new(),
-            order: None,
-            page: None,
-            to_park: None,
-            starts: Vec::new(),
-        }
-    }
-
-    fn happen(&mut self, happening: Happening) {
-        match happening {
-            Happening::Accept { count, offer } => self.accept(count, offer),
-            Happening::LateOffers => {
-                let late = std::mem::take(&mut self.late);
-                self.queue.offer(late.into_iter().map(keyed));
-            }
-            Happening::Pass { micros } => self.now = Timestamp::from_micros(self.now.as_micros() + micros),
-            Happening::Finish { retry_after } => self.finish(retry_after),
-            Happening::Record => self.record(),
-            Happening::Read => self.read(),
-            Happening::Answer { fails } => self.answer(fails),
-            Happening::Park { fails } => self.park(fails),
-            Happening::Hold { for_micros } => {
-                let until = for_micros.map(|micros| Timestamp::from_micros(self.now.as_micros() + micros));
-                self.queue.set_gate(Gate::Held { until });
-            }
-            Happening::Open => self.queue.set_gate(Gate::Open),
-            Happening::Order { made } => self.order(made),
-        }
-        self.act();
-    }
-
-    fn key(&self, id: i64) -> Option<KeyHash> {
-        self.ordering.key_of(&keyed(id).event)
-    }
-
-    fn accept(&mut self, count: usize, offer: Arrival) {
-        let ids: Vec<i64> = (0..count).map(|n| self.last_id + 1 + i64::try_from(n).expect("small")).collect();
-        self.last_id = *ids.last().expect("count is at least 1");
-        self.owed.extend(ids.iter().map(|id| (*id, Held::Not)));
-        match offer {
-            // The router speaks in order: an offer never overtakes a late one.
-            Arrival::Now if self.late.is_empty() => self.queue.offer(ids.into_iter().map(keyed)),
-            Arrival::Now | Arrival::Late => self.late.extend(ids),
-            Arrival::Never => self.queue.look_again(),
-        }
-    }
-
-    fn order(&mut self, made: bool) {
-        // An order takes the same way as the offers, so it never overtakes one.
-        let Some(id) = self.owed.keys().copied().find(|id| !self.late.contains(id)) else { return };
-        if self.queue.claim(DeliveryId::from_raw(id)) == Claim::Busy {
-            return;
-        }
-        assert!(!self.in_flight.contains(&id), "{id} runs twice");
-        if made {
-            self.queue.claim_started(keyed(id));
-            self.in_flight.push(id);
-            self.ordered.insert(id);
-        } else {
-            self.queue.claim_dropped(DeliveryId::from_raw(id));
-        }
-    }
-
-    fn finish(&mut self, retry_after: Option<i64>) {
-        if self.in_flight.is_empty() {
-            return;
-        }
-        let id = self.in_flight.remove(0);
-        let ended = match retry_after {
-            None => Ended { sign: Sign::Success, ease: Ease::Took },
-            Some(_) => Ended { sign: Sign::Failure, ease: Ease::Strained },
-        };
-        self.queue.finished(DeliveryId::from_raw(id), ended, self.now, 0).expect("it was in flight");
-        let due = retry_after.map(|wait| Timestamp::from_micros(self.now.as_micros() + wait));
-        let next = match due {
-            None => Next::Settled,
-            Some(_) if self.ordered.contains(&id) => Next::Unchanged,
-            Some(due) => Next::DueAt(due),
-        };
-        self.ordered.remove(&id);
-        self.records.push((id, next));
-    }
-
-    fn record(&mut self) {
-        if self.records.is_empty() {
-            return;
-        }
-        let (id, next) = self.records.remove(0);
-        match next {
-            Next::DueAt(due) => self.owed.insert(id, Held::Until(due)),
-            Next::Settled => self.owed.remove(&id),
-            Next::Unchanged => None,
-        };
-        self.queue.recorded(DeliveryId::from_raw(id), next);
-    }
-
-    fn read(&mut self) {
-        let Some(order) = self.order.take() else { return };
-        let unknown: Vec<(i64, Held)> = self
-            .owed
-            .iter()
-            .filter(|(id, _)| !order.known.contains(&DeliveryId::from_raw(**id)))
-            .map(|(id, held)| (*id, *held))
-            .collect();
-        let fresh: Vec<i64> = unknown.iter().filter(|(_, held)| *held == Held::Not).map(|(id, _)| *id).collect();
-        let mut retries: Vec<(Timestamp, i64)> =
-            unknown.iter().filter_map(|(id, held)| Some((until(*held)?, *id))).collect();
-        retries.sort_unstable();
-        let due: Vec<_> = retries.iter().take_while(|(at, _)| *at <= self.now).take(order.due).collect();
-        self.page = Some(Page {
-            more_fresh: fresh.len() > order.fresh,
-            next_due: retries.get(due.len()).map(|(at, _)| *at),
-            due: due.iter().map(|(_, id)| keyed(*id)).collect(),
-            fresh: fresh.into_iter().take(order.fresh).map(keyed).collect(),
-            keys: order.keys.then(|| self.keys_found()),
-            heads: order.heads.iter().map(|key| self.head(*key, &unknown)).collect(),
-        });
-    }
-
-    fn keys_found(&self) -> KeysFound {
-        let waiting = self.owed.iter().filter(|(_, held)| until(**held).is_some());
-        let parked = self.owed.iter().filter(|(_, held)| **held == Held::Parked);
-        KeysFound {
-            waiting: waiting.filter_map(|(id, _)| Some((self.key(*id)?, DeliveryId::from_raw(*id)))).collect(),
-            parked: parked.filter_map(|(id, _)| self.key(*id)).collect::<BTreeSet<_>>().into_iter().collect(),
-        }
-    }
-
-    fn head(&self, key: KeyHash, unknown: &[(i64, Held)]) -> Head {
-        let mut ids = unknown.iter().filter(|(id, held)| *held == Held::Parked && self.key(*id) == Some(key));
-        let owed = ids.by_ref().take(2).map(|(id, _)| keyed(*id)).collect();
-        Head { key, owed, more: ids.next().is_some() }
-    }
-
-    fn answer(&mut self, fails: bool) {
-        let Some(page) = self.page.take() else { return };
-        if fails {
-            self.queue.read_failed(Timestamp::from_micros(self.now.as_micros() + 50));
-        } else {
-            self.queue.page_read(page);
-        }
-    }
-
-    fn park(&mut self, fails: bool) {
-        let Some(to_park) = self.to_park.take() else { return };
-        if !fails {
-            for id in to_park {
-                if let Some(held) = self.owed.get_mut(&id) {
-                    *held = Held::Parked;
-                }
-            }
-        }
-        self.queue.parked(!fails);
-    }
-
-    /// Does what the queue says, and checks what must hold.
-    fn act(&mut self) -> bool {
-        loop {
-            match self.queue.next(self.now, usize::MAX) {
-                Step::Start(started) => self.start(started.id.as_raw()),
-                Step::Expire(owed) => panic!("{} has no age", owed.id),
-                Step::Read(order) => {
-                    assert!(self.order.is_none() && self.page.is_none(), "one read at a time");
-                    self.order = Some(order);
-                }
-                Step::Park(to_park) => {
-                    assert!(self.to_park.is_none(), "one write at a time");
-                    assert_ne!(self.ordering, Ordering::None);
-                    self.to_park = Some(to_park.into_iter().map(|(id, _)| id.as_raw()).collect());
-                }
-                Step::Wait(at) => {
-                    assert!(at.is_none_or(|at| at > self.now), "a wait that is over would spin");
-                    break false;
-                }
-                Step::Idle => break true,
-            }
-        }
-    }
-
-    fn start(&mut self, id: i64) {
-        let held = self.owed.get(&id).copied().expect("only what is owed is attempted");
-        assert!(until(held).is_none_or(|due| due <= self.now), "{id} starts early");
-        assert!(
-            !self.records.iter().any(|(recording, _)| *recording == id),
-            "{id} starts before its record is durable"
-        );
-        assert!(!self.in_flight.contains(&id), "{id} runs twice");
-        assert!(!matches!(self.queue.gate, Gate::Held { .. }), "{id} starts while held");
-        if let Some(key) = self.key(id) {
-            let earlier = self.owed.keys().find(|other| **other < id && self.key(**other) == Some(key));
-            assert_eq!(earlier, None, "{id} overtakes");
-        }
-        self.in_flight.push(id);
-        self.starts.push(id);
-        let beyond = self.ordered.len();
-        assert!(self.in_flight.len() <= LIMITS.slots + beyond, "slots hold");
-        let held = self.queue.stock.len() + self.queue.keys.waiting() + self.queue.in_flight.len();
-        assert!(held + self.queue.recording.len() <= LIMITS.window + beyond + HEADS, "the window holds");
-    }
-
-    /// Lets everything succeed until the queue has nothing left to do.
-    fn settle(&mut self) {
-        self.happen(Happening::LateOffers);
-        self.happen(Happening::Open);
-        for _ in 0..10_000 {
-            self.happen(Happening::Read);
-            self.happen(Happening::Answer { fails: false });
-            self.happen(Happening::Park { fails: false });
-            self.happen(Happening::Finish { retry_after: None });
-            self.happen(Happening::Record);
-            self.happen(Happening::Pass { micros: 20 });
-            if self.owed.is_empty() && self.act() {
-                return;
-            }
-        }
-        panic!("still owed: {:?}, queue: {:?}", self.owed, self.queue);
-    }
-}
-
-/// Parked deliveries come beside the page: at most two of each key here, and there are three keys.
-const HEADS: usize = 6;
-
-fn until(held: Held) -> Option<Timestamp> {
-    match held {
-        Held::Until(due) => Some(due),
-        Held::Not | Held::Parked => None,
-    }
+fn any_withdrawal() -> impl Strategy<Value = (Which, Fate)> {
+    let which = prop_oneof![3 => Just(Which::Oldest), 2 => Just(Which::InFlight), 1 => Just(Which::Half)];
+    (which, prop_oneof![Just(Fate::Settled), Just(Fate::SetAside)])
 }
 
 fn any_ordering() -> impl Strategy<Value = Ordering> {

@@ -24,6 +24,7 @@
 //!   [`Breaker`] leaves an endpoint alone that fails whatever it is sent.
 
 mod behind;
+mod claims;
 mod deciding;
 mod keys;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use self::{
     stock::Stock,
 };
 pub use self::{
+    claims::Claim,
     pace::{Ease, Rate},
     steps::{Head, KeysFound, Page, ReadOrder, Step},
     withdraw::Withdrawn,
@@ -113,15 +115,6 @@ pub struct Ended {
     pub sign: Sign,
     /// For the pace.
     pub ease: Ease,
-}
-
-/// Whether a delivery can be attempted on a person's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// It can.
-    Granted,
-    /// An attempt is in flight or not recorded yet.
-    Busy,
 }
 
 /// The window of one subscription; see the module.
@@ -231,10 +224,11 @@ impl Queue {
     /// The record of an attempt is durable, and this is what follows for the delivery.
     pub fn recorded(&mut self, id: DeliveryId, next: Next) {
         let key = self.recording.remove(&id).flatten();
+        let is_going_on = going_on(&self.in_flight, &self.recording);
         self.behind.recorded(id, next);
         match (next, key) {
             (Next::Settled, Some(key)) => {
-                if let Some(freed) = self.keys.leave(key, id) {
+                if let Some(freed) = self.keys.leave(key, id, is_going_on) {
                     self.stock.push_front(freed);
                 }
             }
@@ -244,50 +238,18 @@ impl Queue {
         }
     }
 
-    /// A person wants this delivery attempted now, whatever it is and whatever the gate says. When this is granted the
-    /// delivery is read from the store, then [`Queue::claim_started`] or [`Queue::claim_dropped`] is called.
-    pub fn claim(&mut self, id: DeliveryId) -> Claim {
-        if self.in_flight.contains_key(&id) || self.recording.contains_key(&id) || !self.claimed.insert(id) {
-            return Claim::Busy;
-        }
-        let late = self.late.iter().position(|owed| owed.id == id).map(|place| self.late.remove(place));
-        if let Some(owed) = late.or_else(|| self.stock.remove(id)).or_else(|| self.keys.remove(id)) {
-            self.hold_key(&owed);
-        }
-        Claim::Granted
-    }
-
-    /// The claimed delivery is being attempted; it holds a slot, also beyond the limit.
-    pub fn claim_started(&mut self, owed: Owed) {
-        self.claimed.remove(&owed.id);
-        self.hold_key(&owed);
-        self.in_flight.insert(owed.id, owed);
-    }
-
-    /// A person's order does not let others of its key pass.
-    fn hold_key(&mut self, owed: &Owed) {
-        if let Some(key) = self.limits.ordering.key_of(&owed.event) {
-            self.keys.hold(key, owed.id);
-        }
-    }
-
-    /// The claimed delivery is not attempted after all; if it is owed, it is read again.
-    pub fn claim_dropped(&mut self, id: DeliveryId) {
-        self.claimed.remove(&id);
-        self.look_again();
-    }
-
     /// The page asked for by [`Step::Read`].
     pub fn page_read(&mut self, page: Page) {
         let late = std::mem::take(&mut self.late);
         let Some(forgotten) = self.behind.page_read(&page) else { return };
         if let Some(found) = page.keys {
-            let going_on = |id| self.in_flight.contains_key(&id) || self.recording.contains_key(&id);
-            self.keys.found(found, |id| forgotten.contains(&id) || going_on(id));
+            let is_going_on = going_on(&self.in_flight, &self.recording);
+            self.keys.found(found, |id| forgotten.contains(&id) || is_going_on(id), is_going_on);
         }
         for head in page.heads {
             let head = Head { owed: self.news(head.owed, &forgotten), ..head };
-            for owed in self.keys.head_read(head, self.limits.ordering).into_iter().rev() {
+            let is_going_on = going_on(&self.in_flight, &self.recording);
+            for owed in self.keys.head_read(head, self.limits.ordering, is_going_on).into_iter().rev() {
                 self.stock.push_front(owed);
             }
         }
@@ -319,7 +281,8 @@ impl Queue {
     pub fn parked(&mut self, worked: bool) {
         self.keys.are_parked();
         if !worked {
-            self.behind.distrust();
+            // Those that wait for a retry hold their keys again.
+            self.start_over();
         }
     }
 
@@ -392,7 +355,15 @@ impl Queue {
     fn start_over(&mut self) {
         self.late.clear();
         self.stock.clear();
-        self.keys.reset(|id| self.in_flight.contains_key(&id) || self.recording.contains_key(&id));
+        self.keys.reset(going_on(&self.in_flight, &self.recording));
         self.behind.start_over();
     }
+}
+
+/// Tells attempts that are in flight or not recorded yet.
+fn going_on<'a>(
+    in_flight: &'a HashMap<DeliveryId, Owed>,
+    recording: &'a HashMap<DeliveryId, Option<KeyHash>>,
+) -> impl Fn(DeliveryId) -> bool + Copy + 'a {
+    |id| in_flight.contains_key(&id) || recording.contains_key(&id)
 }

@@ -65,8 +65,8 @@ pub struct Page {
 pub struct KeysFound {
     /// Deliveries that wait for a retry, and their keys; none for a subscription without order.
     pub waiting: Vec<(KeyHash, DeliveryId)>,
-    /// Keys with parked deliveries.
-    pub parked: Vec<KeyHash>,
+    /// Keys with parked deliveries, each with the lowest id of these.
+    pub parked: Vec<(KeyHash, DeliveryId)>,
 }
 
 /// The first parked deliveries of a key.

@@ -135,7 +135,10 @@ fn what_was_parked_under_another_order_keeps_no_line() {
     let mut queue = Queue::new(key, Gate::Open, BreakerSettings::default());
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     let old = Ordering::Subscription.key(None).expect("one line for all");
-    queue.page_read(Page { keys: Some(KeysFound { waiting: Vec::new(), parked: vec![old] }), ..Page::default() });
+    queue.page_read(Page {
+        keys: Some(KeysFound { waiting: Vec::new(), parked: vec![(old, DeliveryId::from_raw(1))] }),
+        ..Page::default()
+    });
     let Step::Read(order) = queue.next(NOW, 100) else { panic!("the parked ones are read") };
     assert_eq!(order.heads, [old]);
     let head = Head { key: old, owed: (1..=3).map(keyed).collect(), more: false };

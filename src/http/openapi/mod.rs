@@ -24,12 +24,12 @@ use utoipa::{
 };
 
 pub(super) use self::refusals::{
-    Always, BadBody, BadQuery, Busy, Erased, Forbidden, KeyTaken, Missing, NoReplay, NotJson, NotPaused, Settled,
-    Troubled,
+    Always, BadBody, BadQuery, Busy, Erased, Forbidden, KeyTaken, Missing, NoReplay, NotJson, NotPaused, NotSetAside,
+    Settled, Troubled,
 };
 use super::{
-    batch, bulk_holds, deliveries, erasures, events, flow, holds, metrics, ops, problem::ProblemBody, replays, secrets,
-    subscriptions,
+    batch, bulk_holds, deliveries, erasures, events, flow, holds, interventions, metrics, ops, problem::ProblemBody,
+    replays, secrets, subscriptions,
 };
 
 const ABOUT: &str = "\
@@ -46,6 +46,7 @@ versions. The API of dj-whisperer below `/whisperer/` is served too; it is descr
         subscriptions::list, subscriptions::show, flow::change, holds::pause, holds::resume, secrets::rotate,
         erasures::order, erasures::show, bulk_holds::hold, bulk_holds::release,
         deliveries::list, deliveries::show, deliveries::redeliver, deliveries::cancel,
+        interventions::skip, interventions::set_aside, interventions::release,
         replays::list, replays::order, replays::show, replays::cancel,
         ops::healthz, ops::readyz, metrics::show, show, page,
     ),

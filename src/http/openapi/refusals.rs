@@ -88,7 +88,9 @@ refusals! {
     /// The key stands for another event.
     KeyTaken: "409", "The idempotency key stands for another event", Again::Never, [Problem::key_reused()];
     /// Nothing is owed any more.
-    Settled: "409", "The delivery is settled", Again::Never, [Problem::settled("delivered")];
+    Settled: "409", "The delivery is settled", Again::Never, [Problem::settled("delivered", "cancelled")];
+    /// Only what is set aside can be released.
+    NotSetAside: "409", "The delivery is not set aside", Again::Never, [Problem::not_set_aside("pending")];
     /// Only what is paused can be resumed in a special way.
     NotPaused: "409", "The subscription is not paused", Again::Never, [Problem::not_paused()];
     /// One replay at a time, and of what is active only.

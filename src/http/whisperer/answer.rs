@@ -122,6 +122,7 @@ impl Answer {
             Refused::Missing => "Authentication credentials were not provided.",
             Refused::Empty => "Invalid token header. No credentials provided.",
             Refused::Spaces => "Invalid token header. Token string should not contain spaces.",
+            Refused::NoText => "Invalid token header. Token string should not contain invalid characters.",
             Refused::Unknown => "Invalid token.",
             Refused::Inactive => "User inactive or deleted.",
             Refused::Unavailable(_) => return Self::unavailable(),

@@ -38,10 +38,10 @@ fn text(value: &header::HeaderValue) -> String {
 
 /// Whether the media type, whatever its parameters, is JSON's or a range that includes it.
 fn is_json(media_type: &str) -> bool {
-    let media_type = media_type.split(';').next().unwrap_or_default();
+    let media_type = strip(media_type.split(';').next().unwrap_or_default());
     let (main, sub) = media_type.split_once('/').unwrap_or((media_type, ""));
     let is = |part: &str, name: &str| part == "*" || part.eq_ignore_ascii_case(name);
-    is(strip(main), "application") && is(strip(sub), "json")
+    is(main, "application") && is(sub, "json")
 }
 
 #[cfg(test)]
@@ -53,7 +53,14 @@ mod tests {
         for media_type in ["application/json", "Application/JSON; charset=bogus", " application/json ;x", "*/*"] {
             assert!(is_json(media_type), "{media_type}");
         }
-        for media_type in ["", "text/plain", "application/vnd.api+json", "application/x-www-form-urlencoded", "json"] {
+        for media_type in [
+            "",
+            "text/plain",
+            "application/vnd.api+json",
+            "application/x-www-form-urlencoded",
+            "json",
+            "application /json",
+        ] {
             assert!(!is_json(media_type), "{media_type}");
         }
     }

@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{
     endpoint::{self, Endpoint},
     event_type::{self, EventType},
-    headers::AdditionalHeaders,
+    headers::{AdditionalHeaders, latin_1},
     retry::RetryPolicy,
     secret::Secret,
     subscription::{Config, Flow, Terms},
@@ -106,7 +106,7 @@ static FIELDS: [Field; 8] = [
         name: "event_type",
         required: Required::Always,
         null: Null::Refused,
-        kind: Kind::Text { max: event_type::MAX_LENGTH, blank: Blank::Refused, then: registered },
+        kind: Kind::Text { max: event_type::MAX_LENGTH, blank: Blank::Refused, then: subscribable },
     },
     Field {
         name: "callback",
@@ -184,13 +184,22 @@ impl Field {
 
 fn target_url(text: String) -> Result<Edit, Fault> {
     match Endpoint::parse(&text) {
+        Ok(endpoint) if endpoint.credentials().is_some_and(|(user, password)| !fits_basic_auth(&user, &password)) => {
+            Err(Fault::text("The user and the password in the URL must be Latin-1."))
+        }
         Ok(_) => Ok(Edit::TargetUrl(text)),
         Err(_) => Err(Fault::text("Enter a valid URL.")),
     }
 }
 
-fn registered(name: String) -> Result<Edit, Fault> {
-    EventType::registered(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
+/// Basic auth beyond Latin-1 is refused when it is written (contract, section 0).
+fn fits_basic_auth(user: &str, password: &str) -> bool {
+    [user, password].iter().all(|text| latin_1(text).is_some())
+}
+
+/// The engine's own types, too: they are events like others once somebody has asked for them.
+fn subscribable(name: String) -> Result<Edit, Fault> {
+    EventType::subscribable(&name).map(Edit::EventType).ok_or_else(|| no_choice(name))
 }
 
 impl Reading {

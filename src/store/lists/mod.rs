@@ -13,8 +13,14 @@ use diesel::sql_types::Text;
 use super::{AnyConnection, Keyring, Queried};
 
 diesel::define_sql_function! {
-    /// Lower case: of all letters on MySQL and MariaDB, of ASCII's on SQLite.
+    /// Lower case, of all letters.
     fn lower(text: Text) -> Text;
+}
+
+/// SQLite's own knows only the letters of ASCII.
+#[cfg(feature = "sqlite")]
+pub(super) fn teach_lower(connection: &mut diesel::SqliteConnection) -> diesel::QueryResult<()> {
+    lower_utils::register_impl(connection, |text: String| text.to_lowercase())
 }
 
 /// Which way.

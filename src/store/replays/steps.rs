@@ -10,6 +10,7 @@ use crate::{
     domain::{
         delivery::State,
         id::{DeliveryId, ReplayId, SubscriptionId},
+        ordering::Ordering,
         replay::{Filter, Replay, Stage},
         time::Timestamp,
     },
@@ -18,7 +19,7 @@ use crate::{
         locked::{Locked, lock, look},
         schema::{deliveries, replays, subscriptions},
         transaction::in_transaction,
-        values::state_number,
+        values::{ordering_from, state_number},
     },
 };
 
@@ -49,17 +50,17 @@ pub enum Moved {
 pub fn move_on(connection: &mut AnyConnection, id: ReplayId, now: Timestamp) -> Queried<Moved> {
     in_transaction(connection, |connection| {
         let Some(replay) = hold(connection, id)? else { return Ok(Moved::Ended) };
-        if !is_active(connection, replay.filter.subscription)? {
-            // What it put back would be cancelled at once.
+        // What it put back for an ended subscription would be cancelled at once.
+        let Some(ordering) = ordering_if_active(connection, replay.filter.subscription)? else {
             return end(connection, id, Stage::Cancelled, now).map(|()| Moved::Ended);
-        }
+        };
         let limit = usize::from(replay.step()).clamp(LEAST_CANDIDATES, MOST_CANDIDATES);
         let candidates = candidates(connection, &replay.filter, replay.done_up_to, limit)?;
         if candidates.is_empty() {
             return end(connection, id, Stage::Done, now).map(|()| Moved::Ended);
         }
         let step = choose(&replay, &candidates, lock(connection, &candidates)?);
-        put_back(connection, &replay.filter, &step.meant, now)?;
+        put_back(connection, &replay.filter, &step.meant, ordering, now)?;
         note(connection, replay, &step)
     })
 }
@@ -74,9 +75,11 @@ fn hold(connection: &mut AnyConnection, id: ReplayId) -> Queried<Option<Replay>>
     row.into_replay().map(Some)
 }
 
-fn is_active(connection: &mut AnyConnection, subscription: SubscriptionId) -> Queried<bool> {
-    let row = subscriptions::table.find(subscription.as_raw()).select(subscriptions::is_active);
-    Ok(row.first(connection).optional()?.unwrap_or_default())
+/// What may not overtake what in a subscription; `None` when it ended.
+fn ordering_if_active(connection: &mut AnyConnection, subscription: SubscriptionId) -> Queried<Option<Ordering>> {
+    let active = subscriptions::table.find(subscription.as_raw()).filter(subscriptions::is_active);
+    let ordering: Option<i16> = active.select(subscriptions::ordering).first(connection).optional()?;
+    ordering.map(ordering_from).transpose()
 }
 
 /// Deliveries of the filter's subscription in one of its states, after `after`, in the order of their ids.
@@ -137,14 +140,25 @@ fn is_meant(filter: &Filter, locked: &Locked) -> bool {
         && filter.states.iter().any(|state| state_number(*state) == locked.state)
 }
 
-/// From here on they are owed like any other, longest due first, and their policy begins again.
-fn put_back(connection: &mut AnyConnection, filter: &Filter, ids: &[i64], now: Timestamp) -> Queried<()> {
+/// From here on they are owed like any other, and their policy begins again. Without an order they take turns with new ones,
+/// longest due first. With one they queue up as they did the first time: a due time would say that they hold their keys.
+fn put_back(
+    connection: &mut AnyConnection,
+    filter: &Filter,
+    ids: &[i64],
+    ordering: Ordering,
+    now: Timestamp,
+) -> Queried<()> {
+    let due_at = match ordering {
+        Ordering::None => now.as_micros(),
+        Ordering::Key | Ordering::Subscription => 0,
+    };
     use deliveries::dsl;
     let states = filter.states.iter().map(|state| state_number(*state));
     diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids)).filter(dsl::state.eq_any(states)))
         .set((
             dsl::state.eq(state_number(State::Pending)),
-            dsl::due_at.eq(now.as_micros()),
+            dsl::due_at.eq(due_at),
             dsl::uncounted_attempts.eq(dsl::attempts),
             dsl::replayed_at.eq(now.as_micros()),
         ))

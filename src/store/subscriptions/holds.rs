@@ -26,6 +26,8 @@ pub(super) struct HoldColumns<'a> {
     held_mode: Option<i16>,
     resume_per_second: Option<i32>,
     resume_up_to: Option<i64>,
+    /// Somebody looked after the endpoint: whether it fails is counted anew.
+    failing_since: Option<i64>,
 }
 
 impl<'a> HoldColumns<'a> {
@@ -38,6 +40,7 @@ impl<'a> HoldColumns<'a> {
             held_mode: Some(hold_mode_number(hold.mode)),
             resume_per_second: None,
             resume_up_to: None,
+            failing_since: None,
         }
     }
 
@@ -50,6 +53,7 @@ impl<'a> HoldColumns<'a> {
             held_mode: None,
             resume_per_second: ramp.map(|ramp| i32::try_from(ramp.per_second.get()).unwrap_or(i32::MAX)),
             resume_up_to: ramp.map(|ramp| ramp.up_to.as_raw()),
+            failing_since: None,
         }
     }
 }

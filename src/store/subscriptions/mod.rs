@@ -1,6 +1,7 @@
 //! Subscriptions: standing orders.
 
 pub mod bulk;
+pub mod failing;
 pub mod holds;
 pub(super) mod numbered;
 pub mod ramp;
@@ -165,6 +166,9 @@ pub fn change_terms(
         let terms = edit(&subscription.terms);
         let sealed = SealedTerms::from(&terms, keys, Place { owner: subscription.owner, id })?;
         let row = subscriptions::table.find(id.as_raw()).filter(subscriptions::version.eq(subscription.version));
+        if (&terms.target_url, terms.is_active) != (&subscription.terms.target_url, subscription.terms.is_active) {
+            failing::note_failing(connection, id, None)?;
+        }
         diesel::update(row)
             .set((
                 OpenTerms::from(&terms)?,

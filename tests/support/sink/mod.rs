@@ -24,6 +24,8 @@ use super::eventually::eventually;
 pub struct Request {
     /// In the order of arrival, from 0.
     pub number: usize,
+    /// `POST /path HTTP/1.1`.
+    pub line: String,
     /// `POST`.
     pub method: String,
     /// Path and query as requested.
@@ -99,6 +101,11 @@ impl Sink {
         self.state().script.set(path, script::in_turn(behaviours));
     }
 
+    /// What to do with requests to paths without a script of their own.
+    pub fn otherwise(&self, behaviour: Behaviour) {
+        self.state().script.set_rest(behaviour);
+    }
+
     /// Lets `rule` decide about each request to `path`.
     pub fn decide(&self, path: &str, rule: impl FnMut(&Request) -> Behaviour + Send + 'static) {
         self.state().script.set(path, Box::new(rule));
@@ -112,6 +119,11 @@ impl Sink {
     /// How many requests arrived at `path`.
     pub fn count(&self, path: &str) -> usize {
         self.state().requests.iter().filter(|request| request.path() == path).count()
+    }
+
+    /// Everything that arrived, in order.
+    pub fn all_requests(&self) -> Vec<Request> {
+        self.state().requests.clone()
     }
 
     /// How many requests arrived at all paths together.

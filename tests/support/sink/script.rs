@@ -92,6 +92,7 @@ type Rule = Box<dyn FnMut(&Request) -> Behaviour + Send>;
 #[derive(Default)]
 pub(super) struct Script {
     rules: HashMap<String, Rule>,
+    rest: Option<Behaviour>,
 }
 
 impl Script {
@@ -99,11 +100,15 @@ impl Script {
         self.rules.insert(path.to_owned(), rule);
     }
 
-    /// A path without a rule is answered with 200.
+    pub(super) fn set_rest(&mut self, behaviour: Behaviour) {
+        self.rest = Some(behaviour);
+    }
+
+    /// A path without a rule is answered with 200, unless there is one for the rest.
     pub(super) fn decide(&mut self, request: &Request) -> Behaviour {
         match self.rules.get_mut(request.path()) {
             Some(rule) => rule(request),
-            None => Behaviour::status(200),
+            None => self.rest.clone().unwrap_or_else(|| Behaviour::status(200)),
         }
     }
 }

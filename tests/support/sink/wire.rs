@@ -77,8 +77,12 @@ async fn converse(stream: TcpStream, connection: usize, state: &Shared) -> io::R
     Ok(())
 }
 
-/// `None` when the sender closed between two requests.
+/// `None` when the sender closed between two requests, or does not speak HTTP.
 async fn read_request(stream: &mut BufReader<TcpStream>, connection: usize) -> io::Result<Option<Request>> {
+    // The hello of TLS, whose sender would wait for an answer in vain.
+    if stream.fill_buf().await?.first() == Some(&0x16) {
+        return Ok(None);
+    }
     let first = read_line(stream).await?;
     let mut words = first.split(' ');
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(None) };
@@ -93,6 +97,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>, connection: usize) -> i
     }
     let mut request = Request {
         number: 0,
+        line: first.clone(),
         method: method.to_owned(),
         target: target.to_owned(),
         headers,

@@ -35,6 +35,18 @@ fn a_new_hook_needs_a_url_and_an_event_type() {
 }
 
 #[test]
+fn a_url_may_carry_what_basic_auth_can() {
+    let with = |user: &str| reading(&format!(r#"{{"target_url":"http://{user}@a.example/"}}"#), Purpose::Patch).edits();
+    for user in ["u:p", "é:%C3%A9", "a%3Ab:c:d", "u"] {
+        assert!(with(user).is_ok(), "{user}");
+    }
+    for user in ["ş:p", "u:%C5%9F", "u:😀"] {
+        let told = with(user).map_err(|faults| json(&faults));
+        assert_eq!(told, Err(r#"{"target_url":["The user and the password in the URL must be Latin-1."]}"#.to_owned()));
+    }
+}
+
+#[test]
 fn put_demands_three_fields_and_patch_none() {
     assert_eq!(
         faults("{}", Purpose::Replace),

@@ -4,15 +4,16 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{add_owner, client::Client, hook, start};
 use crate::support::database::{Database, on_both};
+use crate::{
+    client::Client,
+    scene::{add_owner, hook, start},
+};
 
 on_both! {
     a_hook_comes_back_as_it_was_written,
     a_registration_is_made_once_however_many_ask,
     a_change_into_another_registration_is_refused,
-    a_deleted_hook_stays_and_can_be_revived,
-    owners_see_their_own_hooks_and_the_admin_all,
     an_address_that_is_not_open_is_refused_when_it_is_written,
 }
 
@@ -88,37 +89,6 @@ async fn a_change_into_another_registration_is_refused(database: Database) {
     assert_eq!(alice.get(&path), mine);
     assert_eq!(admin.send("PUT", &path, Some("application/json"), &hook("free").to_string()).status, 200);
     assert_eq!(alice.get(&path)["target_url"], hook("free")["target_url"]);
-}
-
-async fn a_deleted_hook_stays_and_can_be_revived(database: Database) {
-    let (_engine, admin) = start(&database, &[]);
-    let path = format!("/whisperer/hooks/{}/", admin.post("/whisperer/hooks/", &hook("a")).json()["id"]);
-    for _ in 0..2 {
-        let reply = admin.send("DELETE", &path, None, "");
-        assert_eq!((reply.status, reply.body.as_str()), (204, ""));
-        assert_eq!(admin.get(&path)["is_active"], json!(false));
-    }
-    assert_eq!(admin.get("/whisperer/hooks/?is_active=false").as_array().map(Vec::len), Some(1));
-    assert_eq!(admin.post("/whisperer/hooks/", &hook("a")).status, 406);
-    let revived = admin.send("PATCH", &path, Some("application/json"), r#"{"is_active":true}"#);
-    assert_eq!((revived.status, &revived.json()["is_active"]), (200, &json!(true)));
-}
-
-async fn owners_see_their_own_hooks_and_the_admin_all(database: Database) {
-    let (engine, admin) = start(&database, &[]);
-    let alice = Client::new(engine.base(), &add_owner(&database, "alice", &[]));
-    let bob = Client::new(engine.base(), &add_owner(&database, "bob", &[]));
-    let path = format!("/whisperer/hooks/{}/", alice.post("/whisperer/hooks/", &hook("a")).json()["id"]);
-    for (client, status) in [(&alice, 200), (&bob, 404), (&admin, 200)] {
-        assert_eq!(client.send("GET", &path, None, "").status, status);
-        // Before the body is looked at.
-        let reply = client.send("PATCH", &path, Some("text/plain"), "{bad");
-        assert_eq!(reply.status, if status == 404 { 404 } else { 415 });
-        let seen = client.get("/whisperer/hooks/").as_array().map(Vec::len);
-        assert_eq!(seen, Some(usize::from(status == 200)));
-    }
-    assert_eq!(bob.send("DELETE", &path, None, "").status, 404);
-    assert_eq!(alice.get(&path)["is_active"], json!(true));
 }
 
 async fn an_address_that_is_not_open_is_refused_when_it_is_written(database: Database) {

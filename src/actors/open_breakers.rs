@@ -1,4 +1,4 @@
-//! Which endpoints fail at this moment, and since when: open breakers, for those who watch over all subscriptions.
+//! Which breakers are open at this moment, and since when: for those who watch over all subscriptions.
 
 use std::{
     collections::HashMap,
@@ -9,9 +9,9 @@ use crate::domain::{id::SubscriptionId, time::Timestamp};
 
 /// The open breakers of one process; clones share them. Written only when a breaker opens or closes.
 #[derive(Clone, Debug, Default)]
-pub struct Failing(Arc<Mutex<HashMap<SubscriptionId, Timestamp>>>);
+pub struct OpenBreakers(Arc<Mutex<HashMap<SubscriptionId, Timestamp>>>);
 
-impl Failing {
+impl OpenBreakers {
     /// The breaker of `id` is open since then; `None`: it is closed, or nobody knows any more.
     pub fn set(&self, id: SubscriptionId, since: Option<Timestamp>) {
         match since {
@@ -40,14 +40,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ones_that_have_failed_longest_come_first() {
-        let (failing, id) = (Failing::default(), SubscriptionId::from_raw);
+    fn the_ones_that_have_been_open_longest_come_first() {
+        let (open, id) = (OpenBreakers::default(), SubscriptionId::from_raw);
         for number in 1..=3 {
-            failing.set(id(number), Some(Timestamp::from_micros(10 - i64::from(number))));
+            open.set(id(number), Some(Timestamp::from_micros(10 - i64::from(number))));
         }
-        failing.set(id(2), None);
-        failing.set(id(9), None);
-        let (count, longest) = failing.longest(1);
+        open.set(id(2), None);
+        open.set(id(9), None);
+        let (count, longest) = open.longest(1);
         assert_eq!((count, longest), (2, vec![(id(3), Timestamp::from_micros(7))]));
     }
 }

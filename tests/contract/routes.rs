@@ -1,54 +1,17 @@
-//! The contract's routes as an integrator's client sees them: bytes out, bytes in.
-
-mod client;
-mod hooks;
-mod lists;
-mod retries;
-
-use std::process::Command;
+//! Routes, methods and bodies as an integrator's client sees them: bytes out, bytes in.
 
 use serde_json::json;
 
-use self::client::{Client, Reply};
-use crate::support::{
-    database::{Database, on_both},
-    engine::Engine,
+use crate::{
+    client::Reply,
+    scene::{hook, start},
+    support::database::{Database, on_both},
 };
 
 on_both! {
     every_route_names_its_methods,
-    who_is_not_known_is_told_why,
     only_writes_are_served_without_their_slash,
     a_body_that_is_no_json_is_told_in_pythons_words,
-}
-
-/// Adds an owner to the database of a running engine; gives the token.
-fn add_owner(database: &Database, name: &str, options: &[&str]) -> String {
-    let token = name.repeat(40 / name.len());
-    let status = Command::new(env!("CARGO_BIN_EXE_postrider"))
-        .args(["user", "add", name, "--token", &token])
-        .args(options)
-        .env("DATABASE_URL", database.url())
-        .output()
-        .expect("cargo has built the binary");
-    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-    token
-}
-
-/// An engine and a client with the admin's token.
-fn start(database: &Database, settings: &[(&str, &str)]) -> (Engine, Client) {
-    let engine = Engine::start(&database.url(), settings);
-    let admin = Client::new(engine.base(), "token-of-the-tests");
-    (engine, admin)
-}
-
-/// A hook of this path on a port where nobody listens.
-fn hook(path: &str) -> serde_json::Value {
-    json!({
-        "event_type": "package.created",
-        "target_url": format!("http://127.0.0.1:9/{path}"),
-        "retry_countdown_config": {"choice": "fixed", "kwargs": {"seconds": 3600}},
-    })
 }
 
 async fn every_route_names_its_methods(database: Database) {
@@ -83,32 +46,6 @@ async fn every_route_names_its_methods(database: Database) {
     let root = admin.send("GET", "/whisperer/", None, "").json();
     let hooks = root["hooks"].as_str().expect("a URL").to_owned();
     assert!(hooks.starts_with("http://127.0.0.1:") && hooks.ends_with("/whisperer/hooks/"), "{hooks}");
-}
-
-async fn who_is_not_known_is_told_why(database: Database) {
-    let (engine, _) = start(&database, &[]);
-    let inactive = format!("Token {}", add_owner(&database, "gone", &["--inactive"]));
-    for (authorization, detail) in [
-        (None, "Authentication credentials were not provided."),
-        (Some("Basic YTpi"), "Authentication credentials were not provided."),
-        (Some("Token"), "Invalid token header. No credentials provided."),
-        (Some("Token a b"), "Invalid token header. Token string should not contain spaces."),
-        (Some("token nobody"), "Invalid token."),
-        (Some(inactive.as_str()), "User inactive or deleted."),
-    ] {
-        let client = Client::with_authorization(engine.base(), authorization);
-        // The route is looked at before the token, everything else after it.
-        for (method, path) in
-            [("GET", "/whisperer/hooks/"), ("BREW", "/whisperer/hooks/"), ("PUT", "/whisperer/hooks/404/")]
-        {
-            let reply = client.send(method, path, Some("text/plain"), "{bad");
-            assert_eq!(reply.status, 401, "{method} {path}");
-            assert_eq!(reply.header("www-authenticate"), Some("Token"));
-            assert_eq!(reply.json(), json!({ "detail": detail }));
-        }
-        assert_eq!(client.send("GET", "/whisperer/nope/", None, "").status, 404);
-        assert_eq!(client.send("GET", "/whisperer/hooks", None, "").status, 301);
-    }
 }
 
 async fn only_writes_are_served_without_their_slash(database: Database) {

@@ -2,8 +2,11 @@
 
 use serde_json::json;
 
-use super::{add_owner, client::Client, hook, start};
 use crate::support::database::{Database, on_both};
+use crate::{
+    client::Client,
+    scene::{add_owner, hook, start},
+};
 
 on_both! {
     a_long_list_is_whole_and_in_order,

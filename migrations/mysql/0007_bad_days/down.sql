@@ -1,0 +1,2 @@
+DROP TABLE interventions;
+ALTER TABLE subscriptions DROP COLUMN failing_since;

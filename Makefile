@@ -1,7 +1,7 @@
 # Postrider's commands. They set up what a fresh Debian with Rust needs, and respect CARGO_TARGET_DIR.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format
+.PHONY: help demo test chaos soak lint format
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -15,6 +15,17 @@ demo: ## See deliveries in a minute: an engine with a sample receiver and sample
 test: ## Everything: format, lints, docs, both databases, end to end
 	@scripts/prepare engine tests
 	@scripts/test all
+
+chaos: ## A bad day, with numbers: dead endpoints, crashes, overload, a million owed; some minutes (ARGS="isolation --help")
+	@scripts/prepare engine tests
+	@echo "Building the optimised engine: some minutes the first time."
+	@cargo test --release --locked --quiet --test chaos -- $(ARGS)
+
+SECONDS ?= 3600
+soak: ## The storm of crashes for SECONDS (3600 by default) on each database
+	@scripts/prepare engine tests
+	@echo "Building the optimised engine: some minutes the first time."
+	@cargo test --release --locked --quiet --test chaos -- storm --seconds $(SECONDS) $(ARGS)
 
 lint: ## Format, lints and docs only
 	@scripts/prepare engine

@@ -104,6 +104,9 @@ pub(super) fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
 
 fn fresh_ids(connection: &mut AnyConnection, subscription: SubscriptionId, order: &ReadOrder) -> Queried<Ids<i64>> {
     use deliveries::dsl;
+    if order.fresh == 0 {
+        return Ok(Ids { ids: Vec::new(), more: false });
+    }
     let found: Vec<i64> = dsl::deliveries
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
         .filter(dsl::state.eq(state_number(State::Pending)))
@@ -226,13 +229,26 @@ pub fn read_one(connection: &mut AnyConnection, subscription: SubscriptionId, de
     if being_erased || row.6.is_empty() { Ok(Wanted::Erased) } else { owed_from(row).map(Wanted::Found) }
 }
 
+/// The pending deliveries that `$which` names.
+macro_rules! load_owed {
+    ($connection:expr, $which:expr) => {
+        deliveries::table
+            .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
+            .filter($which)
+            .filter(deliveries::state.eq(state_number(State::Pending)))
+            .select(owed_columns!())
+            .load($connection)
+    };
+}
+
+/// A single delivery, what a failing endpoint reads again and again, has a statement that is prepared once for each
+/// connection.
 fn owed_rows(connection: &mut AnyConnection, ids: &[i64]) -> Queried<Vec<OwedRow>> {
-    deliveries::table
-        .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
-        .filter(deliveries::id.eq_any(ids))
-        .filter(deliveries::state.eq(state_number(State::Pending)))
-        .select(owed_columns!())
-        .load(connection)
+    match ids {
+        [] => Ok(Vec::new()),
+        [id] => load_owed!(connection, deliveries::id.eq(*id)),
+        ids => load_owed!(connection, deliveries::id.eq_any(ids)),
+    }
 }
 
 fn owed_from(row: OwedRow) -> Queried<Owed> {

@@ -1,8 +1,11 @@
 //! *record*: the second of the two writes on an event's way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_or_ignore_into};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, dsl::sql, insert_or_ignore_into,
+    sql_types::BigInt,
+};
 
 use super::{
     AnyConnection, Queried,
@@ -19,6 +22,8 @@ use crate::domain::{
 };
 
 const ROWS_PER_STATEMENT: usize = 500;
+/// Rows of a statement in which each has a due time of its own: they are looked up one after the other.
+const CASES: usize = 100;
 /// The longest message that is kept, in bytes; the column takes 1,000 characters.
 const MESSAGE_BYTES: usize = 1_000;
 /// The longest content type that is kept, in bytes; the column takes 255 characters.
@@ -43,9 +48,10 @@ pub struct Record {
 pub fn record_attempts(connection: &mut AnyConnection, records: &[Record], now: Timestamp) -> Queried<()> {
     in_transaction(connection, |connection| {
         insert_attempts(connection, records)?;
-        for (change, ids) in changes(records) {
-            for ids in ids.chunks(ROWS_PER_STATEMENT) {
-                move_deliveries(connection, change, ids, now)?;
+        for (change, moved) in changes(records) {
+            let rows = if change.effect == Effect::Move(State::Pending) { CASES } else { ROWS_PER_STATEMENT };
+            for moved in moved.chunks(rows) {
+                move_deliveries(connection, change, moved, now)?;
             }
         }
         Ok(())
@@ -105,7 +111,7 @@ pub(super) fn insert_attempts(connection: &mut AnyConnection, records: &[Record]
     Ok(())
 }
 
-/// What changes in a delivery. Most of a batch changes alike and shares one statement.
+/// What changes in a delivery, but for its due time. Most of a batch changes alike and shares one statement.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Change {
     /// Of the attempt.
@@ -116,27 +122,28 @@ struct Change {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Effect {
     /// The attempt does not count; only the due time moves.
-    Postpone(Timestamp),
+    Postpone,
     /// The attempt counts, though not for the retry policy, and nothing else changes.
     Keep,
     /// The same for a delivery that was settled already.
     Count,
     /// No attempt was made, and none will be.
     Expire,
-    /// The attempt counts, and the delivery is in this state from now on, due at this time if it is owed.
-    Move(State, Option<Timestamp>),
+    /// The attempt counts, and the delivery is in this state from now on, with another due time.
+    Move(State),
 }
 
 impl Effect {
-    const fn of(verdict: Verdict) -> Self {
+    /// With the due time that a delivery has from now on, if it is owed and its due time moves.
+    const fn of(verdict: Verdict) -> (Self, Option<Timestamp>) {
         match verdict {
-            Verdict::Delivered => Self::Move(State::Delivered, None),
-            Verdict::RetryAt(due_at) => Self::Move(State::Pending, Some(due_at)),
-            Verdict::Dead => Self::Move(State::Dead, None),
-            Verdict::Cancelled => Self::Move(State::Cancelled, None),
-            Verdict::Kept => Self::Keep,
-            Verdict::Expired => Self::Expire,
-            Verdict::Postponed(due_at) => Self::Postpone(due_at),
+            Verdict::Delivered => (Self::Move(State::Delivered), None),
+            Verdict::RetryAt(due_at) => (Self::Move(State::Pending), Some(due_at)),
+            Verdict::Dead => (Self::Move(State::Dead), None),
+            Verdict::Cancelled => (Self::Move(State::Cancelled), None),
+            Verdict::Kept => (Self::Keep, None),
+            Verdict::Expired => (Self::Expire, None),
+            Verdict::Postponed(due_at) => (Self::Postpone, Some(due_at)),
         }
     }
 
@@ -146,43 +153,47 @@ impl Effect {
     /// Always five, so that the statements have one shape.
     const fn takes_effect_in(self) -> [State; 5] {
         match self {
-            Self::Move(State::Delivered, _) | Self::Keep => {
+            Self::Move(State::Delivered) | Self::Keep => {
                 [State::Pending, State::Dead, State::Expired, State::Cancelled, State::SetAside]
             }
             Self::Count => [State::Delivered, State::Dead, State::Expired, State::Cancelled, State::SetAside],
-            Self::Move(State::Cancelled, _) => {
+            Self::Move(State::Cancelled) => {
                 [State::Pending, State::Cancelled, State::Cancelled, State::Cancelled, State::Cancelled]
             }
-            Self::Move(State::Pending | State::Dead | State::Expired | State::SetAside, _)
-            | Self::Postpone(_)
+            Self::Move(State::Pending | State::Dead | State::Expired | State::SetAside)
+            | Self::Postpone
             | Self::Expire => [State::Pending; 5],
         }
     }
 
     const fn counts(self) -> bool {
-        !matches!(self, Self::Postpone(_) | Self::Expire)
+        !matches!(self, Self::Postpone | Self::Expire)
     }
 }
 
+/// A delivery that changes, and what its column says of its due time from now on.
+type Moved = (i64, i64);
+
 /// In the order of their attempts: a batch that had to wait may hold several of one delivery, and of the same number one
-/// that did not count before the one that did.
-fn changes(records: &[Record]) -> Vec<(Change, Vec<i64>)> {
-    let mut changes: HashMap<Change, Vec<i64>> = HashMap::new();
+/// that did not count before the one that did. Of two that are alike the later one counts.
+fn changes(records: &[Record]) -> Vec<(Change, Vec<Moved>)> {
+    let mut changes: HashMap<Change, BTreeMap<i64, i64>> = HashMap::new();
     for Record { attempt, verdict } in records {
         if *verdict == Verdict::Kept && attempt.outcome == Outcome::NotAttempted {
             continue;
         }
-        let change = Change { number: attempt.number, effect: Effect::of(*verdict) };
-        changes.entry(change).or_default().push(attempt.delivery.as_raw());
+        let (effect, due_at) = Effect::of(*verdict);
+        let change = Change { number: attempt.number, effect };
+        changes.entry(change).or_default().insert(attempt.delivery.as_raw(), due_column(due_at));
     }
-    let mut changes: Vec<_> = changes.into_iter().collect();
+    let mut changes: Vec<_> = changes.into_iter().map(|(change, moved)| (change, Vec::from_iter(moved))).collect();
     changes.sort_unstable_by_key(|(change, _)| (change.number, change.effect.counts()));
     changes
 }
 
 /// Updates the deliveries that `$which` names, as far as `$change` takes effect in their present state; gives how many.
 macro_rules! update_rows {
-    ($connection:expr, $which:expr, $change:expr, $now:expr) => {{
+    ($connection:expr, $which:expr, $due_at:expr, $change:expr, $now:expr) => {{
         use deliveries::dsl;
         let (connection, Change { number, effect }) = ($connection, $change);
         let number = i32::from(number);
@@ -194,39 +205,46 @@ macro_rules! update_rows {
         let attempted = (dsl::recorded_at.eq($now.as_micros()), dsl::attempts.eq(number));
         let first = dsl::first_recorded_at.eq((number == 1).then(|| $now.as_micros()));
         let uncounted = dsl::uncounted_attempts.eq(dsl::uncounted_attempts + 1);
-        let due = |due_at| dsl::due_at.eq(due_column(due_at));
-        let state = |state| dsl::state.eq(state_number(state));
+        let (due, state) = (dsl::due_at.eq($due_at), |state| dsl::state.eq(state_number(state)));
         match (effect, number) {
-            (Effect::Postpone(due_at), _) => diesel::update(rows).set(due(Some(due_at))).execute(connection),
+            (Effect::Postpone, _) => diesel::update(rows).set(due).execute(connection),
             (Effect::Expire, _) => diesel::update(rows)
-                .set((state(State::Expired), due(None), dsl::recorded_at.eq($now.as_micros())))
+                .set((state(State::Expired), due, dsl::recorded_at.eq($now.as_micros())))
                 .execute(connection),
             (Effect::Keep | Effect::Count, 1) => {
                 diesel::update(rows).set((attempted, uncounted, first)).execute(connection)
             }
             (Effect::Keep | Effect::Count, _) => diesel::update(rows).set((attempted, uncounted)).execute(connection),
-            (Effect::Move(to, due_at), 1) => {
-                diesel::update(rows).set((attempted, first, state(to), due(due_at))).execute(connection)
-            }
-            (Effect::Move(to, due_at), _) => {
-                diesel::update(rows).set((attempted, state(to), due(due_at))).execute(connection)
-            }
+            (Effect::Move(to), 1) => diesel::update(rows).set((attempted, first, state(to), due)).execute(connection),
+            (Effect::Move(to), _) => diesel::update(rows).set((attempted, state(to), due)).execute(connection),
         }
     }};
 }
 
 /// Moves deliveries that changed alike.
-fn move_deliveries(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<()> {
-    let moved = update(connection, change, ids, now)?;
-    if moved < ids.len() && change.effect.counts() {
+fn move_deliveries(connection: &mut AnyConnection, change: Change, moved: &[Moved], now: Timestamp) -> Queried<()> {
+    let updated = update(connection, change, moved, now)?;
+    if updated < moved.len() && change.effect.counts() {
         // Settled before the attempt, or while it was in flight. It was made, so its number must not be given to another.
-        update(connection, Change { effect: Effect::Count, ..change }, ids, now)?;
+        update(connection, Change { effect: Effect::Count, ..change }, moved, now)?;
     }
     Ok(())
 }
 
-fn update(connection: &mut AnyConnection, change: Change, ids: &[i64], now: Timestamp) -> Queried<usize> {
-    update_rows!(connection, deliveries::id.eq_any(ids), change, now)
+fn update(connection: &mut AnyConnection, change: Change, moved: &[Moved], now: Timestamp) -> Queried<usize> {
+    let (ids, due_at) = (moved.iter().map(|(id, _)| *id), sql::<BigInt>(&due_of_each(moved)));
+    update_rows!(connection, deliveries::id.eq_any(ids), due_at, change, now)
+}
+
+/// An expression of SQL. Attempts that fail together are due at times of their own, and a statement for each of them would
+/// keep the writer from accepting.
+fn due_of_each(moved: &[Moved]) -> String {
+    let first = moved.first().map_or(0, |(_, due_at)| *due_at);
+    if moved.iter().all(|(_, due_at)| *due_at == first) {
+        return first.to_string();
+    }
+    let cases = moved.iter().map(|(id, due_at)| format!(" WHEN {id} THEN {due_at}"));
+    format!("CASE id{} END", cases.collect::<String>())
 }
 
 /// The columns of a delivery that is settled without an attempt.

@@ -16,7 +16,7 @@ use crate::{
 on_both! { no_request_is_too_odd_to_be_answered }
 
 /// A few seconds' worth.
-const REQUESTS: u32 = 150;
+const REQUESTS: u32 = 300;
 
 #[derive(Clone, Debug)]
 struct Odd {
@@ -124,7 +124,9 @@ async fn no_request_is_too_odd_to_be_answered(database: Database) {
 
 fn check(admin: &Client, odd: &Odd) -> Result<(), TestCaseError> {
     let json = ("Content-Type".to_owned(), "application/json".to_owned());
-    let reply = admin.ask(odd.method, &odd.target, &[json], &odd.body);
+    // A body that nobody reads keeps the connection open for a second: the engine waits whether more comes.
+    let body: &[u8] = if matches!(odd.method, "POST" | "PUT" | "PATCH") { &odd.body } else { &[] };
+    let reply = admin.ask(odd.method, &odd.target, &[json], body);
     prop_assert!(reply.status < 500, "{}", reply.body);
     let has_no_body = matches!(reply.status, 204 | 301) || odd.method == "OPTIONS";
     let is_json = serde_json::from_str::<Value>(&reply.body).is_ok_and(|body| body.is_object() || body.is_array());

@@ -23,6 +23,7 @@ mod ingest;
 mod isolation;
 mod metrics;
 mod news;
+mod ordering;
 mod replay;
 mod retention;
 mod retry;

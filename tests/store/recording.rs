@@ -20,6 +20,7 @@ use crate::{
 on_both! {
     a_success_settles_the_delivery,
     a_failure_makes_it_due_again,
+    each_of_many_that_fail_together_is_due_at_its_own_time,
     the_last_failure_makes_it_dead,
     an_attempt_comes_back_as_it_was,
     long_texts_are_cut_at_a_character,
@@ -59,6 +60,22 @@ async fn a_failure_makes_it_due_again(database: Database) {
     assert_eq!((listed.delivery.attempts, listed.delivery.due_at), (2, Some(at(120))));
     assert_eq!((listed.delivery.first_recorded_at, listed.delivery.recorded_at), (Some(at(3)), Some(at(61))));
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
+}
+
+/// More than share a statement, some of them at the same time, and one that was settled meanwhile.
+async fn each_of_many_that_fail_together_is_due_at_its_own_time(database: Database) {
+    let scene = Scene::of(&database).await;
+    let ids = scene.owe(scene.subscription("one").await, 250).await;
+    scene.record(vec![record(ids[7], 1, 200, Verdict::Delivered)], at(2)).await;
+    let due_at = |n: usize| at(60 + u64::try_from(n).expect("a few") / 2);
+    let failures = ids.iter().enumerate().map(|(n, id)| record(*id, 1, 503, Verdict::RetryAt(due_at(n))));
+    scene.record(failures.rev().collect(), at(3)).await;
+    for (n, id) in ids.into_iter().enumerate() {
+        let (listed, _) = scene.delivery(id).await;
+        let expected = if n == 7 { (State::Delivered, None) } else { (State::Pending, Some(due_at(n))) };
+        assert_eq!((listed.delivery.state, listed.delivery.due_at), expected, "{n}");
+        assert_eq!(listed.delivery.attempts, 1);
+    }
 }
 
 async fn the_last_failure_makes_it_dead(database: Database) {

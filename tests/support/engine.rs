@@ -18,6 +18,11 @@ const START_DEADLINE: Duration = Duration::from_secs(30);
 /// The admin's token.
 pub const TOKEN: &str = "token-of-the-tests";
 
+/// What is tested: the binary that cargo has built for it, or the one that `POSTRIDER_TEST_BINARY` names.
+pub fn binary() -> String {
+    std::env::var("POSTRIDER_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_postrider").to_owned())
+}
+
 /// A running, or killed, `postrider serve`.
 pub struct Engine {
     settings: BTreeMap<String, String>,
@@ -88,10 +93,9 @@ impl Engine {
     }
 
     fn program(&self) -> Command {
-        let program = env!("CARGO_BIN_EXE_postrider");
-        let Some(files) = self.files else { return Command::new(program) };
+        let Some(files) = self.files else { return Command::new(binary()) };
         let mut command = Command::new("sh");
-        command.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &files.to_string(), program]);
+        command.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &files.to_string(), &binary()]);
         command
     }
 
@@ -110,7 +114,7 @@ impl Engine {
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
             .spawn()
-            .expect("cargo has built the binary");
+            .expect("the binary is there");
         warden::watch_program(process.id());
         self.process = Some(process);
     }
@@ -139,26 +143,26 @@ impl Engine {
     /// Adds a user with `postrider user add`; gives the token.
     pub fn add_user(&self, args: &[&str]) -> String {
         let token = format!("token-of-{}", args[0]);
-        let output = Command::new(env!("CARGO_BIN_EXE_postrider"))
+        let output = Command::new(binary())
             .args(["user", "add", "--token", &token])
             .args(args)
             .env_clear()
             .envs(&self.settings)
             .output()
-            .expect("cargo has built the binary");
+            .expect("the binary is there");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         token
     }
 
     /// Runs `postrider ARGS` on the same database, with the same settings.
     pub fn command(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_postrider"))
+        Command::new(binary())
             .args(args)
             .env_clear()
             .envs(&self.settings)
             .env("RUST_LOG", "warn")
             .output()
-            .expect("cargo has built the binary")
+            .expect("the binary is there")
     }
 
     /// `kill -9`; gives back when it is dead.

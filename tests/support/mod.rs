@@ -15,5 +15,7 @@ pub mod eventually;
 #[cfg(feature = "mysql")]
 pub mod mariadb;
 pub mod port;
+pub mod process;
 pub mod sink;
+pub mod waits;
 pub mod warden;

@@ -7,7 +7,7 @@ mod script;
 mod wire;
 
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -57,11 +57,25 @@ impl Request {
     }
 }
 
+/// Whether requests are kept after the script has seen them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// All of them.
+    #[default]
+    Requests,
+    /// None: for loads of which memory could not hold everything.
+    Nothing,
+}
+
 /// What the sink knows, shared with its thread.
 #[derive(Default)]
 struct State {
     script: Script,
+    keep: Keep,
     requests: Vec<Request>,
+    arrived: usize,
+    /// Bytes of huge bodies that were sent.
+    poured: usize,
     connections: usize,
     in_progress: usize,
     most_in_progress: usize,
@@ -69,7 +83,8 @@ struct State {
 
 /// A running receiver; it stops when it is dropped.
 pub struct Sink {
-    address: SocketAddr,
+    /// One at least, all with the same port.
+    addresses: Vec<SocketAddr>,
     state: Arc<Mutex<State>>,
     server: Option<Server>,
 }
@@ -83,16 +98,26 @@ struct Server {
 impl Sink {
     /// One that answers 200 to everything, on a port of its own.
     pub fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", super::port::free_port())).expect("the port is free");
-        let address = listener.local_addr().expect("it is bound");
-        let state = Arc::default();
-        let server = Some(serve(listener, &state));
-        Self { address, state, server }
+        Self::start_at(&[Ipv4Addr::LOCALHOST], Keep::Requests)
+    }
+
+    /// The same at other addresses of this machine, all on one port: to a sender each is an endpoint of its own.
+    pub fn start_at(hosts: &[Ipv4Addr], keep: Keep) -> Self {
+        let port = super::port::free_port();
+        let addresses: Vec<_> = hosts.iter().map(|host| SocketAddr::new(IpAddr::V4(*host), port)).collect();
+        let state = Arc::new(Mutex::new(State { keep, ..State::default() }));
+        let server = Some(serve(listen(&addresses), &state));
+        Self { addresses, state, server }
     }
 
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.addresses[0])
+    }
+
+    /// The URLs of a path at all addresses, in their order.
+    pub fn urls(&self, path: &str) -> Vec<String> {
+        self.addresses.iter().map(|address| format!("http://{address}{path}")).collect()
     }
 
     /// What to do with requests to `path`: one behaviour after the other, the last again and again.
@@ -126,9 +151,9 @@ impl Sink {
         self.state().requests.clone()
     }
 
-    /// How many requests arrived at all paths together.
+    /// How many requests arrived at all paths together, whether they are kept or not.
     pub fn requests_in_all(&self) -> usize {
-        self.state().requests.len()
+        self.state().arrived
     }
 
     /// Waits until at least `count` requests have arrived at `path`, and gives all of them.
@@ -141,12 +166,24 @@ impl Sink {
 
     /// Forgets what arrived so far.
     pub fn forget(&self) {
-        self.state().requests.clear();
+        let mut state = self.state();
+        state.requests.clear();
+        state.arrived = 0;
+    }
+
+    /// How many requests are unanswered now.
+    pub fn in_progress(&self) -> usize {
+        self.state().in_progress
     }
 
     /// The most requests that were unanswered at one time.
     pub fn most_in_progress(&self) -> usize {
         self.state().most_in_progress
+    }
+
+    /// How many bytes of huge bodies were taken off our hands so far, by the receiver or by the kernel between.
+    pub fn poured(&self) -> usize {
+        self.state().poured
     }
 
     /// How many connections were opened so far.
@@ -166,8 +203,7 @@ impl Sink {
     /// Listens again on the same port.
     pub fn start_again(&mut self) {
         assert!(self.server.is_none(), "the sink runs");
-        let listener = eventually("the port of the sink", Duration::from_secs(5), || TcpListener::bind(self.address));
-        self.server = Some(serve(listener, &self.state));
+        self.server = Some(serve(listen(&self.addresses), &self.state));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -181,20 +217,29 @@ impl Drop for Sink {
     }
 }
 
-fn serve(listener: TcpListener, state: &Arc<Mutex<State>>) -> Server {
+fn listen(addresses: &[SocketAddr]) -> Vec<TcpListener> {
+    let deadline = Duration::from_secs(5);
+    addresses
+        .iter()
+        .map(|address| eventually("the port of the sink", deadline, || TcpListener::bind(address)))
+        .collect()
+}
+
+fn serve(listeners: Vec<TcpListener>, state: &Arc<Mutex<State>>) -> Server {
     let (stop, stopped) = oneshot::channel();
     let (ready, is_ready) = mpsc::channel();
     let state = Arc::clone(state);
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         runtime.block_on(async {
-            listener.set_nonblocking(true).expect("sockets can be non-blocking");
-            let listener = tokio::net::TcpListener::from_std(listener).expect("the runtime takes the socket");
-            ready.send(()).expect("the starter waits");
-            tokio::select! {
-                () = wire::accept(&listener, &state) => {}
-                _ = stopped => {}
+            for listener in listeners {
+                listener.set_nonblocking(true).expect("sockets can be non-blocking");
+                let listener = tokio::net::TcpListener::from_std(listener).expect("the runtime takes the socket");
+                tokio::spawn(wire::accept(listener, Arc::clone(&state)));
             }
+            ready.send(()).expect("the starter waits");
+            // Whether it was asked to stop or the sink is gone: both are the end.
+            stopped.await.ok();
         });
         // Dropping the runtime drops the connections.
     });

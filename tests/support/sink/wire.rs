@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::{Answer, Behaviour, Request, State};
+use super::{Answer, Behaviour, Keep, Request, State};
 
 type Shared = Arc<Mutex<State>>;
 
@@ -22,15 +22,15 @@ enum Then {
     End,
 }
 
-pub(super) async fn accept(listener: &TcpListener, state: &Shared) {
+pub(super) async fn accept(listener: TcpListener, state: Shared) {
     loop {
         // Out of file descriptors, for example: the next one may succeed.
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let connection = with(state, |state| {
+        let connection = with(&state, |state| {
             state.connections += 1;
             state.connections - 1
         });
-        let state = Arc::clone(state);
+        let state = Arc::clone(&state);
         // A broken connection is the sender's affair: it is in the sender's records.
         tokio::spawn(async move { converse(stream, connection, &state).await.ok() });
     }
@@ -65,12 +65,15 @@ async fn converse(stream: TcpStream, connection: usize, state: &Shared) -> io::R
     while let Some(request) = read_request(&mut stream, connection).await? {
         let _in_progress = InProgress::begin(state);
         let behaviour = with(state, |state| {
-            let request = Request { number: state.requests.len(), ..request };
+            let request = Request { number: state.arrived, ..request };
+            state.arrived += 1;
             let behaviour = state.script.decide(&request);
-            state.requests.push(request);
+            if state.keep == Keep::Requests {
+                state.requests.push(request);
+            }
             behaviour
         });
-        if behave(&mut stream, behaviour).await? == Then::End {
+        if behave(&mut stream, behaviour, state).await? == Then::End {
             break;
         }
     }
@@ -138,7 +141,7 @@ async fn read_line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
     Ok(line.iter().copied().map(char::from).collect())
 }
 
-async fn behave(stream: &mut BufReader<TcpStream>, behaviour: Behaviour) -> io::Result<Then> {
+async fn behave(stream: &mut BufReader<TcpStream>, behaviour: Behaviour, state: &Shared) -> io::Result<Then> {
     match behaviour {
         Behaviour::Answer(answer) => write_answer(stream, &answer).await?,
         Behaviour::Slow(wait, answer) => {
@@ -162,8 +165,9 @@ async fn behave(stream: &mut BufReader<TcpStream>, behaviour: Behaviour) -> io::
             let block = vec![b'x'; 64 * 1024];
             let mut left = bytes;
             while left > 0 {
-                stream.write_all(&block[..left.min(block.len())]).await?;
-                left = left.saturating_sub(block.len());
+                let written = stream.write(&block[..left.min(block.len())]).await?;
+                with(state, |state| state.poured += written);
+                left -= written;
             }
         }
         Behaviour::Reset => {

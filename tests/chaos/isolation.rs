@@ -1,0 +1,170 @@
+//! One endpoint cannot hurt another: ten healthy ones alone, and beside 2,100 dead ones.
+//!
+//! Both in turns, so that whatever else the machine does befalls both. "Alone" the dead are paused in the mode `drop`: they
+//! are owed nothing then, and nothing is attempted. What counts is the median of the rounds.
+
+use std::time::{Duration, Instant};
+
+use postrider::domain::event_type::OMS_EVENT_TYPES;
+use serde_json::json;
+
+use crate::{
+    bed::{Bed, Watch, loopback, subscribe_all},
+    load::{Ledger, Phase, batch, publish_batch},
+    report::{Report, per_second, ratio},
+    support::{
+        eventually::pass,
+        port::free_port,
+        process::{Footprint, processor_time},
+        sink::{Behaviour, Keep, Sink},
+    },
+};
+
+const HANGING: usize = 1_000;
+const REFUSING: usize = 1_000;
+const DRIPPING: usize = 100;
+const HEALTHY: usize = 10;
+/// Only the healthy endpoints ask for these.
+const PLAIN: &str = OMS_EVENT_TYPES[0];
+/// Each is owed to one healthy endpoint and to a tenth of the dead ones.
+const SHARED: usize = 10;
+/// Events per second, of which each [`ONE_IN`]th is owed to the dead ones, too: 1,000 deliveries a second to healthy
+/// endpoints, 420 to dead ones, and all that these fail again and again.
+const RATE: u32 = 100;
+const ONE_IN: usize = 50;
+const ROUNDS: usize = 3;
+const PHASE: Duration = Duration::from_secs(12);
+/// Events of a burst, each owed to all healthy endpoints.
+const BURST: usize = 1_000;
+/// "Within 1.3 times", and the grain of a busy machine's scheduler.
+const FACTOR: f64 = 1.3;
+const GRACE: Duration = Duration::from_millis(5);
+/// Attempts end after 10 s, connections that rest are closed after 30 s.
+const BACK_WITHIN: Duration = Duration::from_mins(1);
+/// What may stay open: resting connections of the API and to healthy endpoints.
+const FILES_MORE: usize = 100;
+const MIB_MORE: u64 = 100;
+
+/// What was measured on one side in one round.
+struct Side {
+    phase: Phase,
+    burst: Duration,
+}
+
+pub(crate) fn run(bed: &Bed, report: &mut Report) {
+    let ledger = Ledger::default();
+    let hosts: Vec<_> = (0..HEALTHY).map(|n| loopback(9, n)).collect();
+    let healthy = Sink::start_at(&hosts, Keep::Nothing);
+    ledger.watch(&healthy, "/in");
+    for (n, url) in healthy.urls("/in").iter().enumerate() {
+        bed.api.subscribe(PLAIN, url, json!({}));
+        bed.api.subscribe(shared(n), url, json!({}));
+    }
+    let (hang, drip) = (endpoints(1, HANGING), endpoints(3, DRIPPING));
+    hang.script("/in", [Behaviour::Hang]);
+    drip.script("/in", [Behaviour::Drip(1_000_000, Duration::from_secs(1))]);
+    subscribe_the_dead(bed, &hang, &drip);
+    pause_the_dead(bed);
+    // The first connections, and the first pages of the database.
+    measure(bed, &ledger, Duration::from_secs(3));
+    let before = bed.footprint();
+    report.note("before", before);
+
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let (mut during, mut after) = (Footprint::default(), before);
+    for _ in 0..ROUNDS {
+        alone.push(side(bed, &ledger));
+        bed.api.post_json("/api/v1/holds/release", &json!({"filter": {"owner": "dead"}}), 200);
+        let watch = Watch::start(bed.engine.process_id());
+        beside.push(side(bed, &ledger));
+        report.note("attempts that hang or drip", hang.in_progress() + drip.in_progress());
+        during = during.max(watch.take());
+        pause_the_dead(bed);
+        after = bed.files_back(before.files + FILES_MORE, BACK_WITHIN);
+    }
+    tell(report, "alone", &alone);
+    tell(report, "beside the dead", &beside);
+    judge(report, &alone, &beside);
+    report.note("during", during);
+    report.at_most("files once the dead are paused", after.files, before.files + FILES_MORE);
+    report.at_most("MiB once the dead are paused", after.mib(), before.mib() + MIB_MORE);
+}
+
+/// The dead are all of one other owner, so that one order pauses them.
+fn subscribe_the_dead(bed: &Bed, hang: &Sink, drip: &Sink) {
+    let refusing = free_port();
+    let refuse = (0..REFUSING).map(|n| format!("http://{}:{refusing}/in", loopback(2, n)));
+    let urls = hang.urls("/in").into_iter().chain(refuse).chain(drip.urls("/in"));
+    let targets: Vec<_> = urls.enumerate().map(|(n, url)| (shared(n).to_owned(), url)).collect();
+    let owner = bed.api.with_token(&bed.engine.add_user(&["dead"]));
+    // What subscriptions have unless they say otherwise.
+    let retry = json!({"choice": "exponential", "kwargs": {"base": 2, "factor": 1, "limit": 3600}});
+    subscribe_all(&owner, &targets, &json!({"retry_countdown_config": retry}));
+}
+
+fn pause_the_dead(bed: &Bed) {
+    bed.api.post_json("/api/v1/holds", &json!({"filter": {"owner": "dead"}, "mode": "drop"}), 200);
+}
+
+fn shared(n: usize) -> &'static str {
+    OMS_EVENT_TYPES[1 + n % SHARED]
+}
+
+fn endpoints(net: u8, count: usize) -> Sink {
+    let hosts: Vec<_> = (0..count).map(|n| loopback(net, n)).collect();
+    Sink::start_at(&hosts, Keep::Nothing)
+}
+
+fn measure(bed: &Bed, ledger: &Ledger, time: Duration) -> Phase {
+    let owed = |n: usize| if n.is_multiple_of(ONE_IN) { (shared(n / ONE_IN), 1) } else { (PLAIN, HEALTHY) };
+    let (engine, start) = (bed.engine.process_id(), Instant::now());
+    let before = processor_time(engine);
+    let phase = ledger.phase(&bed.api, RATE, time, owed);
+    Phase { cores: ratio(processor_time(engine).saturating_sub(before), start.elapsed()), ..phase }
+}
+
+/// How long a burst takes until all of it has arrived: the median of three.
+fn burst(bed: &Bed, ledger: &Ledger) -> Duration {
+    let mut times = [Duration::ZERO; 3];
+    for time in &mut times {
+        // Numbers that no phase has: bursts are not in its waits.
+        let body = batch(PLAIN, usize::MAX >> 12, BURST);
+        let (start, before) = (Instant::now(), ledger.count());
+        publish_batch(&bed.api, &body);
+        ledger.wait_for(before + BURST * HEALTHY, Duration::from_mins(1));
+        *time = start.elapsed();
+        pass(Duration::from_millis(200));
+    }
+    times.sort_unstable();
+    times[1]
+}
+
+fn side(bed: &Bed, ledger: &Ledger) -> Side {
+    let phase = measure(bed, ledger, PHASE);
+    Side { phase, burst: burst(bed, ledger) }
+}
+
+fn tell(report: &mut Report, name: &str, rounds: &[Side]) {
+    for Side { phase, burst } in rounds {
+        report.note(format!("publishing to 202, {name}"), &phase.answers);
+        report.note(format!("publishing to arrival, {name}"), &phase.arrivals);
+        report.note(format!("cores that the engine uses, {name}"), format!("{:.2}", phase.cores));
+        report.note(format!("deliveries/s at full speed, {name}"), per_second(BURST * HEALTHY, *burst));
+        report.check(format!("refused, {name}"), phase.refused, "none", phase.refused == 0);
+    }
+}
+
+fn judge(report: &mut Report, alone: &[Side], beside: &[Side]) {
+    let p99 = |side: &Side| side.phase.arrivals.percentile(99.0);
+    let in_turns = || alone.iter().zip(beside);
+    let slower = median(in_turns().map(|(alone, beside)| ratio(p99(beside), p99(alone) + GRACE)));
+    report.at_most("p99 beside the dead, in times of alone (and 5 ms)", slower, FACTOR);
+    let slower = median(in_turns().map(|(alone, beside)| ratio(beside.burst, alone.burst)));
+    report.at_most("a burst beside the dead, in times of alone", slower, FACTOR);
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}

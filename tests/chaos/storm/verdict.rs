@@ -1,0 +1,82 @@
+//! When the weather has cleared: is everything settled, is it where it should be, and is the engine as it was?
+
+use std::time::{Duration, Instant};
+
+use super::{Scene, Subscription, publishers::Published, receiver::Counts};
+use crate::{
+    report::Report,
+    support::{eventually::eventually, process::Footprint},
+};
+
+/// The one that gets everything one by one has to catch up.
+const SETTLED_WITHIN: Duration = Duration::from_mins(5);
+/// Connections that rest are closed after 30 s, those of the API after 75 s.
+const BACK_WITHIN: Duration = Duration::from_mins(2);
+const FILES_MORE: usize = 30;
+const MIB_MORE: u64 = 64;
+
+pub(crate) fn judge(scene: &Scene, published: &Published, before: Footprint, report: &mut Report) {
+    let start = Instant::now();
+    for subscription in &scene.subscriptions {
+        eventually("the backlog to be settled", SETTLED_WITHIN, || match scene.bed.api.owed(subscription.id) {
+            0 => Ok(()),
+            owed => Err(format!("subscription {} is owed {owed}", subscription.id)),
+        });
+    }
+    report.note("settled after the storm, in", format!("{:.1?}", start.elapsed()));
+    let accepted = published.accepted();
+    report.note("events accepted", accepted.len());
+    report.note("refused, or without an answer", published.refused());
+
+    let lost = lost(scene, published);
+    report.check("accepted and lost", lost, "none", lost == 0);
+    let unsettled = count(scene, &["pending", "dead", "expired"], |_| true);
+    report.check("pending, dead or expired", unsettled, "none", unsettled == 0);
+    let cancelled = count(scene, &["cancelled"], |one| !one.is_fickle);
+    report.check("cancelled although never deactivated", cancelled, "none", cancelled == 0);
+    judge_arrivals(scene, report);
+    let after = scene.bed.files_back(before.files + FILES_MORE, BACK_WITHIN);
+    report.at_most("files after the storm", after.files, before.files + FILES_MORE);
+    report.at_most("MiB after the storm", after.mib(), before.mib() + MIB_MORE);
+}
+
+/// Events that were accepted while a subscription to them was active, and never arrived there.
+fn lost(scene: &Scene, published: &Published) -> usize {
+    let accepted = published.accepted();
+    let lost_by = |subscription: &Subscription| {
+        let Some(owed_from) = subscription.owed_from else { return 0 };
+        let owed = accepted.iter().filter(|one| one.event_type == subscription.event_type && one.number >= owed_from);
+        owed.filter(|one| !subscription.receiver.has(one.number)).count()
+    };
+    scene.subscriptions.iter().map(lost_by).sum()
+}
+
+/// Deliveries in one of these states, as far as a page of the API shows them.
+fn count(scene: &Scene, states: &[&str], of: impl Fn(&Subscription) -> bool) -> usize {
+    let page = |id, state| scene.bed.api.deliveries(&format!("subscription={id}&state={state}")).len();
+    let subscriptions = scene.subscriptions.iter().filter(|one| of(one));
+    subscriptions.map(|one| states.iter().map(|state| page(one.id, state)).sum::<usize>()).sum()
+}
+
+fn judge_arrivals(scene: &Scene, report: &mut Report) {
+    let mut all = Counts::default();
+    let (mut events, mut uuids) = (0, 0);
+    for subscription in &scene.subscriptions {
+        let counts = subscription.receiver.counts();
+        all.arrived += counts.arrived;
+        all.repeats += counts.repeats;
+        all.complaints += counts.complaints;
+        all.disorder += counts.disorder;
+        let (its_events, its_uuids) = subscription.receiver.events_and_uuids();
+        events += its_events;
+        uuids += its_uuids;
+        for complaint in subscription.receiver.complaints() {
+            println!("   subscription {}: {complaint}", subscription.id);
+        }
+    }
+    report.note("attempts that arrived", all.arrived);
+    report.note("of them repeats of what had been answered with 200", all.repeats);
+    report.check("deliveries, and uuids", format!("{events}, {uuids}"), "one uuid each", events == uuids);
+    report.check("out of order, or under two uuids", all.complaints, "none", all.complaints == 0);
+    report.check("out of order where no ordering is", all.disorder, "some, or this shows nothing", all.disorder > 0);
+}

@@ -53,7 +53,7 @@ async fn the_oldest_is_found_among_first_attempts_and_retries(database: Database
     let found = scene.read(move |c| owing(c, one, 10)).await;
     assert_eq!(found, Owing { owed: 4, is_exact: true, oldest: Some(old[0]) });
     assert_eq!(old[0].minted_at(), NOW);
-    assert_eq!(young[0].minted_at().since(NOW), Duration::from_secs(60));
+    assert_eq!(young[0].minted_at().since(NOW), Duration::from_mins(1));
 }
 
 async fn what_is_owed_is_counted_up_to_a_bound(database: Database) {

@@ -108,8 +108,8 @@ pub(super) fn document() -> Value {
 /// A body that need not be there is told as one that may be null, too, which is no object.
 fn leave_out_null(operation: &mut Value) {
     let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema") else { return };
-    let options = schema["oneOf"].as_array().into_iter().flatten();
-    if let Some(object) = options.filter(|option| option["type"] != "null").next().cloned() {
+    let mut options = schema["oneOf"].as_array().into_iter().flatten();
+    if let Some(object) = options.find(|option| option["type"] != "null").cloned() {
         *schema = object;
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         roster::Bench,
         router::{Drain, Router},
         slots::Slots,
+        tally::Tally,
     },
     clock::Clock,
     config::{self, ServeSettings},
@@ -39,7 +40,7 @@ use crate::{
         token::{token_digest, token_from},
     },
     egress::{Guard, Names},
-    http::{self, State, auth::Tokens, survey::Survey},
+    http::{self, Catalogue, State, Trials, auth::Tokens, survey::Survey},
     metrics::Metrics,
     store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
 };
@@ -88,18 +89,23 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     }
     ensure_admin(&store, &clock, settings.admin_token.as_ref()).await?;
 
+    let catalogue = Catalogue::load(&store).await?;
     let guard = Guard::new(settings.egress_allow.clone(), Names::system());
     let shared = shared(&settings, &store, &clock);
     let admission = Admission::new(settings.max_waiting.get(), settings.max_waiting.get() * WAITING_BYTES_PER_EVENT);
-    let (gauges, metrics) = (Gauges::new(&shared, admission.clone()), shared.metrics.clone());
+    let (gauges, metrics, tally) =
+        (Gauges::new(&shared, admission.clone()), shared.metrics.clone(), shared.tally.clone());
     let (router, arbiters) = start_actors(&settings, shared, &guard).await?;
     let state = State {
-        store,
-        clock,
+        store: store.clone(),
+        clock: clock.clone(),
         router: router.clone(),
         guard,
+        tally: tally.clone(),
         admission,
         tokens: Tokens::default(),
+        trials: Trials::default(),
+        catalogue,
         metrics,
         gauges,
         survey: Survey::default(),
@@ -119,6 +125,9 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
             () = drain(&server, &router, settings.drain) => {}
             () = signals.next() => log::warn!("ended at once; what was in flight is attempted again at the next start"),
         }
+    }
+    if let Err(error) = tally.write(&store, &clock).await {
+        log::warn!(error:% = error; "the statistics of the last minute are lost");
     }
     for arbiter in arbiters {
         arbiter.stop();
@@ -195,6 +204,7 @@ fn shared(settings: &ServeSettings, store: &Store, clock: &Clock) -> Shared {
         open_breakers: OpenBreakers::default(),
         metrics: Metrics::default(),
         breaker: settings.breaker(),
+        tally: Tally::default(),
         pause_failing: settings.pause_failing(),
         window: settings.window.get(),
     }
@@ -205,7 +215,7 @@ async fn start_actors(
     shared: Shared,
     guard: &Guard,
 ) -> Result<(Addr<Router>, Vec<Arbiter>), StoreError> {
-    let (store, clock) = (shared.store.clone(), shared.clock.clone());
+    let (store, clock, tally) = (shared.store.clone(), shared.clock.clone(), shared.tally.clone());
     let table = routing_table(&store).await?;
     let last_stored = store.run(Lane::Read, last_minted).await?;
     let arbiters: Vec<Arbiter> = (0..threads(settings.delivery_threads)).map(|_| Arbiter::new()).collect();
@@ -220,8 +230,10 @@ async fn start_actors(
     let (retention, sweep) = (settings.retention(), settings.sweep);
     let with = (store.clone(), clock.clone(), router.clone());
     keep("replayer", move || Replayer::new(with.0.clone(), with.1.clone(), with.2.clone()));
-    let with = (store.clone(), clock.clone(), router.clone());
-    keep("janitor", move || Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), retention, sweep));
+    let with = (store.clone(), clock.clone(), router.clone(), tally.clone());
+    keep("janitor", move || {
+        Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), with.3.clone(), retention, sweep)
+    });
     Ok((router, arbiters))
 }
 

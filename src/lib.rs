@@ -11,4 +11,5 @@ pub mod domain;
 pub mod egress;
 pub mod http;
 pub mod metrics;
+pub mod samples;
 pub mod store;

@@ -10,6 +10,7 @@ use super::{
     recorder::{Recorder, Waiting},
     router::Router,
     slots::Slots,
+    tally::Tally,
 };
 use crate::{clock::Clock, domain::breaker::BreakerSettings, metrics::Metrics, store::Store};
 
@@ -32,6 +33,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// How breakers behave.
     pub breaker: BreakerSettings,
+    /// What became of attempts, added up.
+    pub tally: Tally,
     /// How long an endpoint may fail before its subscription is paused; `None` for ever.
     pub pause_failing: Option<Duration>,
     /// Deliveries in memory, per subscription.
@@ -51,9 +54,9 @@ pub(super) struct Colleagues {
 impl Colleagues {
     /// A new recorder on this thread, and `router`.
     pub(super) fn new(shared: Shared, router: Addr<Router>) -> Self {
-        let Shared { store, clock, metrics, waiting, .. } = shared.clone();
+        let Shared { store, clock, metrics, waiting, tally, .. } = shared.clone();
         waiting.reset();
-        let recorder = Recorder::new(store, clock, metrics, waiting).start();
+        let recorder = Recorder::new(store, clock, metrics, waiting, tally).start();
         Self { shared, recorder, router }
     }
 }

@@ -29,6 +29,7 @@ pub mod router;
 pub mod slots;
 pub mod subscription;
 mod sweeping;
+pub mod tally;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
 pub mod withdrawal;

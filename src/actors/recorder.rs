@@ -14,10 +14,15 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 use super::{
     mail::tell,
     subscription::{Recorded, SubscriptionActor},
+    tally::Tally,
 };
 use crate::{
     clock::Clock,
-    domain::{delivery::Next, id::DeliveryId, time::Timestamp},
+    domain::{
+        delivery::Next,
+        id::{DeliveryId, SubscriptionId},
+        time::Timestamp,
+    },
     metrics::{Metrics, Write},
     store::{
         Lane, Store, StoreError,
@@ -70,6 +75,7 @@ pub struct Recorder {
     clock: Clock,
     metrics: Metrics,
     waiting: Waiting,
+    tally: Tally,
     open: Vec<Entry>,
     /// A transaction is under way, or its failure waits to be retried.
     busy: bool,
@@ -79,14 +85,20 @@ pub struct Recorder {
 /// An attempt to record, from whom.
 struct Entry {
     record: Record,
+    sender: Sender,
+}
+
+/// The actor of a subscription.
+struct Sender {
+    subscription: SubscriptionId,
     from: Addr<SubscriptionActor>,
 }
 
 impl Recorder {
     /// A recorder with nothing to do.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, metrics: Metrics, waiting: Waiting) -> Self {
-        Self { store, clock, metrics, waiting, open: Vec::new(), busy: false, pause: FIRST_PAUSE }
+    pub fn new(store: Store, clock: Clock, metrics: Metrics, waiting: Waiting, tally: Tally) -> Self {
+        Self { store, clock, metrics, waiting, tally, open: Vec::new(), busy: false, pause: FIRST_PAUSE }
     }
 
     /// Starts a transaction with what has gathered, unless one is under way.
@@ -100,7 +112,7 @@ impl Recorder {
         let (store, clock, now, me) = (self.store.clone(), self.clock.clone(), self.clock.now(), ctx.address());
         actix::spawn(async move {
             let (records, senders): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|entry| (entry.record, entry.from)).unzip();
+                batch.into_iter().map(|entry| (entry.record, entry.sender)).unzip();
             let records: Arc<[Record]> = records.into();
             let result = record(&store, Arc::clone(&records), now).await;
             tell(&me, Done { records, senders, result, took: clock.now().since(now) });
@@ -121,7 +133,9 @@ impl Recorder {
         clippy::mutable_key_type,
         reason = "an address is compared by the mailbox it leads to, which never changes"
     )]
-    fn report(&self, records: &[Record], senders: Vec<Addr<SubscriptionActor>>, result: &[Written]) {
+    fn report(&self, records: &[Record], senders: Vec<Sender>, result: &[Written]) {
+        let durable = records.iter().zip(&senders).zip(result).filter(|(_, written)| **written == Written::Durable);
+        self.tally.add(durable.map(|((record, sender), _)| (sender.subscription, record)));
         let mut by_sender: HashMap<Addr<SubscriptionActor>, Vec<(DeliveryId, Next)>> = HashMap::new();
         let refused_until = self.clock.now().after(REFUSED_PAUSE);
         for ((record, sender), written) in records.iter().zip(senders).zip(result) {
@@ -132,7 +146,7 @@ impl Recorder {
                 }
                 Written::Refused => Next::DueAt(refused_until),
             };
-            by_sender.entry(sender).or_default().push((record.attempt.delivery, next));
+            by_sender.entry(sender.from).or_default().push((record.attempt.delivery, next));
         }
         for (sender, settled) in by_sender {
             tell(&sender, Recorded(settled));
@@ -188,6 +202,8 @@ impl Actor for Recorder {
 pub struct RecordAttempt {
     /// What to write.
     pub record: Record,
+    /// Of which subscription.
+    pub subscription: SubscriptionId,
     /// Who gets [`Recorded`].
     pub from: Addr<SubscriptionActor>,
     /// Whether somebody waits for it.
@@ -208,8 +224,9 @@ impl Handler<RecordAttempt> for Recorder {
 
     fn handle(&mut self, message: RecordAttempt, ctx: &mut Self::Context) {
         self.waiting.0.fetch_add(1, Ordering::Relaxed);
-        self.open.push(Entry { record: message.record, from: message.from });
-        match message.urgency {
+        let RecordAttempt { record, subscription, from, urgency } = message;
+        self.open.push(Entry { record, sender: Sender { subscription, from } });
+        match urgency {
             // Behind what is in the mailbox already: a burst shares one transaction.
             Urgency::Now => ctx.notify(Flush),
             Urgency::Soon if self.open.len() == 1 || self.open.len() == ENOUGH => self.gather(ctx),
@@ -235,7 +252,7 @@ impl Handler<Flush> for Recorder {
 #[rtype(result = "()")]
 struct Done {
     records: Arc<[Record]>,
-    senders: Vec<Addr<SubscriptionActor>>,
+    senders: Vec<Sender>,
     result: Result<Vec<Written>, StoreError>,
     took: Duration,
 }
@@ -256,7 +273,7 @@ impl Handler<Done> for Recorder {
             Err(error) => {
                 self.metrics.not_committed(Write::Record);
                 log::warn!(attempts = records.len(), pause:? = self.pause, error:% = error; "attempts wait to be recorded");
-                let entries = records.iter().cloned().zip(senders).map(|(record, from)| Entry { record, from });
+                let entries = records.iter().cloned().zip(senders).map(|(record, sender)| Entry { record, sender });
                 self.open.splice(..0, entries);
                 ctx.notify_later(Retry, self.pause);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);

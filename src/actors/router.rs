@@ -300,13 +300,15 @@ pub struct StatusOf {
     pub subscription: SubscriptionId,
     /// An ordering key, to learn who holds it.
     pub key: Option<KeyHash>,
+    /// A delivery, to learn where it is.
+    pub delivery: Option<DeliveryId>,
 }
 
 impl Handler<StatusOf> for Router {
     type Result = ResponseFuture<Option<Status>>;
 
-    fn handle(&mut self, StatusOf { subscription, key }: StatusOf, _: &mut Self::Context) -> Self::Result {
-        let asked = self.roster.status(subscription, GetStatus { key });
+    fn handle(&mut self, StatusOf { subscription, key, delivery }: StatusOf, _: &mut Self::Context) -> Self::Result {
+        let asked = self.roster.status(subscription, GetStatus { key, delivery });
         Box::pin(async move { asked?.await.ok() })
     }
 }

@@ -13,7 +13,6 @@ mod listen;
 mod migrate;
 mod pretty;
 mod problem;
-mod samples;
 mod secrets;
 mod send;
 mod signals;

@@ -10,7 +10,6 @@ use super::{
     CliError,
     client::{Api, Publication, Published},
     pretty::pretty,
-    samples::sample,
     terminal::{GOOD, QUIET, STRONG, Terminal, paint},
 };
 use crate::{
@@ -19,6 +18,7 @@ use crate::{
         event_type::{EventType, OMS_EVENT_TYPES},
         secret::Secret,
     },
+    samples::sample,
 };
 
 /// Publish an event: your own, or a sample

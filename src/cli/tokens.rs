@@ -14,11 +14,14 @@ use crate::{
     clock::Clock,
     config::DatabaseSettings,
     domain::{
+        audit::{Author, Entry},
+        owner::Owner,
         secret::Secret,
         token::{RANDOM_BYTES, check_token, token_digest, token_from},
     },
     store::{
         Lane, StoreError,
+        audit::audited,
         owners::{self, Added},
     },
 };
@@ -159,7 +162,10 @@ async fn create(args: CreateArgs, terminal: &mut Terminal) -> Result<(), CliErro
     let store = opened(args.database).await?;
     let (name, digest, now) = (args.name.clone(), token_digest(token.secret.reveal()), Clock::system().now());
     let added = store
-        .run(Lane::Write, move |connection| owners::add_token(connection, &name, &digest, now))
+        .run(Lane::Write, move |connection| {
+            let add = |connection: &mut _| owners::add_token(connection, &name, &digest, now);
+            audited(connection, &Author::command_line(), now, add, told_of_adding)
+        })
         .await
         .map_err(|error| name_unknown(error, &args.name))?;
     match added {
@@ -170,6 +176,22 @@ async fn create(args: CreateArgs, terminal: &mut Terminal) -> Result<(), CliErro
         Added::TokenTaken => Err(CliError::refused(TAKEN)),
         Added::NameTaken => Err(CliError::refused(format!("there is a user {:?} already", args.name))),
     }
+}
+
+/// What is written down of a further token.
+fn told_of_adding(added: &Added) -> Option<Entry> {
+    match added {
+        Added::Owner(owner) => Some(told_of("token.create", owner)),
+        Added::NameTaken | Added::TokenTaken => None,
+    }
+}
+
+fn told_of_revoking(owner: &Owner) -> Entry {
+    told_of("token.revoke", owner)
+}
+
+fn told_of(action: &'static str, owner: &Owner) -> Entry {
+    Entry::order(action, format!("user:{}", owner.id), Some(owner.id), serde_json::json!({ "name": owner.name }))
 }
 
 async fn revoke(args: RevokeArgs, terminal: &mut Terminal) -> Result<(), CliError> {
@@ -184,7 +206,15 @@ async fn revoke(args: RevokeArgs, terminal: &mut Terminal) -> Result<(), CliErro
 async fn revoke_one(database: DatabaseSettings, token: &str) -> Result<String, CliError> {
     let digest = token_digest(read_token(token)?.reveal());
     let store = opened(database).await?;
-    if store.run(Lane::Write, move |connection| owners::revoke_token(connection, &digest)).await? {
+    let now = Clock::system().now();
+    let work = move |connection: &mut _| {
+        let revoke = |connection: &mut _| {
+            let owner = owners::find_by_token(connection, &digest)?;
+            owners::revoke_token(connection, &digest).map(|was_there| owner.filter(|_| was_there))
+        };
+        audited(connection, &Author::command_line(), now, revoke, |owner| owner.as_ref().map(told_of_revoking))
+    };
+    if store.run(Lane::Write, work).await?.is_some() {
         Ok("revoked".to_owned())
     } else {
         Err(CliError::refused("nobody has this token"))
@@ -193,9 +223,16 @@ async fn revoke_one(database: DatabaseSettings, token: &str) -> Result<String, C
 
 async fn revoke_all(database: DatabaseSettings, name: String) -> Result<String, CliError> {
     let store = opened(database).await?;
-    let owner = name.clone();
+    let (owner, now) = (name.clone(), Clock::system().now());
     let count = store
-        .run(Lane::Write, move |connection| owners::revoke_all(connection, &owner))
+        .run(Lane::Write, move |connection| {
+            let revoke = |connection: &mut _| {
+                let found = owners::find_by_name(connection, &owner)?;
+                owners::revoke_all(connection, &owner).map(|count| (found, count))
+            };
+            let told = |(found, _): &(Option<Owner>, usize)| found.as_ref().map(told_of_revoking);
+            audited(connection, &Author::command_line(), now, revoke, told).map(|(_, count)| count)
+        })
         .await
         .map_err(|error| name_unknown(error, &name))?;
     let tokens = if count == 1 { "token" } else { "tokens" };

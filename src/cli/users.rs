@@ -12,12 +12,14 @@ use crate::{
     clock::Clock,
     config::DatabaseSettings,
     domain::{
+        audit::{Author, Entry as Audited},
         owner::{Role, Standing, check_name},
         time::Timestamp,
         token::token_digest,
     },
     store::{
         Keyring, Lane, Store,
+        audit::audited,
         owners::{self, Added, Listed},
     },
 };
@@ -99,7 +101,10 @@ async fn add(args: AddArgs, terminal: &mut Terminal) -> Result<(), CliError> {
 
     let (name, digest, now) = (args.name.clone(), token_digest(token.secret.reveal()), Clock::system().now());
     let added = store
-        .run(Lane::Write, move |connection| owners::add_owner(connection, &name, role, standing, &digest, now))
+        .run(Lane::Write, move |connection| {
+            let add = |connection: &mut _| owners::add_owner(connection, &name, role, standing, &digest, now);
+            audited(connection, &Author::command_line(), now, add, told_of_adding)
+        })
         .await?;
     match added {
         Added::Owner(owner) => {
@@ -109,6 +114,14 @@ async fn add(args: AddArgs, terminal: &mut Terminal) -> Result<(), CliError> {
         }
         Added::NameTaken => Err(CliError::refused(format!("there is a user {:?} already", args.name))),
         Added::TokenTaken => Err(CliError::refused(tokens::TAKEN)),
+    }
+}
+
+/// What is written down of a new owner.
+fn told_of_adding(added: &Added) -> Option<Audited> {
+    match added {
+        Added::Owner(owner) => Some(Audited::owner("user.add", None, owner)),
+        Added::NameTaken | Added::TokenTaken => None,
     }
 }
 

@@ -74,6 +74,12 @@ impl FailureClass {
     pub const ALL: [Self; 7] =
         [Self::Forbidden, Self::Dns, Self::Connect, Self::Tls, Self::Timeout, Self::Protocol, Self::Request];
 
+    /// The class of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == name)
+    }
+
     /// The name in answers and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -64,6 +64,22 @@ pub fn default_ordering_key(event_type: &EventType, payload: &str) -> Option<Str
     (key.chars().count() <= MAX_KEY_LENGTH && !id.is_empty()).then_some(key)
 }
 
+/// The body of a trial: an envelope that says so. No delivery has a member `test`.
+#[must_use]
+pub fn trial_envelope(event_type: &EventType, wire_uuid: &str, payload: &[u8]) -> Bytes {
+    let head = [
+        r#"{"event": {"type": ""#,
+        event_type.as_str(),
+        r#"", "uuid": ""#,
+        wire_uuid,
+        r#"", "test": true}, "payload": "#,
+    ];
+    let mut body = head.concat().into_bytes();
+    body.extend_from_slice(payload);
+    body.push(b'}');
+    body.into()
+}
+
 /// The body of a delivery, byte for byte as the contract's section 0 writes it; the same on every attempt.
 #[must_use]
 pub fn envelope(event_type: &EventType, wire_uuid: &str, payload: &[u8]) -> Bytes {
@@ -92,6 +108,16 @@ mod tests {
             r#"{{"event": {{"type": "package.created", "uuid": "da81e85139824c6187dd1e58a7d3f971"}}, "payload": {payload}}}"#
         );
         assert_eq!(body, expected.as_bytes());
+    }
+
+    #[test]
+    fn a_trial_is_no_delivery_and_says_so() {
+        let event_type = EventType::parse("package.created").expect("a type");
+        let body = trial_envelope(&event_type, "da81", b"{\"id\": 1}");
+        assert_eq!(
+            body,
+            r#"{"event": {"type": "package.created", "uuid": "da81", "test": true}, "payload": {"id": 1}}"#
+        );
     }
 
     #[test]

@@ -133,9 +133,14 @@ impl Failing {
     #[must_use]
     pub fn to_store(&self, now: Timestamp) -> Option<Option<Timestamp>> {
         let Row::Says(stored) = self.row else { return None };
-        let worth = self.pause_after.map_or(WORTH_STORING, |most| WORTH_STORING.min(most / PARTS));
-        let wanted = self.since.filter(|since| stored.is_some() || since.after(worth) <= now);
+        let wanted = self.since.filter(|since| stored.is_some() || since.after(self.worth_storing_after()) <= now);
         (wanted != stored).then_some(wanted)
+    }
+
+    /// How long trouble has to last until it is stored.
+    #[must_use]
+    pub fn worth_storing_after(&self) -> Duration {
+        self.pause_after.map_or(WORTH_STORING, |most| WORTH_STORING.min(most / PARTS))
     }
 
     /// The row says this from now on.

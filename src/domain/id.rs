@@ -193,6 +193,16 @@ minted_id!(
     Kind::Delivery
 );
 
+impl DeliveryId {
+    /// An id for a request that belongs to no delivery: of a time long before the first that was minted. `draw` is any random
+    /// number.
+    #[must_use]
+    pub const fn of_no_delivery(draw: u64) -> Self {
+        // 2⁴⁰, as milliseconds with a sequence behind them, lie within a few days of 1970.
+        Self((draw & ((1 << 40) - 1)).cast_signed())
+    }
+}
+
 impl EventId {
     /// Where the ids of an event's deliveries lie, given how many it owes. Ids of other nodes may lie between them.
     ///

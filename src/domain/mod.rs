@@ -5,11 +5,15 @@
 
 pub mod announcement;
 pub mod attempt;
+pub mod audit;
 pub mod breaker;
+pub mod catalogue;
 pub mod delivery;
+pub mod edits;
 pub mod endpoint;
 pub mod event;
 pub mod event_type;
+pub mod explain;
 pub mod failing;
 pub mod headers;
 pub mod hold;
@@ -18,9 +22,11 @@ pub mod intervention;
 pub mod ordering;
 pub mod owner;
 pub mod queue;
+pub mod reach;
 pub mod replay;
 pub mod retention;
 pub mod retry;
+pub mod rollup;
 pub mod routing;
 pub mod secret;
 pub mod signature;

@@ -47,6 +47,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, for requests.
+    pub const ALL: [Self; 3] = [Self::Admin, Self::Publisher, Self::Subscriber];
+
+    /// The role of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
     /// The name in lists and help texts.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

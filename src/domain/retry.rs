@@ -43,6 +43,7 @@ pub enum RetryPolicy {
         /// What each retry multiplies by.
         base: u32,
         /// The first wait; at least 1.
+        #[serde(default = "one")]
         factor: u32,
         /// The longest wait.
         #[serde(default, skip_serializing_if = "Limit::is_unstated")]
@@ -55,6 +56,21 @@ pub enum RetryPolicy {
         /// The longest wait; greater than `min_value`.
         max_value: u32,
     },
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// Why numbers make no policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPolicy {
+    /// A number beyond its range.
+    #[error("{0:?} must be from {1} to {MAX_NUMBER}")]
+    Range(&'static str, u32),
+    /// `random` without room.
+    #[error("\"max_value\" must be greater than \"min_value\"")]
+    Empty,
 }
 
 /// The longest wait of a policy. That it was left out and that it was `null` mean the same, but are answered as given.
@@ -115,6 +131,29 @@ pub enum Retry {
 }
 
 impl RetryPolicy {
+    /// Checks the ranges of the numbers.
+    ///
+    /// # Errors
+    /// The first [`BadPolicy`].
+    pub fn check(&self) -> Result<(), BadPolicy> {
+        let number = |name, number: u32, least| {
+            if (least..=MAX_NUMBER).contains(&number) { Ok(()) } else { Err(BadPolicy::Range(name, least)) }
+        };
+        let longest = |limit| match limit {
+            Limit::Unstated | Limit::Null => Ok(()),
+            Limit::Seconds(seconds) => number("limit", seconds, 0),
+        };
+        match *self {
+            Self::Fixed { seconds } => number("seconds", seconds, 0),
+            Self::Linear { base, limit } => number("base", base, 0).and_then(|()| longest(limit)),
+            Self::Exponential { base, factor, limit } => {
+                number("base", base, 0).and_then(|()| number("factor", factor, 1)).and_then(|()| longest(limit))
+            }
+            Self::Random { min_value, max_value } if min_value >= max_value => Err(BadPolicy::Empty),
+            Self::Random { max_value, .. } => number("max_value", max_value, 0),
+        }
+    }
+
     /// The wait at `index`, which counts from 0: after failed attempt *k* it is `countdown(k - 1, …)`.
     ///
     /// `draw` is any random number; only `random` looks at it. The result saturates at 100 years.

@@ -1,13 +1,14 @@
 //! A receiver's standing order: one event type, one endpoint, and how to deliver there.
 
-use std::{fmt, time::Duration};
+mod config;
 
-use serde_json::{Map, Value};
+use std::time::Duration;
 
+pub use self::config::{BadConfig, BasicAuth, Config};
 use super::{
     endpoint::{BadEndpoint, Endpoint},
     event_type::EventType,
-    headers::{AdditionalHeaders, latin_1},
+    headers::AdditionalHeaders,
     hold::{Hold, HoldMode, Ramp},
     id::{OwnerId, SubscriptionId},
     ordering::Ordering,
@@ -169,124 +170,12 @@ impl Subscription {
     }
 }
 
-/// The contract's `config`: an object of which we read `auth` and `timeout` and keep the rest.
-#[derive(Clone, Default, PartialEq)]
-pub struct Config {
-    raw: Map<String, Value>,
-    basic_auth: Option<BasicAuth>,
-    timeout: Option<Duration>,
-}
-
-/// User and password of basic auth, both in Latin-1.
-#[derive(Clone, PartialEq, Eq)]
-pub struct BasicAuth {
-    /// The user. One with a colon is sent as it is, though receivers will read its end as part of the password.
-    pub username: String,
-    /// The password.
-    pub password: Secret,
-}
-
-/// What is wrong with a `config`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadConfig {
-    /// `auth` is no object.
-    #[error("\"auth\" must be an object with \"auth_type\", \"username\" and \"password\".")]
-    Auth,
-    /// `username` or `password` is no text.
-    #[error("\"auth.{0}\" must be a string.")]
-    Credential(&'static str),
-    /// `username` or `password` has characters that basic auth cannot carry.
-    #[error("\"auth.{0}\" must be Latin-1.")]
-    Characters(&'static str),
-    /// `timeout` is not from 1 to 60.
-    #[error("\"timeout\" must be a number of seconds from 1 to 60.")]
-    Timeout,
-}
-
-impl Config {
-    /// Reads `raw`: `auth` as in the contract, section 9 (an `auth_type` other than `basic` is ignored, a missing password
-    /// is the text `None`, as the reference sends it), and `timeout`, 1 to 60 seconds.
-    ///
-    /// # Errors
-    /// The first [`BadConfig`].
-    pub fn new(raw: Map<String, Value>) -> Result<Self, BadConfig> {
-        let basic_auth = match raw.get("auth") {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(auth)) => basic_auth(auth)?,
-            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-                return Err(BadConfig::Auth);
-            }
-        };
-        let timeout = match raw.get("timeout") {
-            None | Some(Value::Null) => None,
-            Some(value) => {
-                let seconds =
-                    value.as_f64().filter(|seconds| (1.0..=60.0).contains(seconds)).ok_or(BadConfig::Timeout)?;
-                Some(Duration::from_secs_f64(seconds))
-            }
-        };
-        Ok(Self { raw, basic_auth, timeout })
-    }
-
-    /// The object as given.
-    #[must_use]
-    pub const fn raw(&self) -> &Map<String, Value> {
-        &self.raw
-    }
-
-    /// Credentials for basic auth.
-    #[must_use]
-    pub const fn basic_auth(&self) -> Option<&BasicAuth> {
-        self.basic_auth.as_ref()
-    }
-
-    /// How long one attempt may take in all.
-    #[must_use]
-    pub fn timeout(&self) -> Duration {
-        self.timeout.unwrap_or(DEFAULT_TIMEOUT)
-    }
-}
-
-fn basic_auth(auth: &Map<String, Value>) -> Result<Option<BasicAuth>, BadConfig> {
-    if auth.get("auth_type").and_then(Value::as_str) != Some("basic") {
-        return Ok(None);
-    }
-    let text = |name| match auth.get(name) {
-        None | Some(Value::Null) => Ok("None"),
-        Some(Value::String(text)) if latin_1(text).is_some() => Ok(text.as_str()),
-        Some(Value::String(_)) => Err(BadConfig::Characters(name)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(BadConfig::Credential(name))
-        }
-    };
-    Ok(Some(BasicAuth { username: text("username")?.to_owned(), password: Secret::new(text("password")?) }))
-}
-
-/// `raw` may hold a password.
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config").field("keys", &self.raw.keys()).field("timeout", &self.timeout).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for BasicAuth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BasicAuth(…)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
-    use serde_json::json;
-
     use super::*;
     use crate::domain::id::DeliveryId;
-
-    fn config(value: &Value) -> Result<Config, BadConfig> {
-        Config::new(value.as_object().expect("an object").clone())
-    }
 
     fn subscription(rate: Option<Rate>, ramp: Option<u32>) -> Subscription {
         let up_to = DeliveryId::from_raw(1);
@@ -344,47 +233,5 @@ mod tests {
             let rotated = unsigned.with_rotated_secret(&Secret::new("new"), Duration::from_secs(5), Timestamp::EPOCH);
             assert_eq!(rotated.retiring, []);
         }
-    }
-
-    #[test]
-    fn basic_auth_is_read_as_the_contract_says() {
-        let auth = |value| {
-            config(&json!({ "auth": value }))
-                .map(|c| c.basic_auth().map(|a| (a.username.clone(), a.password.reveal().to_owned())))
-        };
-        assert_eq!(
-            auth(json!({"auth_type": "basic", "username": "u", "password": "p:é"})),
-            Ok(Some(("u".into(), "p:é".into())))
-        );
-        assert_eq!(auth(json!({"auth_type": "basic", "username": "u"})), Ok(Some(("u".into(), "None".into()))));
-        assert_eq!(auth(json!({"auth_type": "bearer", "token": "t"})), Ok(None));
-        assert_eq!(auth(Value::Null), Ok(None));
-        assert_eq!(auth(json!("x")), Err(BadConfig::Auth));
-        assert_eq!(auth(json!({"auth_type": "basic", "username": 5})), Err(BadConfig::Credential("username")));
-        assert_eq!(
-            auth(json!({"auth_type": "basic", "username": "u", "password": "ş"})),
-            Err(BadConfig::Characters("password"))
-        );
-        // Whatever the encoding can carry, though the standard of basic auth forbids it.
-        assert_eq!(
-            auth(json!({"auth_type": "basic", "username": "a:b", "password": "\n"})),
-            Ok(Some(("a:b".into(), "\n".into())))
-        );
-    }
-
-    #[test]
-    fn a_timeout_is_1_to_60_seconds() {
-        assert_eq!(config(&json!({})).expect("valid").timeout(), DEFAULT_TIMEOUT);
-        assert_eq!(config(&json!({"timeout": 2.5})).expect("valid").timeout(), Duration::from_millis(2_500));
-        for value in [json!(0), json!(61), json!("5"), json!([]), json!(-1)] {
-            assert_eq!(config(&json!({ "timeout": value })), Err(BadConfig::Timeout));
-        }
-    }
-
-    #[test]
-    fn debug_hides_passwords() {
-        let config =
-            config(&json!({"auth": {"auth_type": "basic", "username": "u", "password": "hunter2"}})).expect("valid");
-        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -6,10 +6,11 @@ use awc::http::header::{EXPECT, HeaderMap, HeaderValue};
 use bytes::Bytes;
 
 use super::template::{
-    Template, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, X_WHISPERER_EVENT, X_WHISPERER_SIGNATURE,
+    Template, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, X_POSTRIDER_TEST, X_WHISPERER_EVENT,
+    X_WHISPERER_SIGNATURE,
 };
 use crate::domain::{
-    event::{Event, envelope, wire_uuid},
+    event::{Event, envelope, trial_envelope, wire_uuid},
     id::DeliveryId,
     time::Timestamp,
 };
@@ -24,6 +25,8 @@ pub struct Request {
     timestamp: Option<HeaderValue>,
     whisperer_signature: Option<HeaderValue>,
     standard_signature: Option<HeaderValue>,
+    /// `x-postrider-test`, on trials only.
+    trial: Option<HeaderValue>,
 }
 
 impl Template {
@@ -33,14 +36,27 @@ impl Template {
     pub fn request(&self, delivery: DeliveryId, event: &Event, now: Timestamp) -> Request {
         let uuid = wire_uuid(delivery);
         let body = envelope(&event.event_type, &uuid, &event.payload);
+        self.signed(&uuid, body, event, now)
+    }
+
+    /// The request for a trial: signed like a delivery, and marked as none in its body and by a header.
+    #[must_use]
+    pub fn trial(&self, id: DeliveryId, event: &Event, now: Timestamp) -> Request {
+        let uuid = wire_uuid(id);
+        let body = trial_envelope(&event.event_type, &uuid, &event.payload);
+        Request { trial: Some(HeaderValue::from_static("true")), ..self.signed(&uuid, body, event, now) }
+    }
+
+    fn signed(&self, uuid: &str, body: Bytes, event: &Event, now: Timestamp) -> Request {
         let late = &self.0.late;
         let has_other_type = late.event_type.as_ref().is_some_and(|ready| *ready != event.event_type);
         Request {
             event_type: has_other_type.then(|| ascii(event.event_type.as_str())),
-            id: late.id.then(|| ascii(&uuid)),
+            id: late.id.then(|| ascii(uuid)),
             timestamp: late.timestamp.then(|| ascii(&now.as_secs().to_string())),
             whisperer_signature: late.whisperer.as_ref().map(|signer| ascii(&signer.whisperer(&body))),
-            standard_signature: late.standard.as_ref().map(|signer| ascii(&signer.standard(&uuid, now, &body))),
+            standard_signature: late.standard.as_ref().map(|signer| ascii(&signer.standard(uuid, now, &body))),
+            trial: None,
             template: self.clone(),
             body,
             now,
@@ -65,6 +81,7 @@ impl Request {
             (X_WHISPERER_SIGNATURE, self.whisperer_signature.as_ref()),
             (WEBHOOK_SIGNATURE, self.standard_signature.as_ref()),
             (EXPECT, expect),
+            (X_POSTRIDER_TEST, self.trial.as_ref()),
         ];
         let mut map = HeaderMap::with_capacity(headers.len());
         for (name, value) in headers.into_iter().filter_map(|(name, value)| Some((name, value?.clone()))) {

@@ -29,6 +29,7 @@ use crate::domain::{
 
 pub(super) const X_WHISPERER_EVENT: HeaderName = HeaderName::from_static("x-whisperer-event");
 pub(super) const X_WHISPERER_SIGNATURE: HeaderName = HeaderName::from_static("x-whisperer-signature");
+pub(super) const X_POSTRIDER_TEST: HeaderName = HeaderName::from_static("x-postrider-test");
 pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 pub(super) const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");

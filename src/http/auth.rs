@@ -60,6 +60,11 @@ impl Tokens {
         (now.since(*since) < REMEMBERED).then(|| Arc::clone(owner))
     }
 
+    /// Forgets whom tokens belong to: something about an owner or a token has changed.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn remember(&self, digest: TokenDigest, owner: Arc<Owner>, now: Timestamp) {
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MAX_REMEMBERED {

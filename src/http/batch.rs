@@ -75,7 +75,7 @@ pub(super) async fn accept(
     let now = state.clock.now();
     let items = split(&request, &body)?;
     let read: Vec<Result<Submission, Problem>> =
-        items.iter().map(|item| submission::read(item, None, publisher.id, now)).collect();
+        items.iter().map(|item| submission::read(&state.catalogue, item, None, publisher.id, now)).collect();
     let good: Vec<Submission> = read.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
     let receipts = if good.is_empty() { Vec::new() } else { hand_in(&state, good).await? };
     // One transaction stores all or nothing, so one without a database means that all are.

@@ -13,21 +13,23 @@ use super::{
     auth::Caller,
     body::{Body, read_json},
     holds::{CatchUp, checked_reason, read_hold, skip},
+    naming::{OwnerName, owner_named},
     openapi::{Always, BadBody, Forbidden},
     problem::Problem,
     subscriptions::{notice, publish},
 };
 use crate::{
     domain::{
+        audit::Author,
         endpoint::parse_host,
         event_type::EventType,
-        id::{OwnerId, SubscriptionId},
+        id::SubscriptionId,
         owner::{Owner, Scope},
         subscription::Subscription,
     },
     store::{
         Lane,
-        owners::find_by_name,
+        audit::audited_changes,
         subscriptions::bulk::{Candidate, HoldFilter, candidates, hold_many, resume_many},
     },
 };
@@ -42,20 +44,11 @@ const MAX_IDS: usize = 1_000;
 #[serde(deny_unknown_fields)]
 #[schema(as = HoldFilter)]
 struct FilterBody {
-    owner: Option<OwnerBody>,
+    owner: Option<OwnerName>,
     event_type: Option<String>,
     /// Of the endpoint: a name or an address, without a port.
     #[schema(example = "shop.example")]
     host: Option<String>,
-}
-
-/// An owner by name or by id.
-#[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
-#[schema(as = OwnerName)]
-enum OwnerBody {
-    Id(i32),
-    Name(String),
 }
 
 /// What is asked of a pause of many.
@@ -137,31 +130,13 @@ async fn read_filter(
     }
     let of = match of {
         None => None,
-        Some(of) => Some(find_owner(state, owner, of).await?),
+        Some(of) => Some(owner_named(state, owner, of).await?),
     };
     let event_type = event_type.map(|name| EventType::parse(&name)).transpose();
     let event_type = event_type.map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))?;
     let host = host.map(|host| parse_host(&host)).transpose();
     let host = host.map_err(|_| Problem::invalid("\"host\" must be a name or an address, without a port."))?;
     Ok(HoldFilter { owner: of, event_type, host, reason: checked_reason(reason)? })
-}
-
-/// Who is there is an admin's business: others can name themselves only.
-async fn find_owner(state: &State, owner: &Owner, named: OwnerBody) -> Result<OwnerId, Problem> {
-    let is_self = match &named {
-        OwnerBody::Id(id) => *id == owner.id.as_raw(),
-        OwnerBody::Name(name) => *name == owner.name,
-    };
-    match (owner.scope(), named) {
-        _ if is_self => Ok(owner.id),
-        (Scope::Of(_), _) => Err(Problem::forbidden("Only an admin may name another owner.")),
-        (Scope::All, OwnerBody::Id(id)) => Ok(OwnerId::from_raw(id)),
-        (Scope::All, OwnerBody::Name(name)) => {
-            let unknown = Problem::invalid(format!("There is no owner {name:?}."));
-            let found = state.store.run(Lane::Read, move |connection| find_by_name(connection, &name)).await?;
-            found.map(|owner| owner.id).ok_or(unknown)
-        }
-    }
 }
 
 /// Pauses all that is found and not paused yet. A pause that is there already stays as it is.
@@ -185,7 +160,11 @@ pub(super) async fn hold(state: Data<State>, Caller(owner): Caller, Body(body): 
             summary.add(ids);
         } else {
             let (keys, hold) = (state.store.keys(), hold.clone());
-            let work = move |connection: &mut _| hold_many(connection, &keys, &ids, &hold);
+            let author = Author::from(&*owner);
+            let work = move |connection: &mut _| {
+                let pause = |connection: &mut _| hold_many(connection, &keys, &ids, &hold);
+                audited_changes(connection, &keys, (&author, "subscription.pause", hold.since), &ids, pause)
+            };
             let paused = state.store.run(Lane::Write, work).await?;
             summary.add(paused.iter().map(|subscription| subscription.id));
             publish_all(&state, paused).await?;
@@ -220,7 +199,11 @@ pub(super) async fn release(
                 *summary.skipped.get_or_insert_default() += skipped;
             }
             let keys = state.store.keys();
-            let work = move |connection: &mut _| resume_many(connection, &keys, &ids, catch_up.ramp);
+            let (author, now) = (Author::from(&*owner), state.clock.now());
+            let work = move |connection: &mut _| {
+                let resume = |connection: &mut _| resume_many(connection, &keys, &ids, catch_up.ramp);
+                audited_changes(connection, &keys, (&author, "subscription.resume", now), &ids, resume)
+            };
             publish_all(&state, state.store.run(Lane::Write, work).await?).await?;
         }
     }

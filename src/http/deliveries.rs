@@ -4,17 +4,19 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
     State,
+    attempts::AttemptView,
     auth::Caller,
+    delivery_filter::FilterQuery,
     interventions::InterventionView,
-    live::{WaitsFor, waits_for},
+    live::{Explanation, Told, WaitsFor, told},
     openapi::{Always, BadQuery, Busy, Erased, Missing, Settled},
     problem::Problem,
-    subscriptions::checked_limit,
     time::rfc3339,
 };
 use crate::{
@@ -24,18 +26,21 @@ use crate::{
         withdrawal::WithdrawFrom,
     },
     domain::{
-        attempt::{Attempt, Outcome},
+        attempt::Attempt,
+        audit::{Author, Entry},
         delivery::{Delivery, State as DeliveryState},
-        event_type::EventType,
-        id::{DeliveryId, EventId, SubscriptionId},
-        owner::Owner,
+        id::{DeliveryId, EventId, OwnerId, SubscriptionId},
+        owner::{Owner, Scope},
         queue::Withdrawn,
     },
     store::{
         Lane,
-        deliveries::{self, Filter, Listed},
+        audit::audited,
+        deliveries::{self, Ending, Listed},
+        events,
         interventions::intervention_in,
         record::cancel_one,
+        subscriptions,
     },
 };
 
@@ -54,6 +59,10 @@ pub(super) struct DeliveryView<'a> {
     state: &'static str,
     /// Attempts recorded so far.
     attempts: u16,
+    /// How its latest attempt was answered.
+    last_status: Option<u16>,
+    /// Why its latest attempt got no complete answer.
+    last_error: Option<&'static str>,
     /// Not attempted before; null when nothing holds it back.
     #[schema(format = DateTime)]
     due_at: Option<String>,
@@ -88,6 +97,8 @@ pub(super) struct DeliveryDetails<'a> {
     /// The first one first.
     attempt_log: Vec<AttemptView>,
     waits_for: Option<WaitsFor>,
+    /// Why it is what it is, and what happens next.
+    explanation: Option<Explanation>,
     /// What a person decided about it last.
     intervention: Option<InterventionView<'a>>,
 }
@@ -104,6 +115,11 @@ pub(super) struct DeliveryPage<'a> {
 impl<'a> DeliveryView<'a> {
     pub(super) fn new(listed: &'a Listed) -> Self {
         let delivery = &listed.delivery;
+        let (last_status, last_error) = match listed.latest {
+            Some(Ending::Status(status)) => (Some(status), None),
+            Some(Ending::Failure(class)) => (None, Some(class.as_str())),
+            None => (None, None),
+        };
         Self {
             id: delivery.id,
             uuid: delivery.id.uuid(),
@@ -117,102 +133,13 @@ impl<'a> DeliveryView<'a> {
             },
             state: delivery.state.as_str(),
             attempts: delivery.attempts,
+            last_status,
+            last_error,
             due_at: delivery.due_at.map(rfc3339),
             first_recorded_at: delivery.first_recorded_at.map(rfc3339),
             recorded_at: delivery.recorded_at.map(rfc3339),
             replayed_at: delivery.replayed_at.map(rfc3339),
         }
-    }
-}
-
-/// An attempt: answered by the endpoint, or failed without a complete answer.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Attempt)]
-pub(super) struct AttemptView {
-    #[schema(value_type = i64)]
-    delivery: DeliveryId,
-    number: u16,
-    #[schema(format = DateTime)]
-    started_at: String,
-    duration_ms: f64,
-    success: bool,
-    #[serde(flatten)]
-    outcome: OutcomeView,
-}
-
-/// What an attempt came to.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-#[schema(as = Outcome)]
-enum OutcomeView {
-    /// The endpoint answered. Of the body the first 16 KiB are kept.
-    Answered { status: u16, content_type: Option<String>, body: String },
-    /// It did not.
-    Failed { error: ErrorView },
-}
-
-/// Why there was no complete answer.
-#[derive(Serialize, ToSchema)]
-#[schema(as = AttemptError)]
-struct ErrorView {
-    /// `forbidden`, `dns`, `connect`, `tls`, `timeout`, `protocol`, `request` or `not_attempted`.
-    class: &'static str,
-    message: String,
-}
-
-impl AttemptView {
-    pub(super) fn new(attempt: &Attempt) -> Self {
-        let outcome = match &attempt.outcome {
-            Outcome::Answered(answer) => OutcomeView::Answered {
-                status: answer.status,
-                content_type: answer.content_type.clone(),
-                body: String::from_utf8_lossy(&answer.body).into_owned(),
-            },
-            Outcome::Failed(failure) => OutcomeView::Failed {
-                error: ErrorView { class: failure.class.as_str(), message: failure.message.clone() },
-            },
-            Outcome::NotAttempted => OutcomeView::Failed {
-                error: ErrorView { class: "not_attempted", message: "the attempt was put off".to_owned() },
-            },
-        };
-        Self {
-            delivery: attempt.delivery,
-            number: attempt.number,
-            started_at: rfc3339(attempt.started_at),
-            duration_ms: attempt.duration.as_secs_f64() * 1_000.0,
-            success: attempt.outcome.is_success(),
-            outcome,
-        }
-    }
-}
-
-/// Which deliveries.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
-    #[param(value_type = Option<i32>)]
-    subscription: Option<SubscriptionId>,
-    #[param(pattern = "^(pending|delivered|dead|expired|cancelled|set_aside)$")]
-    state: Option<String>,
-    event_type: Option<String>,
-    /// Older than this one.
-    #[param(value_type = Option<i64>)]
-    before: Option<DeliveryId>,
-    /// 50 by default.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u16>,
-}
-
-impl FilterQuery {
-    fn state(&self) -> Result<Option<DeliveryState>, Problem> {
-        let Some(name) = &self.state else { return Ok(None) };
-        named_state(name).map(Some)
-    }
-
-    fn event_type(&self) -> Result<Option<EventType>, Problem> {
-        let Some(name) = &self.event_type else { return Ok(None) };
-        EventType::parse(name).map(Some).map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))
     }
 }
 
@@ -224,7 +151,8 @@ pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
         .ok_or_else(|| Problem::invalid(format!("{name:?} is no state of a delivery.")).with("allowed", allowed()))
 }
 
-/// Deliveries, the newest first; `next` is the `before` of the next page.
+/// Deliveries, the newest first; `next` is the `before` of the next page, and there is one until it is null: what a filter
+/// means may lie far apart.
 #[utoipa::path(
     get, path = "/api/v1/deliveries", tag = "deliveries", operation_id = "list_deliveries", params(FilterQuery),
     responses((status = 200, description = "A page", body = DeliveryPage), BadQuery, Always),
@@ -234,19 +162,18 @@ pub(super) async fn list(
     Caller(owner): Caller,
     query: Query<FilterQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let limit = checked_limit(query.limit)?;
-    let filter = Filter {
-        scope: owner.scope(),
-        subscription: query.subscription,
-        state: query.state()?,
-        event_type: query.event_type()?,
-        before: query.before,
-        limit: i64::from(limit),
+    let mut filter = query.filter(owner.scope())?;
+    let event = query.event();
+    let work = move |connection: &mut _| {
+        if let Some(id) = event {
+            // Without the event there is none of its deliveries either.
+            filter.event = Some((id, events::get(connection, id)?.map_or(0, |event| event.listed.deliveries)));
+        }
+        deliveries::list::list(connection, &filter)
     };
-    let listed = state.store.run(Lane::Read, move |connection| deliveries::list(connection, &filter)).await?;
-    let next = listed.last().filter(|_| listed.len() == usize::from(limit)).map(|last| last.delivery.id);
-    let items = listed.iter().map(DeliveryView::new).collect();
-    Ok(HttpResponse::Ok().json(DeliveryPage { items, next }))
+    let page = state.store.run(Lane::Read, work).await?;
+    let items = page.found.iter().map(DeliveryView::new).collect();
+    Ok(HttpResponse::Ok().json(DeliveryPage { items, next: page.next }))
 }
 
 /// One delivery with its attempts, the first one first.
@@ -263,10 +190,12 @@ pub(super) async fn show(
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
     let id = listed.delivery.id;
     let intervention = state.store.run(Lane::Read, move |connection| intervention_in(connection, id)).await?;
+    let Told { waits_for, explanation } = told(&state, &listed, &attempts).await?;
     Ok(HttpResponse::Ok().json(DeliveryDetails {
         delivery: DeliveryView::new(&listed),
         attempt_log: attempts.iter().map(AttemptView::new).collect(),
-        waits_for: waits_for(&state, &listed).await?,
+        waits_for,
+        explanation,
         intervention: intervention.as_ref().map(InterventionView::new),
     }))
 }
@@ -305,6 +234,13 @@ pub(super) async fn redeliver(
     }
 }
 
+/// Whose a subscription is.
+pub(super) async fn owner_of(state: &State, id: SubscriptionId) -> Result<Option<OwnerId>, Problem> {
+    let keys = state.store.keys();
+    let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
+    Ok(state.store.run(Lane::Read, work).await?.map(|subscription| subscription.owner))
+}
+
 /// Calls one delivery off that is pending. Once this is answered no further attempt of it starts; one in flight ends, and
 /// if it arrives the delivery is delivered.
 #[utoipa::path(
@@ -320,7 +256,15 @@ pub(super) async fn cancel(
     let (listed, _) = find(&state, &owner, id.into_inner()).await?;
     let Delivery { id, subscription, .. } = listed.delivery;
     let now = state.clock.now();
-    let cancelled = state.store.run(Lane::Write, move |connection| cancel_one(connection, id, now)).await?;
+    let (author, of) = (Author::from(&*owner), owner_of(&state, subscription).await?);
+    let work = move |connection: &mut _| {
+        let told = |cancelled: &bool| {
+            let told = json!({ "subscription": subscription });
+            cancelled.then(|| Entry::order("delivery.cancel", format!("delivery:{id}"), of, told))
+        };
+        audited(connection, &author, now, |connection| cancel_one(connection, id, now), told)
+    };
+    let cancelled = state.store.run(Lane::Write, work).await?;
     if !cancelled {
         let (listed, _) = find(&state, &owner, id).await?;
         return Err(Problem::settled(listed.delivery.state.as_str(), "cancelled"));

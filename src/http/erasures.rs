@@ -5,6 +5,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
@@ -18,13 +19,17 @@ use super::{
 use crate::{
     actors::erasing::{self, NotErased},
     domain::{
+        audit::{Author, Entry},
         id::{DeliveryId, EventId, SubscriptionId},
         owner::{Owner, Role},
+        subscription::Subscription,
     },
     store::{
         Lane,
         accept::last_minted,
+        audit::audited,
         erase::{Erasure, erasure_of, order_erasure},
+        events::{self, Whole},
     },
 };
 
@@ -42,7 +47,13 @@ pub(super) async fn erase_event(
     id: Path<EventId>,
 ) -> Result<HttpResponse, Problem> {
     is_admin(&owner)?;
-    let id = id.into_inner();
+    let (id, now, author) = (id.into_inner(), state.clock.now(), Author::from(&*owner));
+    let work = move |connection: &mut _| {
+        let found = |connection: &mut _| events::get(connection, id);
+        // Written before, because what follows is many transactions; what is erased in vain does no harm.
+        audited(connection, &author, now, found, |found| found.as_ref().map(told_of_event))
+    };
+    state.store.run(Lane::Write, work).await?;
     // A task of its own: who has gone away in the meantime wants it done all the same.
     let work =
         actix_web::rt::spawn(async move { erasing::erase_event(&state.store, &state.clock, &state.router, id).await });
@@ -53,6 +64,12 @@ pub(super) async fn erase_event(
         Ok(Err(NotErased::Store(error))) => Err(error.into()),
         Err(panic) => Err(Problem::internal(&panic)),
     }
+}
+
+/// What is written down of an event that is to be erased.
+fn told_of_event(event: &Whole) -> Entry {
+    let told = json!({ "event_type": event.listed.event_type, "deliveries": event.listed.deliveries });
+    Entry::order("event.erase", format!("event:{}", event.listed.id), Some(event.listed.publisher), told)
 }
 
 /// # Errors
@@ -103,13 +120,18 @@ pub(super) async fn order(
     Caller(owner): Caller,
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
-    let subscription = find(&state, &owner, id.into_inner()).await?.id;
-    let now = state.clock.now();
+    let Subscription { id: subscription, owner: whose, .. } = find(&state, &owner, id.into_inner()).await?;
+    let (now, author) = (state.clock.now(), Author::from(&*owner));
     let work = move |connection: &mut _| {
         // What a commit under way brings has an id of the present; a burst may have minted beyond it.
         let up_to = DeliveryId::from_raw(last_minted(connection)?).max(DeliveryId::before(now));
         let erasure = Erasure { subscription, up_to, ordered_by: owner.name.clone(), ordered_at: now };
-        order_erasure(connection, &erasure).map(|()| erasure)
+        let told = |(): &()| {
+            let told = json!({ "up_to": up_to });
+            Some(Entry::order("subscription.erase", format!("subscription:{subscription}"), Some(whose), told))
+        };
+        audited(connection, &author, now, |connection| order_erasure(connection, &erasure), told)?;
+        Ok(erasure)
     };
     let erasure = state.store.run(Lane::Write, work).await?;
     Ok(HttpResponse::Accepted().json(ErasureView::from(&erasure)))

@@ -74,7 +74,7 @@ pub(super) async fn accept(
         Some(key) => Some(key.to_str().map_err(|_| Problem::malformed("The header Idempotency-Key must be ASCII."))?),
         None => None,
     };
-    let event = submission::read(&body, key, publisher.id, state.clock.now())?;
+    let event = submission::read(&state.catalogue, &body, key, publisher.id, state.clock.now())?;
     let receipts = hand_in(&state, vec![event]).await?;
     match receipts.first().copied().unwrap_or(Receipt::Unavailable) {
         Receipt::Accepted { event, deliveries } => {

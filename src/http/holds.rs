@@ -16,10 +16,11 @@ use super::{
     openapi::{Always, BadBody, Missing, NotPaused},
     problem::Problem,
     subscriptions::{SubscriptionDetails, find, published, view},
-    time::parse,
+    time::instant,
 };
 use crate::{
     domain::{
+        audit::Author,
         hold::{Hold, HoldMode, MAX_PER_SECOND, MAX_REASON_LENGTH, Ramp},
         id::{DeliveryId, SubscriptionId},
         owner::Owner,
@@ -27,6 +28,7 @@ use crate::{
     },
     store::{
         Lane,
+        audit::audited_change,
         record::{Reach, cancel_owed},
         subscriptions::holds,
     },
@@ -60,7 +62,7 @@ pub(super) fn read_hold(
     owner: &Owner,
     now: Timestamp,
 ) -> Result<Hold, Problem> {
-    let until = until.map(|text| read_time("until", text)).transpose()?;
+    let until = until.map(|text| instant("until", text)).transpose()?;
     if until.is_some_and(|until| until <= now) {
         return Err(Problem::invalid("\"until\" must lie in the future."));
     }
@@ -83,11 +85,6 @@ pub(super) fn checked_reason(reason: Option<String>) -> Result<Option<String>, P
         return Err(Problem::invalid(format!("\"reason\" may have at most {MAX_REASON_LENGTH} characters.")));
     }
     Ok(reason)
-}
-
-fn read_time(name: &str, text: &str) -> Result<Timestamp, Problem> {
-    parse(text)
-        .ok_or_else(|| Problem::invalid(format!("\"{name}\" must be a time like 2026-11-24T03:00:00Z (RFC 3339).")))
 }
 
 /// What is asked of a resumption.
@@ -115,7 +112,7 @@ impl CatchUp {
     /// # Errors
     /// 422 for a pace that is none, or a time that is none or lies ahead.
     pub(super) fn read(per_second: Option<f64>, skip: Option<&str>, now: Timestamp) -> Result<Self, Problem> {
-        let skip_older_than = skip.map(|text| read_time("skip_older_than", text)).transpose()?;
+        let skip_older_than = skip.map(|text| instant("skip_older_than", text)).transpose()?;
         if skip_older_than.is_some_and(|skip| skip > now) {
             return Err(Problem::invalid("\"skip_older_than\" must not lie in the future."));
         }
@@ -151,9 +148,13 @@ pub(super) async fn pause(
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let PauseBody { mode, reason, until } = read_optional_json(&body)?;
-    let hold = read_hold(mode.as_deref(), reason, until.as_deref(), &owner, state.clock.now())?;
-    let (id, scope, keys) = (id.into_inner(), owner.scope(), state.store.keys());
-    let work = move |connection: &mut _| holds::hold(connection, &keys, scope, id, &hold);
+    let now = state.clock.now();
+    let hold = read_hold(mode.as_deref(), reason, until.as_deref(), &owner, now)?;
+    let (id, scope, keys) = (find(&state, &owner, id.into_inner()).await?.id, owner.scope(), state.store.keys());
+    let work = move |connection: &mut _| {
+        let pause = |connection: &mut _| holds::hold(connection, &keys, scope, id, &hold);
+        audited_change(connection, &keys, (&Author::from(&*owner), "subscription.pause", now), id, pause)
+    };
     let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
     Ok(HttpResponse::Ok().json(view(&state, &subscription).await?))
 }
@@ -181,7 +182,10 @@ pub(super) async fn resume(
     }
     let (id, scope, keys) = (subscription.id, owner.scope(), state.store.keys());
     let skipped = skip(&state, id, catch_up).await?;
-    let work = move |connection: &mut _| holds::resume(connection, &keys, scope, id, catch_up.ramp);
+    let work = move |connection: &mut _| {
+        let resume = |connection: &mut _| holds::resume(connection, &keys, scope, id, catch_up.ramp);
+        audited_change(connection, &keys, (&Author::from(&*owner), "subscription.resume", now), id, resume)
+    };
     let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
     let mut view = view(&state, &subscription).await?;
     view.skipped = Some(skipped);

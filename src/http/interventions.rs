@@ -5,13 +5,14 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
     State,
     auth::Caller,
     body::{Body, read_optional_json},
-    deliveries::{DeliveryView, find, withdraw},
+    deliveries::{DeliveryView, find, owner_of, withdraw},
     holds::checked_reason,
     openapi::{Always, BadBody, Missing, NotSetAside, Settled},
     problem::Problem,
@@ -22,12 +23,14 @@ use crate::{
     domain::{
         announcement::{Death, News},
         attempt::Attempt,
+        audit::{Author, Entry},
         id::DeliveryId,
         intervention::{Decision, Intervention},
         owner::Owner,
     },
     store::{
         Lane,
+        audit::audited,
         deliveries::Listed,
         interventions::{intervene, release as put_back},
     },
@@ -117,7 +120,15 @@ async fn decide(
     let intervention =
         Intervention { decision, by: owner.name.clone(), reason: checked_reason(reason)?, at: state.clock.now() };
     let order = intervention.clone();
-    let decided = state.store.run(Lane::Write, move |connection| intervene(connection, id, &order)).await?;
+    let (author, of) = (Author::from(owner), owner_of(state, listed.delivery.subscription).await?);
+    let work = move |connection: &mut _| {
+        let told = |decided: &bool| {
+            let told = json!({ "reason": order.reason });
+            decided.then(|| Entry::order(action(decision), format!("delivery:{id}"), of, told))
+        };
+        audited(connection, &author, order.at, |connection| intervene(connection, id, &order), told)
+    };
+    let decided = state.store.run(Lane::Write, work).await?;
     if !decided {
         let (listed, _) = find(state, owner, id).await?;
         return Err(Problem::settled(listed.delivery.state.as_str(), done(decision)));
@@ -148,6 +159,14 @@ fn tell_of_death(state: &State, listed: &Listed, last: Option<&Attempt>, interve
     tell(&state.router, Announce { subject: listed.delivery.subscription, news: vec![News::Dead(death)] });
 }
 
+/// What is written down of a decision.
+const fn action(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Skip => "delivery.skip",
+        Decision::SetAside => "delivery.set-aside",
+    }
+}
+
 const fn done(decision: Decision) -> &'static str {
     match decision {
         Decision::Skip => "skipped",
@@ -168,7 +187,14 @@ pub(super) async fn release(
 ) -> Result<HttpResponse, Problem> {
     let (listed, _) = find(&state, &owner, id.into_inner()).await?;
     let (id, now) = (listed.delivery.id, state.clock.now());
-    let released = state.store.run(Lane::Write, move |connection| put_back(connection, id, now)).await?;
+    let (author, of) = (Author::from(&*owner), owner_of(&state, listed.delivery.subscription).await?);
+    let work = move |connection: &mut _| {
+        let told = |released: &bool| {
+            released.then(|| Entry::order("delivery.release", format!("delivery:{id}"), of, json!({})))
+        };
+        audited(connection, &author, now, |connection| put_back(connection, id, now), told)
+    };
+    let released = state.store.run(Lane::Write, work).await?;
     let (listed, _) = find(&state, &owner, id).await?;
     if !released {
         return Err(Problem::not_set_aside(listed.delivery.state.as_str()));

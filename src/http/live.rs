@@ -1,4 +1,4 @@
-//! What only a subscription at work knows: how its endpoint is doing, and which delivery others wait for.
+//! What only a subscription at work knows: how its endpoint is doing, and why a delivery waits.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,10 +7,13 @@ use super::{State, problem::Problem, time::rfc3339};
 use crate::{
     actors::{router::StatusOf, subscription::Status},
     domain::{
+        attempt::{Attempt, Outcome},
         delivery::State as DeliveryState,
+        explain::{Facts, Live, explain},
         id::{DeliveryId, SubscriptionId},
         ordering::KeyHash,
         owner::Scope,
+        time::Timestamp,
     },
     store::{
         Lane,
@@ -47,8 +50,33 @@ pub(super) struct WaitsFor {
     next_attempt_at: Option<String>,
 }
 
-async fn status(state: &State, subscription: SubscriptionId, key: Option<KeyHash>) -> Result<Option<Status>, Problem> {
-    state.router.send(StatusOf { subscription, key }).await.map_err(|_| Problem::unavailable())
+/// Why a delivery is what it is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Explanation {
+    /// For programs.
+    reason: &'static str,
+    /// For people.
+    why: String,
+    next: Option<NextView>,
+}
+
+/// What happens next.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NextStep)]
+struct NextView {
+    /// When; null when that depends on others.
+    #[schema(format = DateTime)]
+    at: Option<String>,
+    what: &'static str,
+}
+
+async fn status(
+    state: &State,
+    subscription: SubscriptionId,
+    key: Option<KeyHash>,
+    delivery: Option<DeliveryId>,
+) -> Result<Option<Status>, Problem> {
+    state.router.send(StatusOf { subscription, key, delivery }).await.map_err(|_| Problem::unavailable())
 }
 
 /// How many attempts are in flight, and whether the endpoint fails: since when, and when it is tried next.
@@ -56,7 +84,7 @@ async fn status(state: &State, subscription: SubscriptionId, key: Option<KeyHash
 /// # Errors
 /// 503 when the router is gone.
 pub(super) async fn endpoint_health(state: &State, id: SubscriptionId) -> Result<EndpointHealth, Problem> {
-    let status = status(state, id, None).await?;
+    let status = status(state, id, None, None).await?;
     let open = status.and_then(|status| status.breaker);
     Ok(EndpointHealth {
         state: if open.is_some() { "failing" } else { "working" },
@@ -67,26 +95,66 @@ pub(super) async fn endpoint_health(state: &State, id: SubscriptionId) -> Result
     })
 }
 
-/// The delivery that `listed` waits for because it has the same ordering key and comes first; `None` when it waits for none.
+/// What is told of a delivery beyond its row.
+pub(super) struct Told {
+    /// The delivery that it waits for because that has the same ordering key and comes first; `None` when there is none.
+    pub(super) waits_for: Option<WaitsFor>,
+    /// Why it is what it is, and what happens next.
+    pub(super) explanation: Option<Explanation>,
+}
+
+/// Why `listed`, with these attempts, was sent, waits or was given up, and what happens when.
 ///
 /// # Errors
 /// 503 when the router or the database is gone.
-pub(super) async fn waits_for(state: &State, listed: &Listed) -> Result<Option<WaitsFor>, Problem> {
-    let (delivery, keys) = (&listed.delivery, state.store.keys());
-    if delivery.state != DeliveryState::Pending {
-        return Ok(None);
-    }
-    let id = delivery.subscription;
+pub(super) async fn told(state: &State, listed: &Listed, attempts: &[Attempt]) -> Result<Told, Problem> {
+    let (delivery, keys, id) = (&listed.delivery, state.store.keys(), listed.delivery.subscription);
     let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
-    let subscription = state.store.run(Lane::Read, work).await?;
-    let key = subscription.and_then(|found| found.terms.flow.ordering.key(listed.ordering_key.as_deref()));
-    let Some(key) = key else { return Ok(None) };
-    let holder = status(state, id, Some(key)).await?.and_then(|status| status.holder);
-    let Some(holder) = holder.filter(|holder| *holder != delivery.id) else { return Ok(None) };
-    let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, Scope::All, holder)).await?;
-    Ok(Some(WaitsFor {
+    let Some(subscription) = state.store.run(Lane::Read, work).await? else {
+        return Ok(Told { waits_for: None, explanation: None });
+    };
+    let is_pending = delivery.state == DeliveryState::Pending;
+    let key = subscription.terms.flow.ordering.key(listed.ordering_key.as_deref());
+    let status = if is_pending { status(state, id, key, Some(delivery.id)).await? } else { None };
+    let holder = match status.and_then(|status| status.holder).filter(|holder| *holder != delivery.id) {
+        Some(holder) => Some((holder, due_at(state, holder).await?)),
+        None => None,
+    };
+    let live = status.map(|status| Live {
+        place: status.place,
+        in_flight: status.in_flight,
+        slots: status.slots,
+        next_start: status.next_start,
+        breaker: status.breaker,
+        holder,
+    });
+    let told = explain(&Facts {
+        delivery,
+        subscription: &subscription,
+        accepted_at: listed.accepted_at,
+        latest: attempts.last().and_then(ending),
+        live,
+        now: state.clock.now(),
+    });
+    let next = told.next.map(|next| NextView { at: next.at.map(rfc3339), what: next.what });
+    let waits_for = holder.map(|(holder, due_at)| WaitsFor {
         delivery: holder,
         ordering_key: listed.ordering_key.clone(),
-        next_attempt_at: found.and_then(|(first, _)| first.delivery.due_at).map(rfc3339),
-    }))
+        next_attempt_at: due_at.map(rfc3339),
+    });
+    let explanation = Explanation { reason: told.reason.as_str(), why: told.why, next };
+    Ok(Told { waits_for, explanation: Some(explanation) })
+}
+
+async fn due_at(state: &State, id: DeliveryId) -> Result<Option<Timestamp>, Problem> {
+    let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, Scope::All, id)).await?;
+    Ok(found.and_then(|(listed, _)| listed.delivery.due_at))
+}
+
+fn ending(attempt: &Attempt) -> Option<String> {
+    match &attempt.outcome {
+        Outcome::Answered(answer) => Some(format!("status {}", answer.status)),
+        Outcome::Failed(failure) => Some(failure.message.clone()),
+        Outcome::NotAttempted => None,
+    }
 }

@@ -6,28 +6,40 @@
 
 #![allow(unused_qualifications, reason = "utoipa's macros qualify what they are given")]
 
+mod address;
+mod attempts;
+mod audit;
 pub mod auth;
 mod batch;
 mod body;
 mod bulk_holds;
+mod catalogue;
 mod deliveries;
+mod delivery_filter;
 mod erasures;
+mod event_types;
 mod events;
-mod flow;
 mod holds;
 mod interventions;
 mod live;
 pub mod metrics;
+mod naming;
 mod openapi;
 mod ops;
 mod problem;
+mod published;
+mod registration;
 mod replays;
 mod routes;
 mod secrets;
+mod stats;
 mod submission;
 mod subscriptions;
 pub mod survey;
+mod terms;
 mod time;
+mod trials;
+mod users;
 mod whisperer;
 
 use std::{num::NonZeroUsize, time::Duration};
@@ -35,7 +47,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use actix::Addr;
 use actix_web::{
     HttpResponse, Route,
-    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post},
+    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post, put},
 };
 
 pub use self::whisperer::{StoredTerms, stored_terms};
@@ -46,8 +58,9 @@ use self::{
     routes::{Routes, resource},
     survey::Survey,
 };
+pub use self::{catalogue::Catalogue, trials::Trials};
 use crate::{
-    actors::{admission::Admission, gauges::Gauges, router::Router},
+    actors::{admission::Admission, gauges::Gauges, router::Router, tally::Tally},
     clock::Clock,
     domain::token::TokenDigest,
     egress::Guard,
@@ -77,6 +90,12 @@ pub struct State {
     pub admission: Admission,
     /// Who is who.
     pub tokens: Tokens,
+    /// The event types that there are.
+    pub catalogue: Catalogue,
+    /// Attempts that were added up and are not written down yet.
+    pub tally: Tally,
+    /// How many trials may be under way.
+    pub trials: Trials,
     /// What is counted.
     pub metrics: Metrics,
     /// What can be read off.
@@ -108,20 +127,37 @@ fn native() -> Routes {
         .service(resource("/metrics", "GET, HEAD", [get().to(metrics::show), head(metrics::show)]))
         .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
         .service(
-            resource("/api/v1/events", "POST", [post().to(events::accept)])
+            resource("/api/v1/events", "GET, POST", [get().to(published::list), post().to(events::accept)])
                 .app_data(PayloadConfig::new(events::MAX_BODY_BYTES)),
         )
         .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
-        .service(resource("/api/v1/events/{id}", "DELETE", [delete().to(erasures::erase_event)]))
-        .service(resource("/api/v1/subscriptions", "GET", [get().to(subscriptions::list)]))
+        .service(resource(
+            "/api/v1/events/{id}",
+            "GET, DELETE",
+            [get().to(published::show), delete().to(erasures::erase_event)],
+        ))
+        .service(resource("/api/v1/events/{id}/redeliver", "POST", [post().to(published::redeliver)]))
+        .service(resource("/api/v1/event-types", "GET", [get().to(event_types::list)]))
+        .service(resource(
+            "/api/v1/event-types/{name}",
+            "GET, PUT",
+            [get().to(event_types::show), put().to(event_types::put)],
+        ))
+        .service(resource(
+            "/api/v1/subscriptions",
+            "GET, POST",
+            [get().to(subscriptions::list), post().to(registration::create)],
+        ))
         .service(resource(
             "/api/v1/subscriptions/{id}",
-            "GET, PATCH",
-            [get().to(subscriptions::show), patch().to(flow::change)],
+            "GET, PATCH, DELETE",
+            [get().to(subscriptions::show), patch().to(registration::change), delete().to(registration::delete)],
         ))
         .service(resource("/api/v1/subscriptions/{id}/pause", "POST", [post().to(holds::pause)]))
         .service(resource("/api/v1/subscriptions/{id}/resume", "POST", [post().to(holds::resume)]))
         .service(resource("/api/v1/subscriptions/{id}/rotate-secret", "POST", [post().to(secrets::rotate)]))
+        .service(resource("/api/v1/subscriptions/{id}/stats", "GET", [get().to(stats::show)]))
+        .service(resource("/api/v1/subscriptions/{id}/test", "POST", [post().to(trials::order)]))
         .service(resource(
             "/api/v1/subscriptions/{id}/erase",
             "GET, POST",
@@ -139,6 +175,15 @@ fn native() -> Routes {
         .service(resource("/api/v1/replays", "GET, POST", [get().to(replays::list), post().to(replays::order)]))
         .service(resource("/api/v1/replays/{id}", "GET", [get().to(replays::show)]))
         .service(resource("/api/v1/replays/{id}/cancel", "POST", [post().to(replays::cancel)]))
+        .service(resource("/api/v1/users", "GET, POST", [get().to(users::list), post().to(users::add)]))
+        .service(resource("/api/v1/users/{id}", "PATCH", [patch().to(users::change)]))
+        .service(resource(
+            "/api/v1/users/{id}/tokens",
+            "GET, POST",
+            [get().to(users::tokens), post().to(users::add_token)],
+        ))
+        .service(resource("/api/v1/users/{id}/tokens/{token}", "DELETE", [delete().to(users::revoke)]))
+        .service(resource("/api/v1/audit", "GET", [get().to(audit::list)]))
         .service(resource("/api/openapi.json", "GET, HEAD", [get().to(openapi::show), head(openapi::show)]))
         .service(resource("/api/docs", "GET, HEAD", [get().to(openapi::page), head(openapi::page)]))
 }

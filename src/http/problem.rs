@@ -14,7 +14,13 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::auth::Refused;
-use crate::{domain::id::ReplayId, store::StoreError};
+use crate::{
+    domain::{
+        event_type::EventType,
+        id::{ReplayId, SubscriptionId},
+    },
+    store::StoreError,
+};
 
 /// When a client may try again that was refused because the database is away or the engine is busy.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -29,6 +35,15 @@ pub struct Problem {
     retry_after: Option<Duration>,
     /// Further members of the body; boxed, because most refusals have none and every handler returns one.
     more: Option<Box<Map<String, Value>>>,
+}
+
+/// What is wrong with one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct FieldFault {
+    /// The field.
+    pub(super) field: String,
+    /// What is wrong, in a sentence.
+    pub(super) detail: String,
 }
 
 /// Why a request was refused (RFC 9457). Programs go by `type`, people read `detail`; some kinds have further members.
@@ -64,11 +79,51 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request asks for something impossible", detail)
     }
 
+    /// 422: fields that are not acceptable, all of them at once under `errors`.
+    pub(super) fn fields(faults: &[FieldFault]) -> Self {
+        let detail = match faults {
+            [only] => only.detail.clone(),
+            _ => format!("{} fields are not acceptable, see \"errors\".", faults.len()),
+        };
+        let errors = serde_json::to_value(faults).expect("texts serialise");
+        Self::invalid(detail).with("errors", errors)
+    }
+
+    /// 409: the owner has subscription `id` for this event type and endpoint already.
+    pub(super) fn already_registered(id: Option<SubscriptionId>) -> Self {
+        let detail = "There is a subscription with this event type and endpoint already; it may be inactive.";
+        let problem =
+            Self::new(StatusCode::CONFLICT, "already-registered", "The subscription is registered already", detail);
+        match id {
+            Some(id) => problem.with("subscription", id.as_raw()),
+            None => problem,
+        }
+    }
+
+    /// 409: somebody has this name or this token already.
+    pub(super) fn taken(detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "taken", "It is taken already", detail)
+    }
+
+    /// 412: it was changed since it was read; `version` is the present one.
+    pub(super) fn outdated(version: i64) -> Self {
+        let detail = "It was changed since you read it: get it again, look, and repeat your change with the new ETag.";
+        Self::new(StatusCode::PRECONDITION_FAILED, "outdated", "It was changed in between", detail)
+            .with("version", version)
+    }
+
     /// 422: no such event type.
     pub(super) fn unknown_event_type(name: &str, known: &[&str]) -> Self {
         let detail = format!("{name:?} is not a registered event type.");
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-event-type", "The event type is not registered", detail)
             .with("allowed", known.to_vec())
+    }
+
+    /// 422: the payload is not what the schema of its type demands.
+    pub(super) fn schema_violation(event_type: &EventType, violations: Vec<Value>) -> Self {
+        let detail = format!("The payload violates the schema of {event_type}, see \"errors\".");
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "schema-violation", "The payload violates its schema", detail)
+            .with("errors", violations)
     }
 
     /// 422: an event type of the engine's own.

@@ -18,19 +18,21 @@ use super::{
     deliveries::named_state,
     openapi::{Always, BadBody, BadQuery, Erased, Missing, NoReplay},
     problem::Problem,
-    subscriptions::{checked_limit, find},
-    time::{parse, rfc3339},
+    subscriptions::{self, checked_limit, find},
+    time::{instant, rfc3339},
 };
 use crate::{
     domain::{
+        audit::{Author, Entry},
         delivery::State as DeliveryState,
         event_type::EventType,
-        id::{ReplayId, SubscriptionId},
+        id::{OwnerId, ReplayId, SubscriptionId},
         replay::{DEFAULT_STATES, Filter, MAX_PER_SECOND, Replay},
         time::Timestamp,
     },
     store::{
         Lane,
+        audit::audited,
         replays::{self, Count, Ordered},
     },
 };
@@ -103,11 +105,6 @@ impl OrderBody {
         let pace = u16::try_from(pace).ok().and_then(NonZeroU16::new).filter(|pace| pace.get() <= MAX_PER_SECOND);
         pace.map(Some).ok_or_else(|| Problem::invalid(format!("\"per_second\" must be from 1 to {MAX_PER_SECOND}.")))
     }
-}
-
-fn instant(name: &str, text: &str) -> Result<Timestamp, Problem> {
-    parse(text)
-        .ok_or_else(|| Problem::invalid(format!("\"{name}\" must be a time like 2026-11-24T03:00:00Z (RFC 3339).")))
 }
 
 /// A replay, and how far it has come.
@@ -207,7 +204,15 @@ pub(super) async fn order(
     if !subscription.terms.is_active {
         return Err(Problem::inactive());
     }
-    let work = move |connection: &mut _| replays::order(connection, &filter, per_second, &owner.name, now);
+    let author = Author::from(&*owner);
+    let work = move |connection: &mut _| {
+        let order = |connection: &mut _| replays::order(connection, &filter, per_second, &author.name, now);
+        let told = |ordered: &Ordered| match ordered {
+            Ordered::Made(replay) => Some(told_of("replay.order", replay, subscription.owner)),
+            Ordered::Running(_) | Ordered::Erasing => None,
+        };
+        audited(connection, &author, now, order, told)
+    };
     match state.store.run(Lane::Write, work).await? {
         Ordered::Made(replay) => Ok(HttpResponse::Created()
             .insert_header((header::LOCATION, format!("/api/v1/replays/{}", replay.id)))
@@ -293,8 +298,22 @@ pub(super) async fn cancel(
     id: Path<ReplayId>,
 ) -> Result<HttpResponse, Problem> {
     let (id, scope, now) = (id.into_inner(), owner.scope(), state.clock.now());
-    let work = move |connection: &mut _| replays::cancel(connection, scope, id, now);
+    let find = move |connection: &mut _| replays::get(connection, scope, id);
+    let Some(present) = state.store.run(Lane::Read, find).await? else { return answer(None) };
+    let whose = subscriptions::find(&state, &owner, present.filter.subscription).await?.owner;
+    let author = Author::from(&*owner);
+    let work = move |connection: &mut _| {
+        let cancel = |connection: &mut _| replays::cancel(connection, scope, id, now);
+        let told = |replay: &Option<Replay>| replay.as_ref().map(|replay| told_of("replay.cancel", replay, whose));
+        audited(connection, &author, now, cancel, told)
+    };
     answer(state.store.run(Lane::Write, work).await?.as_ref())
+}
+
+/// What is written down of a replay.
+fn told_of(action: &'static str, replay: &Replay, owner: OwnerId) -> Entry {
+    let told = serde_json::to_value(ReplayView::from(replay)).expect("texts and numbers serialise");
+    Entry::order(action, format!("replay:{}", replay.id), Some(owner), told)
 }
 
 fn answer(replay: Option<&Replay>) -> Result<HttpResponse, Problem> {

@@ -19,11 +19,12 @@ use super::{
 };
 use crate::{
     domain::{
+        audit::Author,
         id::SubscriptionId,
         secret::{MAX_LENGTH, Secret},
         subscription::Terms,
     },
-    store::{Lane, subscriptions::change_terms},
+    store::{Lane, audit::audited_change, subscriptions::change_terms},
 };
 
 /// How long the old secret signs unless the request says otherwise: a day.
@@ -85,7 +86,11 @@ pub(super) async fn rotate(
 
     let (id, scope, now, keys) = (id.into_inner(), owner.scope(), state.clock.now(), state.store.keys());
     let edit = move |terms: &Terms| terms.with_rotated_secret(&secret, overlap, now);
-    let work = move |connection: &mut _| change_terms(connection, &keys, scope, id, &edit, now);
+    let author = Author::from(&*owner);
+    let work = move |connection: &mut _| {
+        let rotate = |connection: &mut _| change_terms(connection, &keys, scope, id, &edit, now);
+        audited_change(connection, &keys, (&author, "subscription.rotate-secret", now), id, rotate)
+    };
     let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
     let mut view = view(&state, &subscription).await?;
     view.secret = made.map(|made| made.reveal().to_owned());

@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::problem::Problem;
+use super::{catalogue::Catalogue, problem::Problem};
 use crate::{
     actors::intake::Submission,
     domain::{
         event::{IDEMPOTENCY_WINDOW, MAX_KEY_LENGTH, MAX_PAYLOAD_BYTES, default_ordering_key},
-        event_type::{EventType, OMS_EVENT_TYPES},
+        event_type::EventType,
         id::OwnerId,
         time::Timestamp,
     },
@@ -42,11 +42,12 @@ pub(super) struct EventBody<'a> {
     idempotency_key: Option<Cow<'a, str>>,
 }
 
-/// Reads one event out of `json`, published by `publisher` at `now`. `header_key` is the `Idempotency-Key` header.
+/// Reads one event of a type in `catalogue` out of `json`, published by `publisher` at `now`. `header_key` is the `Idempotency-Key` header.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
 pub(super) fn read(
+    catalogue: &Catalogue,
     json: &Bytes,
     header_key: Option<&str>,
     publisher: OwnerId,
@@ -61,12 +62,13 @@ pub(super) fn read(
     if EventType::subscribable(&body.event_type).is_some_and(|event_type| event_type.is_operational()) {
         return Err(Problem::reserved_event_type(&body.event_type));
     }
-    let event_type = EventType::registered(&body.event_type)
-        .ok_or_else(|| Problem::unknown_event_type(&body.event_type, &OMS_EVENT_TYPES))?;
+    let known = catalogue.find(&body.event_type)?;
+    let event_type = known.event_type.clone();
     let raw = body.payload.get();
     if raw.len() > MAX_PAYLOAD_BYTES {
         return Err(Problem::too_large("A payload", MAX_PAYLOAD_BYTES));
     }
+    known.check(raw)?;
     let ordering_key = match body.ordering_key {
         Some(key) => Some(checked_key(key, "ordering_key")?),
         None => default_ordering_key(&event_type, raw),
@@ -117,7 +119,8 @@ mod tests {
     use super::*;
 
     fn submit(json: &str, header_key: Option<&str>) -> Result<Submission, StatusCode> {
-        let read = read(&Bytes::copy_from_slice(json.as_bytes()), header_key, OwnerId::from_raw(1), Timestamp::EPOCH);
+        let json = Bytes::copy_from_slice(json.as_bytes());
+        let read = read(&Catalogue::built_in(), &json, header_key, OwnerId::from_raw(1), Timestamp::EPOCH);
         read.map_err(|problem| problem.status())
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpResponse,
+    http::StatusCode,
     web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
@@ -11,11 +12,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     State,
+    attempts::AttemptView,
     auth::Caller,
-    deliveries::AttemptView,
     live::{EndpointHealth, endpoint_health},
     openapi::{Always, BadQuery, Missing},
     problem::Problem,
+    registration::tagged,
+    terms::RetrySchema,
     time::rfc3339,
 };
 use crate::{
@@ -47,10 +50,13 @@ const MAX_LIMIT: u16 = 200;
 pub(super) struct SubscriptionView<'a> {
     #[schema(value_type = i32)]
     id: SubscriptionId,
+    /// Grows with each change; the `ETag`.
+    version: i64,
     owner_id: i32,
     event_type: &'a str,
     /// Where it is delivered to, without user and password.
     endpoint: String,
+    is_active: bool,
     /// `active`, `paused` or `inactive`.
     #[schema(pattern = "^(active|paused|inactive)$")]
     state: &'static str,
@@ -58,9 +64,11 @@ pub(super) struct SubscriptionView<'a> {
     ramp: Option<RampView>,
     is_signed: bool,
     retiring_secrets: Vec<RetiringView>,
-    #[schema(value_type = Object, example = json!({"choice": "fixed", "kwargs": {"seconds": 5}}))]
+    #[schema(value_type = RetrySchema)]
     retry: &'a RetryPolicy,
     timeout_seconds: f64,
+    basic_auth: Option<BasicAuthView<'a>>,
+    header_names: Vec<&'a str>,
     max_in_flight: u16,
     ordering: &'static str,
     rate: Option<RateView>,
@@ -82,7 +90,7 @@ pub(super) struct SubscriptionDetails<'a> {
     /// After a resumption: how many deliveries were cancelled as too old.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) skipped: Option<u64>,
-    /// After a rotation: the secret that was made, this once.
+    /// After a creation or a rotation: the secret that was made, this once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) secret: Option<String>,
 }
@@ -94,6 +102,13 @@ pub(super) struct SubscriptionPage<'a> {
     /// The `after` of the next page; null at the end.
     #[schema(value_type = Option<i32>)]
     next: Option<SubscriptionId>,
+}
+
+/// Whom deliveries are sent as; the password is not shown.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BasicAuthName)]
+struct BasicAuthView<'a> {
+    username: &'a str,
 }
 
 /// How many attempts may start in a second.
@@ -177,9 +192,11 @@ impl<'a> SubscriptionView<'a> {
         };
         Self {
             id: subscription.id,
+            version: subscription.version,
             owner_id: subscription.owner.as_raw(),
             event_type: terms.event_type.as_str(),
             endpoint: shown(&terms.target_url),
+            is_active: terms.is_active,
             state,
             hold: hold.map(HoldView::from),
             ramp: subscription.ramp.map(|ramp| RampView { per_second: ramp.per_second.get() }),
@@ -187,6 +204,8 @@ impl<'a> SubscriptionView<'a> {
             retiring_secrets: retiring.map(|retiring| RetiringView { until: rfc3339(retiring.until) }).collect(),
             retry: &terms.retry,
             timeout_seconds: terms.config.timeout().as_secs_f64(),
+            basic_auth: terms.config.basic_auth().map(|auth| BasicAuthView { username: &auth.username }),
+            header_names: terms.additional_headers.iter().map(|(name, _)| name).collect(),
             max_in_flight: terms.flow.max_in_flight,
             ordering: terms.flow.ordering.as_str(),
             rate: terms.flow.rate.map(RateView::from),
@@ -199,7 +218,7 @@ impl<'a> SubscriptionView<'a> {
 }
 
 /// The endpoint without user and password.
-fn shown(target_url: &str) -> String {
+pub(super) fn shown(target_url: &str) -> String {
     Endpoint::parse(target_url).map_or_else(|_| target_url.to_owned(), |endpoint| endpoint.request_url())
 }
 
@@ -298,7 +317,7 @@ pub(super) async fn show(
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
     let subscription = find(&state, &owner, id.into_inner()).await?;
-    Ok(HttpResponse::Ok().json(view(&state, &subscription).await?))
+    Ok(tagged(StatusCode::OK, &subscription).json(view(&state, &subscription).await?))
 }
 
 /// # Errors
@@ -339,7 +358,7 @@ pub(super) async fn published(state: &State, change: Change) -> Result<Arc<Subsc
             Ok(subscription)
         }
         Change::NotFound => Err(no_such_subscription()),
-        Change::AlreadyRegistered => {
+        Change::AlreadyRegistered | Change::Outdated(_) => {
             Err(Problem::internal(&"a change of no event type or endpoint met a registration"))
         }
     }

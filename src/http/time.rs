@@ -1,12 +1,23 @@
 //! Times as the native API writes them: RFC 3339 in UTC, with microseconds.
 
 pub(super) use crate::clock::rfc3339;
+
+use super::problem::Problem;
 use crate::domain::time::Timestamp;
 
 /// Reads RFC 3339 with `Z` or an offset.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
+fn parse(text: &str) -> Option<Timestamp> {
     let at: jiff::Timestamp = text.parse().ok()?;
     Some(Timestamp::from_micros(at.as_microsecond()))
+}
+
+/// The instant that the field `name` of a request means.
+///
+/// # Errors
+/// 422 for what is no time.
+pub(super) fn instant(name: &str, text: &str) -> Result<Timestamp, Problem> {
+    parse(text)
+        .ok_or_else(|| Problem::invalid(format!("\"{name}\" must be a time like 2026-11-24T03:00:00Z (RFC 3339).")))
 }
 
 #[cfg(test)]

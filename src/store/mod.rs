@@ -6,6 +6,7 @@
 //! The store knows rows and domain values; it knows neither actors nor HTTP.
 
 pub mod accept;
+pub mod audit;
 pub mod backlog;
 #[cfg(feature = "mysql")]
 mod completing;
@@ -13,6 +14,8 @@ pub mod connection;
 pub mod deliveries;
 pub mod erase;
 pub mod error;
+pub mod event_types;
+pub mod events;
 pub mod expiry;
 pub mod import;
 pub mod interventions;
@@ -27,6 +30,7 @@ pub mod prune;
 pub mod record;
 pub mod replays;
 pub mod reseal;
+pub mod rollups;
 mod schema;
 mod sealed;
 pub mod subscriptions;

@@ -158,6 +158,10 @@ pub fn list(connection: &mut AnyConnection) -> Queried<Vec<Listed>> {
         .group_by(tokens::owner_id)
         .select((tokens::owner_id, diesel::dsl::count_star()))
         .load(connection)?;
+    listed(rows, &counts)
+}
+
+fn listed(rows: Vec<(i32, String, i16, bool, i64)>, counts: &[(i32, i64)]) -> Queried<Vec<Listed>> {
     rows.into_iter()
         .map(|(id, name, role, is_active, created_at)| {
             let count = counts.iter().find(|(owner, _)| *owner == id).map_or(0, |(_, count)| *count);
@@ -168,6 +172,86 @@ pub fn list(connection: &mut AnyConnection) -> Queried<Vec<Listed>> {
             })
         })
         .collect()
+}
+
+/// Owners after `after` in the order of their ids, at most `limit`. Two queries.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn page(connection: &mut AnyConnection, after: OwnerId, limit: i64) -> Queried<Vec<Listed>> {
+    let rows: Vec<(i32, String, i16, bool, i64)> = owners::table
+        .filter(owners::id.gt(after.as_raw()))
+        .order(owners::id)
+        .limit(limit)
+        .select((owners::id, owners::name, owners::role, owners::is_active, owners::created_at))
+        .load(connection)?;
+    let ids: Vec<i32> = rows.iter().map(|row| row.0).collect();
+    let counts: Vec<(i32, i64)> = tokens::table
+        .filter(tokens::owner_id.eq_any(ids))
+        .group_by(tokens::owner_id)
+        .select((tokens::owner_id, diesel::dsl::count_star()))
+        .load(connection)?;
+    listed(rows, &counts)
+}
+
+/// The owner of an id. One query.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn get(connection: &mut AnyConnection, id: OwnerId) -> Queried<Option<Owner>> {
+    let row: Option<Row> = owners::table
+        .filter(owners::id.eq(id.as_raw()))
+        .select((owners::id, owners::name, owners::role, owners::is_active))
+        .first(connection)
+        .optional()?;
+    row.map(owner_from).transpose()
+}
+
+/// Changes what an owner may do and whether their tokens are honoured; gives the owner before and after. One transaction.
+///
+/// # Errors
+/// `NotFound` when there is no such owner.
+pub fn change(
+    connection: &mut AnyConnection,
+    id: OwnerId,
+    role: Option<Role>,
+    standing: Option<Standing>,
+) -> Queried<(Owner, Owner)> {
+    in_transaction(connection, |connection| {
+        let before = get(connection, id)?.ok_or(DieselError::NotFound)?;
+        let after = Owner {
+            role: role.unwrap_or(before.role),
+            standing: standing.unwrap_or(before.standing),
+            ..before.clone()
+        };
+        diesel::update(owners::table.find(id.as_raw()))
+            .set((owners::role.eq(role_number(after.role)), owners::is_active.eq(after.standing == Standing::Active)))
+            .execute(connection)?;
+        Ok((before, after))
+    })
+}
+
+/// The rows of an owner's tokens, at most `limit`: id and when it was added. One query.
+///
+/// # Errors
+/// None of its own.
+pub fn tokens_of(connection: &mut AnyConnection, owner: OwnerId, limit: i64) -> Queried<Vec<(i32, Timestamp)>> {
+    let rows: Vec<(i32, i64)> = tokens::table
+        .filter(tokens::owner_id.eq(owner.as_raw()))
+        .order(tokens::id)
+        .limit(limit)
+        .select((tokens::id, tokens::created_at))
+        .load(connection)?;
+    Ok(rows.into_iter().map(|(id, at)| (id, Timestamp::from_micros(at))).collect())
+}
+
+/// Takes the token of this row away from `owner`; gives whether it was there. One statement.
+///
+/// # Errors
+/// None of its own.
+pub fn revoke_token_of(connection: &mut AnyConnection, owner: OwnerId, token: i32) -> Queried<bool> {
+    let row = tokens::table.filter(tokens::id.eq(token)).filter(tokens::owner_id.eq(owner.as_raw()));
+    Ok(diesel::delete(row).execute(connection)? > 0)
 }
 
 /// Those who see everything. One query.

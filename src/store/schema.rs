@@ -116,6 +116,45 @@ table! {
 }
 
 table! {
+    event_types (name) {
+        name -> Text,
+        description -> Nullable<Text>,
+        json_schema -> Nullable<Text>,
+        example -> Nullable<Text>,
+        validates -> Bool,
+        created_at -> BigInt,
+        modified_at -> BigInt,
+    }
+}
+
+table! {
+    audit (id) {
+        id -> Integer,
+        changed_at -> BigInt,
+        actor_id -> Nullable<Integer>,
+        actor -> Text,
+        action -> Text,
+        subject -> Text,
+        owner_id -> Nullable<Integer>,
+        was -> Nullable<Text>,
+        became -> Nullable<Text>,
+    }
+}
+
+table! {
+    rollups (subscription_id, until_at) {
+        subscription_id -> Integer,
+        until_at -> BigInt,
+        succeeded -> BigInt,
+        failed -> BigInt,
+        delivered -> BigInt,
+        dead -> BigInt,
+        expired -> BigInt,
+        latencies -> Binary,
+    }
+}
+
+table! {
     replays (id) {
         id -> Integer,
         subscription_id -> Integer,
@@ -161,5 +200,8 @@ allow_tables_to_appear_in_same_query!(
     interventions,
     idempotency_keys,
     replays,
-    erasures
+    erasures,
+    event_types,
+    audit,
+    rollups
 );

@@ -3,6 +3,8 @@
 //! `SQLite` begins a transaction as a reader, and one that then wants to write while another process does is refused at once,
 //! whatever `busy_timeout` says: waiting could not help a reader of an old state. Taking the write lock at the beginning waits.
 
+use std::cell::Cell;
+
 use diesel::{
     Connection,
     connection::{AnsiTransactionManager, TransactionManager},
@@ -12,7 +14,30 @@ use super::{AnyConnection, Queried};
 
 type Manager = <AnyConnection as Connection>::TransactionManager;
 
-/// Runs `work` in one transaction: its writes are committed together, or none when it fails. Not to be nested.
+thread_local! {
+    /// Whether this thread is inside a transaction. Work has one connection and does not leave its thread; diesel cannot be
+    /// asked, because our `BEGIN` for `MySQL` goes past its manager.
+    static OPEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The time in which a transaction is open on this thread; also a panic ends it.
+struct Opened;
+
+impl Opened {
+    fn mark() -> Self {
+        OPEN.set(true);
+        Self
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        OPEN.set(false);
+    }
+}
+
+/// Runs `work` in one transaction: its writes are committed together, or none when it fails. Inside a transaction that is
+/// open already, `work` becomes a part of that one; when it fails, the whole has to fail.
 ///
 /// # Errors
 /// What `work` met, or why nothing could be begun or committed.
@@ -20,7 +45,11 @@ pub(super) fn in_transaction<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Queried<T>,
 ) -> Queried<T> {
+    if OPEN.get() {
+        return work(connection);
+    }
     begin(connection)?;
+    let _opened = Opened::mark();
     match work(connection).and_then(|value| commit(connection).map(|()| value)) {
         Ok(value) => Ok(value),
         Err(error) => {

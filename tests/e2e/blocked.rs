@@ -77,6 +77,8 @@ fn a_key_flows_again_when_its_blocker_is_set_aside_which_waits_through_a_crash(d
     let mut scene = Scene::new(database, &[]);
     let (subscription, ids) = blocked(&scene);
     assert_eq!(order(&scene, ids[0], "set-aside")["state"], "set_aside");
+    assert_eq!(scene.api.delivery(ids[0])["explanation"]["reason"], "set_aside");
+    assert_eq!(scene.api.get_json("/api/v1/audit")["items"][0]["action"], "delivery.set-aside");
     scene.settle(subscription, SOON);
     assert_eq!(arrived(&scene), [1, 2, 3, 4]);
     scene.crash();

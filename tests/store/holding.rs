@@ -52,7 +52,7 @@ fn ramp(per_second: u32) -> Ramp {
 async fn made(scene: &Scene, owner: OwnerId, terms: Terms) -> SubscriptionId {
     match scene.write(move |c| create(c, &no_keys(), owner, &terms, NOW)).await {
         Change::Made(subscription) => subscription.id,
-        change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
     }
 }
 

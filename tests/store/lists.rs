@@ -71,7 +71,7 @@ async fn register(scene: &Scene, terms: Terms) -> i64 {
     let owner = scene.owner;
     match scene.write(move |c| create(c, &no_keys(), owner, &terms, NOW)).await {
         Change::Made(subscription) => subscription.id.as_raw().into(),
-        change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
     }
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 mod accepting;
+mod auditing;
 mod erasing;
 mod expiring;
 mod full_disk;
@@ -12,6 +13,7 @@ mod importing;
 mod intervening;
 mod keys;
 mod listing;
+mod listing_plans;
 mod lists;
 mod owing;
 mod owners;
@@ -21,6 +23,7 @@ mod plans;
 mod pruning;
 mod recording;
 mod replaying;
+mod rollups;
 mod round_trips;
 mod scene;
 mod schema;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use diesel::connection::{Connection, InstrumentationEvent};
 use postrider::{
     domain::{
-        delivery::{State, Verdict},
+        delivery::Verdict,
         id::{DeliveryId, SubscriptionId},
         owner::Scope,
         queue::ReadOrder,
@@ -16,7 +16,6 @@ use postrider::{
         AnyConnection, Queried,
         accept::{Run, accept_events},
         backlog::{owing_subscriptions, read_page},
-        deliveries,
         lists::{List, Skip, waiting},
         record::{Reach, cancel_owed, record_attempts},
     },
@@ -36,7 +35,6 @@ on_both! {
     moving_a_delivery_finds_it_by_its_key,
     cancelling_finds_what_is_owed_by_the_index,
     idempotency_keys_are_found_by_their_key,
-    a_list_of_one_state_is_read_in_the_order_of_the_index,
     what_waits_is_found_by_the_index_among_all_that_was_delivered,
 }
 
@@ -158,27 +156,6 @@ async fn idempotency_keys_are_found_by_their_key(database: Database) {
     for statement in about_keys {
         let plan = scene.read(explain(statement)).await;
         assert!(plan.scans_nothing(), "{statement}\n{plan:#?}");
-    }
-}
-
-async fn a_list_of_one_state_is_read_in_the_order_of_the_index(database: Database) {
-    let (scene, subscriptions) = crowd(&database).await;
-    let filter = deliveries::Filter {
-        scope: Scope::All,
-        subscription: Some(subscriptions[0]),
-        state: Some(State::Delivered),
-        event_type: None,
-        before: None,
-        limit: 20,
-    };
-    let list = move |c: &mut _| deliveries::list(c, &filter).map(drop);
-    let list_again = list.clone();
-    let overheard = scene.read(move |c| overhear(c, &list)).await;
-    let plan = scene.read(explain(&overheard[0])).await;
-    assert!(plan.scans_nothing() && !plan.sorts(), "{}\n{plan:#?}", overheard[0]);
-    if database.is_mariadb() {
-        let read = scene.read(move |c| rows_read(c, &list_again)).await;
-        assert!(read <= 100, "{read} rows read to list 20 deliveries");
     }
 }
 

@@ -93,7 +93,9 @@ impl Scene {
         let (owner, terms) = (self.owner, terms(name));
         match self.write(move |c| subscriptions::create(c, &no_keys(), owner, &terms, NOW)).await {
             subscriptions::Change::Made(subscription) => subscription.id,
-            change @ (subscriptions::Change::AlreadyRegistered | subscriptions::Change::NotFound) => {
+            change @ (subscriptions::Change::AlreadyRegistered
+            | subscriptions::Change::Outdated(_)
+            | subscriptions::Change::NotFound) => {
                 panic!("{change:?}")
             }
         }

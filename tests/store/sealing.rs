@@ -59,7 +59,7 @@ async fn made(scene: &Scene, keys: &Keyring, terms: &Terms) -> Subscription {
     let (owner, terms, keys) = (scene.owner, terms.clone(), keys.clone());
     match scene.write(move |c| create(c, &keys, owner, &terms, NOW)).await {
         Change::Made(subscription) => *subscription,
-        change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
     }
 }
 

@@ -210,6 +210,6 @@ async fn made(scene: &Scene, terms: &Terms) -> Subscription {
     let (owner, terms) = (scene.owner, terms.clone());
     match scene.write(move |c| create(c, &no_keys(), owner, &terms, NOW)).await {
         Change::Made(subscription) => *subscription,
-        change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
     }
 }

@@ -161,10 +161,10 @@ async fn what_is_erased_is_found_by_keys(database: Database) {
 
 /// Of every 78 deliveries two are of this subscription's events.
 async fn what_lies_between_the_erased_is_not_read(database: Database) {
+    const LIMIT: i64 = 100;
     if !database.is_mariadb() {
         return; // SQLite does not tell how many rows it read.
     }
-    const LIMIT: i64 = 100;
     let (scene, subscriptions) = crowd(&database).await;
     let erasure = Erasure {
         subscription: subscriptions[7],

@@ -72,6 +72,14 @@ impl Api {
         read(request.call()?)
     }
 
+    /// The body of `GET path`, byte for byte.
+    #[track_caller]
+    pub fn text(&self, path: &str) -> String {
+        let request = self.agent.get(self.url(path)).header("Authorization", self.authorization());
+        let mut response = request.call().expect("the engine answers");
+        response.body_mut().read_to_string().expect("the whole body")
+    }
+
     /// `DELETE path`.
     pub fn delete(&self, path: &str) -> Result<Reply, NoReply> {
         let request = self.agent.delete(self.url(path)).header("Authorization", self.authorization());
@@ -152,12 +160,15 @@ impl Api {
     #[track_caller]
     pub fn all_deliveries(&self, filter: &str) -> Vec<Value> {
         let mut all = Vec::new();
-        let mut page = self.deliveries(filter);
-        while let Some(last) = page.last().map(|delivery| delivery["id"].clone()) {
-            all.append(&mut page);
-            page = self.deliveries(&format!("{filter}&before={last}"));
+        let mut path = format!("/api/v1/deliveries?limit=200&{filter}");
+        loop {
+            let page = self.get_json(&path);
+            all.extend(page["items"].as_array().unwrap_or_else(|| panic!("no list of deliveries: {page}")).clone());
+            match page["next"].as_i64() {
+                Some(next) => path = format!("/api/v1/deliveries?limit=200&{filter}&before={next}"),
+                None => return all,
+            }
         }
-        all
     }
 
     /// One delivery with its attempts.

@@ -45,6 +45,7 @@ const WALLS: &[Walls] = &[
         forbidden: &["actix", "actix_rt", "actix_web", "awc", "diesel", "tokio", "log", "rand"],
     },
     Walls { module: "clock", siblings: &["domain"], forbidden: &["actix", "actix_web", "awc", "diesel"] },
+    Walls { module: "samples", siblings: &["domain"], forbidden: &["actix", "actix_web", "awc", "diesel", "rand"] },
     // The only SQL.
     Walls { module: "store", siblings: &["domain"], forbidden: &["actix", "actix_rt", "actix_web", "awc", "anyhow"] },
     Walls { module: "config", siblings: &["domain", "store"], forbidden: &["actix", "actix_web", "awc", "diesel"] },
@@ -61,7 +62,7 @@ const WALLS: &[Walls] = &[
     },
     Walls {
         module: "http",
-        siblings: &["domain", "metrics", "store", "actors", "egress", "clock"],
+        siblings: &["domain", "metrics", "store", "actors", "egress", "clock", "samples"],
         forbidden: &["diesel", "diesel_migrations", "awc", "anyhow"],
     },
     Walls {
@@ -71,7 +72,7 @@ const WALLS: &[Walls] = &[
     },
     Walls {
         module: "cli",
-        siblings: &["domain", "clock", "config", "store", "egress", "actors", "http", "app"],
+        siblings: &["domain", "clock", "config", "store", "egress", "actors", "http", "app", "samples"],
         forbidden: &["diesel"],
     },
 ];

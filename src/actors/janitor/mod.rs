@@ -12,17 +12,19 @@ use std::time::Duration;
 use actix::{Actor, Addr, AsyncContext, Context, WrapFuture};
 
 use self::pruning::Walks;
-use super::router::Router;
+use super::{router::Router, tally::Tally};
 use crate::{
     clock::Clock,
     domain::{retention::Retention, time::Timestamp},
-    store::{AnyConnection, Lane, Queried, Store, StoreError, accept::forget_keys},
+    store::{AnyConnection, Lane, Queried, Store, StoreError, accept::forget_keys, rollups},
 };
 
 /// How soon an order to erase is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Keys forgotten in one transaction.
 const KEYS_PER_PAGE: i64 = 500;
+/// How long statistics are kept: as far back as anybody can ask, and some time to look.
+const KEEP_ROLLUPS: Duration = Duration::from_hours(48);
 /// How much longer than a page the pause after it is.
 const PAUSE_FACTOR: u32 = 4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -36,6 +38,7 @@ struct Chores {
     store: Store,
     clock: Clock,
     router: Addr<Router>,
+    tally: Tally,
     retention: Retention,
     every: Duration,
 }
@@ -43,8 +46,15 @@ struct Chores {
 impl Janitor {
     /// A janitor who looks around `every` so often, and keeps what `retention` says.
     #[must_use]
-    pub const fn new(store: Store, clock: Clock, router: Addr<Router>, retention: Retention, every: Duration) -> Self {
-        Self(Chores { store, clock, router, retention, every })
+    pub const fn new(
+        store: Store,
+        clock: Clock,
+        router: Addr<Router>,
+        tally: Tally,
+        retention: Retention,
+        every: Duration,
+    ) -> Self {
+        Self(Chores { store, clock, router, tally, retention, every })
     }
 }
 
@@ -62,6 +72,7 @@ async fn sweep(chores: Chores) {
     let mut walks = Walks::new();
     loop {
         tokio::time::sleep(chores.every).await;
+        told("statistics", chores.add_up().await);
         told("idempotency keys", chores.forget_keys().await);
         told("expired deliveries", chores.expire().await);
         told("outdated deliveries", chores.prune(&mut walks).await);
@@ -102,6 +113,14 @@ impl Chores {
         let done = self.store.run(lane, work).await;
         tokio::time::sleep((self.now().since(began_at) * PAUSE_FACTOR).min(LONGEST_PAUSE)).await;
         done
+    }
+
+    /// Writes statistics down, and forgets old ones.
+    async fn add_up(&self) -> Result<(), StoreError> {
+        self.tally.write(&self.store, &self.clock).await?;
+        let before = self.now().before(KEEP_ROLLUPS);
+        while self.page(Lane::Write, move |c| rollups::prune(c, before)).await? {}
+        Ok(())
     }
 
     async fn forget_keys(&self) -> Result<(), StoreError> {

@@ -34,7 +34,7 @@ impl Troubles {
 
 impl SubscriptionActor {
     /// An attempt ended, and this is what it means for the breaker.
-    pub(super) fn endpoint_did(&mut self, outcome: &Outcome, turn: Turn, ctx: &Context<Self>) {
+    pub(super) fn endpoint_did(&mut self, outcome: &Outcome, turn: Turn, ctx: &mut Context<Self>) {
         let now = self.now();
         if let Some(complaint) = outcome.complaint() {
             self.troubles.last_error = Some(complaint);
@@ -67,6 +67,10 @@ impl SubscriptionActor {
             Finding::Nothing | Finding::Pause(_) => {}
         }
         self.store_failing(ctx);
+        if self.troubles.failing.failures() == 1 && self.troubles.failing.since() == Some(now) {
+            // The next attempt may be an hour away, and a crash before it would forget the beginning.
+            ctx.notify_later(Remember, self.troubles.failing.worth_storing_after());
+        }
     }
 
     /// The endpoint works again: told if its failing was, here or in an earlier life.
@@ -106,6 +110,19 @@ impl SubscriptionActor {
             }
             tell(&me, Noted { since, noted });
         });
+    }
+}
+
+/// The trouble may have lasted long enough to be stored.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Remember;
+
+impl Handler<Remember> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Remember: Remember, ctx: &mut Self::Context) {
+        self.store_failing(ctx);
     }
 }
 

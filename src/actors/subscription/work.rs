@@ -116,8 +116,9 @@ impl SubscriptionActor {
             duration: Duration::ZERO,
             outcome: Outcome::NotAttempted,
         };
-        let record = Record { attempt, verdict: Verdict::Expired };
-        tell(&self.with.recorder, RecordAttempt { record, from: ctx.address(), urgency: Urgency::Soon });
+        let (record, subscription) = (Record { attempt, verdict: Verdict::Expired }, self.subscription.id);
+        let urgency = Urgency::Soon;
+        tell(&self.with.recorder, RecordAttempt { record, subscription, from: ctx.address(), urgency });
     }
 
     /// Keeps the one timer: it rings at `at` or earlier. To be woken too early costs less than to move the timer each time.

@@ -40,7 +40,7 @@ async fn write_hold(scene: &Scene, id: SubscriptionId) -> Arc<Subscription> {
     let work = move |c: &mut _| holds::hold(c, &keys, Scope::All, id, &hold);
     match scene.store.run(Lane::Write, work).await.expect("the store writes") {
         Change::Made(subscription) => Arc::new(*subscription),
-        change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+        change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
     }
 }
 
@@ -53,7 +53,9 @@ fn active(is_active: bool) -> impl Fn(&Terms) -> Terms + Send + 'static {
 fn a_pause_that_a_newer_change_overtook_is_not_answered_before_it_holds() {
     let (go_on, may_go_on) = mpsc::channel::<()>();
     let may_go_on = Mutex::new(may_go_on);
+    let (begins, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
     let endpoint = Endpoint::new(move |_| {
+        begins.send(()).expect("the test listens");
         may_go_on.lock().expect("nobody panics").recv().expect("the test lets it go on");
         Deed::Answer(500)
     });
@@ -62,6 +64,7 @@ fn a_pause_that_a_newer_change_overtook_is_not_answered_before_it_holds() {
         let scene = Scene::on(arbiter.handle(), endpoint, 100).await;
         let subscription = scene.subscribe("busy", POLICY).await;
         scene.publish(1).await;
+        has_begun.recv().await.expect("the attempt begins");
         let pause = write_hold(&scene, subscription).await;
         let newer =
             scene.write_terms(subscription, |terms| Terms { callback: Some("x".into()), ..terms.clone() }).await;
@@ -129,9 +132,11 @@ fn a_resumption_that_meets_an_actor_about_to_stop_is_carried_out_at_once() {
         for number in 0..60_u64 {
             scene.hold(subscription, Hold::by_engine(scene.clock.now(), "a test")).await;
             scene.publish(1).await;
+            // Written before, so that nothing but the message happens in that moment.
+            let resumed = scene.resume_in_store(subscription).await;
             tokio::time::sleep(Duration::from_millis(29_970 + number)).await;
             let before = scene.clock.now();
-            scene.resume(subscription, None).await;
+            scene.router.send(Changed(resumed)).await.expect("the router runs");
             scene.settle(subscription, SECOND).await;
             let seen = scene.endpoint.seen();
             assert_eq!(seen.len() as u64, number + 1);

@@ -1,6 +1,7 @@
 //! A router with its store, and a publisher, in virtual time.
 
 use std::{
+    collections::HashSet,
     panic,
     sync::{Arc, Once},
     time::Duration,
@@ -24,6 +25,7 @@ use crate::{
         roster::Bench,
         router::{AcceptEvents, Changed, Router},
         slots::Slots,
+        tally::Tally,
     },
     clock::Clock,
     domain::{
@@ -44,7 +46,10 @@ use crate::{
     store::{
         Keyring, Lane, Store,
         accept::{Acceptance, Run, accept_events, last_minted},
-        deliveries::{self, Filter, Listed, backlog},
+        deliveries::{
+            Listed, backlog,
+            list::{Filter, list},
+        },
         owners,
         subscriptions::{self, Change, holds},
     },
@@ -52,6 +57,8 @@ use crate::{
 
 /// When the tests begin, in 2027.
 pub(super) const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+/// An endpoint that fails for so long is paused. Hours take real time, because the router looks around each second.
+pub(super) const PAUSE_FAILING: Duration = Duration::from_hours(12);
 /// Between two looks at the store, at least.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// At most so many looks: each is a query in real time.
@@ -140,11 +147,14 @@ impl Scene {
         self.publish_change(self.store.run(Lane::Write, work).await.expect("the store writes")).await
     }
 
-    /// Resumes a subscription in the store only.
-    pub(super) async fn resume_in_store(&self, id: SubscriptionId) {
+    /// Resumes a subscription in the store only; gives the new version.
+    pub(super) async fn resume_in_store(&self, id: SubscriptionId) -> Arc<Subscription> {
         let keys = self.store.keys();
         let work = move |connection: &mut _| holds::resume(connection, &keys, Scope::All, id, None);
-        self.store.run(Lane::Write, work).await.expect("the store writes");
+        match self.store.run(Lane::Write, work).await.expect("the store writes") {
+            Change::Made(subscription) => Arc::new(*subscription),
+            change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
+        }
     }
 
     /// Stores an event that is owed to a subscription without a word to anybody: a commit of which nobody heard.
@@ -177,7 +187,7 @@ impl Scene {
         let work = move |c: &mut _| subscriptions::change_terms(c, &keys, Scope::All, id, &edit, now);
         match self.store.run(Lane::Write, work).await.expect("the store writes") {
             Change::Made(subscription) => Arc::new(*subscription),
-            change @ (Change::AlreadyRegistered | Change::NotFound) => panic!("{change:?}"),
+            change @ (Change::AlreadyRegistered | Change::Outdated(_) | Change::NotFound) => panic!("{change:?}"),
         }
     }
 
@@ -252,26 +262,36 @@ impl Scene {
         }
     }
 
+    /// How many events of a type were accepted, of those that somebody is or was owed.
+    pub(super) async fn count_events(&self, event_type: &str) -> usize {
+        let filter = Filter { event_type: EventType::parse(event_type).ok(), ..Filter::all(Scope::All, 10_000) };
+        self.all(filter).await.into_iter().map(|listed| listed.delivery.event).collect::<HashSet<_>>().len()
+    }
+
     /// All deliveries of `subscription`, the newest first.
     pub(super) async fn deliveries(&self, subscription: SubscriptionId) -> Vec<Listed> {
-        let filter = Filter {
-            scope: Scope::All,
-            subscription: Some(subscription),
-            state: None,
-            event_type: None,
-            before: None,
-            limit: 10_000,
-        };
-        let work = move |connection: &mut _| deliveries::list(connection, &filter);
-        self.store.run(Lane::Read, work).await.expect("the store reads")
+        self.all(Filter { subscription: Some(subscription), ..Filter::all(Scope::All, 10_000) }).await
+    }
+
+    async fn all(&self, mut filter: Filter) -> Vec<Listed> {
+        let mut all = Vec::new();
+        loop {
+            let asked = filter.clone();
+            let work = move |connection: &mut _| list(connection, &asked);
+            let page = self.store.run(Lane::Read, work).await.expect("the store reads");
+            all.extend(page.found);
+            match page.next {
+                Some(next) => filter.before = Some(next),
+                None => return all,
+            }
+        }
     }
 
     /// Checks that each of `count` deliveries of `subscription` was delivered, and attempted at the endpoint.
     pub(super) async fn assert_delivered(&self, subscription: SubscriptionId, count: usize) {
         let deliveries = self.deliveries(subscription).await;
         assert_eq!(deliveries.len(), count);
-        let seen: std::collections::HashSet<DeliveryId> =
-            self.endpoint.seen().iter().map(|seen| seen.delivery).collect();
+        let seen: HashSet<DeliveryId> = self.endpoint.seen().iter().map(|seen| seen.delivery).collect();
         for Listed { delivery, .. } in deliveries {
             assert_eq!(delivery.state, State::Delivered, "{delivery:?}");
             assert!(seen.contains(&delivery.id), "{delivery:?} was never attempted");
@@ -307,7 +327,8 @@ async fn start(
         open_breakers: OpenBreakers::default(),
         metrics: metrics.clone(),
         breaker: BreakerSettings::default(),
-        pause_failing: Some(Duration::from_hours(120)),
+        tally: Tally::default(),
+        pause_failing: Some(PAUSE_FAILING),
         window,
     };
     Router::start(table, Minter::new(Node::default(), last), last, vec![bench], shared)

@@ -9,11 +9,9 @@ use std::{
 
 use super::lines;
 use crate::{
-    cli::{
-        listen::{check::Check, receiver::Report},
-        samples::number_in,
-    },
+    cli::listen::{check::Check, receiver::Report},
     domain::time::Timestamp,
+    samples::number_in,
 };
 
 /// An event of the story: its type and the number of the thing that it is about.
@@ -139,9 +137,9 @@ mod tests {
         cli::{
             demo::story::behaviour,
             listen::{check::Flaw, received::Received},
-            samples::sample,
         },
         domain::{event::envelope, event_type::EventType},
+        samples::sample,
     };
 
     const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);

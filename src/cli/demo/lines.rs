@@ -15,10 +15,10 @@ use crate::{
             line::{ordinal, time_of_day},
             receiver::Report,
         },
-        samples::{label, name_in},
         terminal::{BAD, GOOD, ODD, QUIET, STRONG, paint},
     },
     domain::time::Timestamp,
+    samples::{label, name_in},
 };
 
 /// What the columns are.

@@ -6,12 +6,10 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use super::story::happening;
 use crate::{
-    cli::{
-        client::{Api, ApiError, Publication},
-        samples::sample,
-    },
+    cli::client::{Api, ApiError, Publication},
     clock::Clock,
     domain::time::Timestamp,
+    samples::sample,
 };
 
 /// The wait before an event is published again that nobody answered to.

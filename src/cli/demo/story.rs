@@ -65,7 +65,7 @@ pub(super) fn wait_after(attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cli::samples::sample, domain::time::Timestamp};
+    use crate::{domain::time::Timestamp, samples::sample};
 
     #[test]
     fn every_event_of_the_story_has_a_payload_and_somebody_who_wants_it() {

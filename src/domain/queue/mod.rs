@@ -32,6 +32,7 @@ mod laws;
 mod pace;
 mod steps;
 mod stock;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod withdraw;
@@ -52,6 +53,7 @@ pub use self::{
     claims::Claim,
     pace::{Ease, Rate},
     steps::{Head, KeysFound, Page, ReadOrder, Step},
+    telling::Place,
     withdraw::Withdrawn,
 };
 use super::{

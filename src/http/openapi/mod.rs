@@ -24,12 +24,12 @@ use utoipa::{
 };
 
 pub(super) use self::refusals::{
-    Always, BadBody, BadQuery, Busy, Erased, Forbidden, KeyTaken, Missing, NoReplay, NotJson, NotPaused, NotSetAside,
-    Settled, Troubled,
+    Always, BadBody, BadQuery, Busy, Erased, Forbidden, KeyTaken, Malformed, Missing, NoReplay, NotJson, NotPaused,
+    NotSetAside, Outdated, Registered, Settled, Taken, TooLarge, Troubled,
 };
 use super::{
-    batch, bulk_holds, deliveries, erasures, events, flow, holds, interventions, metrics, ops, problem::ProblemBody,
-    replays, secrets, subscriptions,
+    audit, batch, bulk_holds, deliveries, erasures, event_types, events, holds, interventions, metrics, ops,
+    problem::ProblemBody, published, registration, replays, secrets, stats, subscriptions, trials, users,
 };
 
 const ABOUT: &str = "\
@@ -42,21 +42,26 @@ versions. The API of dj-whisperer below `/whisperer/` is served too; it is descr
 #[openapi(
     info(title = "Postrider", description = ABOUT, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
-        events::accept, batch::accept, erasures::erase_event,
-        subscriptions::list, subscriptions::show, flow::change, holds::pause, holds::resume, secrets::rotate,
-        erasures::order, erasures::show, bulk_holds::hold, bulk_holds::release,
+        events::accept, batch::accept, published::list, published::show, published::redeliver, erasures::erase_event,
+        event_types::list, event_types::show, event_types::put,
+        subscriptions::list, subscriptions::show, registration::create, registration::change, registration::delete,
+        holds::pause, holds::resume, secrets::rotate, stats::show, trials::order, erasures::order, erasures::show,
+        bulk_holds::hold, bulk_holds::release,
         deliveries::list, deliveries::show, deliveries::redeliver, deliveries::cancel,
         interventions::skip, interventions::set_aside, interventions::release,
         replays::list, replays::order, replays::show, replays::cancel,
+        users::list, users::add, users::change, users::tokens, users::add_token, users::revoke, audit::list,
         ops::healthz, ops::readyz, metrics::show, show, page,
     ),
     components(schemas(ProblemBody)),
     security(("token" = []), ("bearer" = [])),
     tags(
         (name = "events", description = "What happened, as it is published"),
+        (name = "event types", description = "What can happen, and what its payloads look like"),
         (name = "subscriptions", description = "Who wants to know, and how they are doing"),
         (name = "deliveries", description = "What became of each event for each subscription"),
         (name = "replays", description = "Many deliveries attempted again"),
+        (name = "users", description = "Who may use the API, and what they changed"),
         (name = "operations", description = "For whoever runs the engine"),
     ),
     modifiers(&Common),

@@ -13,7 +13,7 @@ use utoipa::{
 };
 
 use crate::{
-    domain::id::ReplayId,
+    domain::id::{ReplayId, SubscriptionId},
     http::{
         auth::Refused,
         problem::{Problem, ProblemBody},
@@ -55,7 +55,7 @@ fn retry_after() -> utoipa::openapi::Header {
 }
 
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident: $status:literal, $description:literal, $again:expr, [$($kind:expr),+];)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: $status:literal, $description:literal, $again:expr, [$($kind:expr),+ $(,)?];)+) => {$(
         $(#[$doc])*
         pub(in crate::http) struct $name;
 
@@ -84,11 +84,23 @@ refusals! {
         [Problem::unsupported_media_type("application/json")];
     /// Something impossible.
     Invalid: "422", "The request can be read, and asks for something impossible", Again::Never,
-        [Problem::invalid("\"limit\" must be from 1 to 200.")];
+        [
+            Problem::invalid("\"limit\" must be from 1 to 200."),
+            Problem::unknown_event_type("package.exploded", &["package.created"]),
+            Problem::reserved_event_type("postrider.subscription.failing"),
+        ];
     /// The key stands for another event.
     KeyTaken: "409", "The idempotency key stands for another event", Again::Never, [Problem::key_reused()];
     /// Nothing is owed any more.
     Settled: "409", "The delivery is settled", Again::Never, [Problem::settled("delivered", "cancelled")];
+    /// The subscription is there already.
+    Registered: "409", "There is a subscription with this event type and endpoint already", Again::Never,
+        [Problem::already_registered(Some(SubscriptionId::from_raw(7)))];
+    /// A name or a token is somebody else's.
+    Taken: "409", "The name or the token is taken", Again::Never,
+        [Problem::taken("There is a user of this name already.")];
+    /// It was changed in between.
+    Outdated: "412", "It was changed since it was read", Again::Never, [Problem::outdated(8)];
     /// Only what is set aside can be released.
     NotSetAside: "409", "The delivery is not set aside", Again::Never, [Problem::not_set_aside("pending")];
     /// Only what is paused can be resumed in a special way.

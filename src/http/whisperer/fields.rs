@@ -1,6 +1,6 @@
 //! The fields of a hook that a client may write, described in one table and read by one function (contract, section 3).
 //!
-//! [`read`] looks at a body without touching the store; what it gives is the change to the [`Terms`], or everything that is
+//! [`read`] looks at a body without touching the store; what it gives are the [`Edits`] of a subscription, or everything that is
 //! wrong, in the order of the table.
 
 use super::{
@@ -11,12 +11,11 @@ use super::{
     rules::{Blank, NULL, REQUIRED, boolean, no_choice, text},
 };
 use crate::domain::{
+    edits::{Edit, Edits},
     endpoint::{self, Endpoint},
     event_type::{self, EventType},
     headers::{AdditionalHeaders, latin_1},
-    retry::RetryPolicy,
-    secret::Secret,
-    subscription::{Config, Flow, Terms},
+    subscription::Config,
 };
 
 /// What a body is for.
@@ -28,19 +27,6 @@ pub(super) enum Purpose {
     Replace,
     /// PATCH: what is given.
     Patch,
-}
-
-/// One field's change to the terms.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Edit {
-    Retry(RetryPolicy),
-    TargetUrl(String),
-    IsActive(bool),
-    Secret(Option<String>),
-    EventType(EventType),
-    Callback(Option<String>),
-    Headers(AdditionalHeaders),
-    Config(Config),
 }
 
 /// A field and its rules.
@@ -205,16 +191,7 @@ fn subscribable(name: String) -> Result<Edit, Fault> {
 impl Reading {
     /// The URL that is to be delivered to, when one is given and nothing is wrong with it so far.
     pub(super) fn target_url(&self) -> Option<&str> {
-        self.edits.iter().find_map(|edit| match edit {
-            Edit::TargetUrl(url) => Some(url.as_str()),
-            Edit::Retry(_)
-            | Edit::IsActive(_)
-            | Edit::Secret(_)
-            | Edit::EventType(_)
-            | Edit::Callback(_)
-            | Edit::Headers(_)
-            | Edit::Config(_) => None,
-        })
+        self.edits.iter().find_map(|edit| if let Edit::TargetUrl(url) = edit { Some(url.as_str()) } else { None })
     }
 
     /// Notes why the URL may not be delivered to.
@@ -228,66 +205,7 @@ impl Reading {
     /// # Errors
     /// All that is wrong.
     pub(super) fn edits(self) -> Result<Edits, Faults> {
-        if self.faults.is_empty() { Ok(Edits(self.edits)) } else { Err(self.faults) }
-    }
-}
-
-/// A change to the terms of a hook, checked.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Edits(Vec<Edit>);
-
-impl Edits {
-    /// The change that DELETE makes.
-    pub(super) fn deactivation() -> Self {
-        Self(vec![Edit::IsActive(false)])
-    }
-
-    /// The terms of a new hook; `None` unless the URL and the event type are there, which [`Purpose::Create`] demands.
-    pub(super) fn to_new_terms(&self) -> Option<Terms> {
-        let (mut url, mut event_type) = (None, None);
-        for edit in &self.0 {
-            match edit {
-                Edit::TargetUrl(text) => url = Some(text.clone()),
-                Edit::EventType(name) => event_type = Some(name.clone()),
-                Edit::Retry(_)
-                | Edit::IsActive(_)
-                | Edit::Secret(_)
-                | Edit::Callback(_)
-                | Edit::Headers(_)
-                | Edit::Config(_) => {}
-            }
-        }
-        let terms = Terms {
-            event_type: event_type?,
-            target_url: url?,
-            secret: None,
-            retiring: Vec::new(),
-            retry: RetryPolicy::default(),
-            is_active: true,
-            callback: None,
-            additional_headers: AdditionalHeaders::default(),
-            config: Config::default(),
-            flow: Flow::default(),
-        };
-        Some(self.apply(&terms))
-    }
-
-    /// `terms` with this change made.
-    pub(super) fn apply(&self, terms: &Terms) -> Terms {
-        let mut terms = terms.clone();
-        for edit in self.0.iter().cloned() {
-            match edit {
-                Edit::Retry(retry) => terms.retry = retry,
-                Edit::TargetUrl(url) => terms.target_url = url,
-                Edit::IsActive(is_active) => terms.is_active = is_active,
-                Edit::Secret(secret) => terms.set_secret(secret.map(Secret::new)),
-                Edit::EventType(event_type) => terms.event_type = event_type,
-                Edit::Callback(callback) => terms.callback = callback,
-                Edit::Headers(headers) => terms.additional_headers = headers,
-                Edit::Config(config) => terms.config = config,
-            }
-        }
-        terms
+        if self.faults.is_empty() { Ok(Edits::new(self.edits)) } else { Err(self.faults) }
     }
 }
 

@@ -1,14 +1,15 @@
 //! `/whisperer/hooks/`: hooks, which are subscriptions (contract, sections 3 to 6).
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 
 use super::{
+    super::{address::refused_address, registration::told_of_creation},
     Asked,
     answer::{Answer, Served},
     body,
-    fields::{self, Edits, Purpose, Reading},
+    fields::{self, Purpose, Reading},
     filters::Filters,
     format::escape_line_ends,
     list, ordering,
@@ -18,17 +19,17 @@ use super::{
 };
 use crate::{
     actors::router::Changed,
-    domain::{endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId, subscription::Subscription},
+    domain::{
+        audit::Author, edits::Edits, endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId,
+        subscription::Subscription,
+    },
     store::{
         Lane,
+        audit::{audited, audited_change},
         lists::registered::{Key, Registered},
         subscriptions::{self, Change},
     },
 };
-
-/// How long to wait for a name's addresses. One that takes longer passes, like one that has none: it is checked again at
-/// every attempt.
-const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The columns of the reference's table.
 const COLUMNS: [Column<Key>; 12] = [
@@ -74,7 +75,11 @@ pub(super) async fn create(asked: &Asked<'_>, request: &HttpRequest, payload: Pa
     let edits = read(asked, request, payload, Purpose::Create).await?;
     let terms = edits.to_new_terms().ok_or_else(Answer::server_error)?;
     let (owner, now, keys) = (asked.owner.id, asked.state.clock.now(), asked.state.store.keys());
-    let work = move |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
+    let author = Author::from(&*asked.owner);
+    let work = move |connection: &mut _| {
+        let create = |connection: &mut _| subscriptions::create(connection, &keys, owner, &terms, now);
+        audited(connection, &author, now, create, told_of_creation)
+    };
     let change = asked.state.store.run(Lane::Write, work).await?;
     let subscription = publish(asked, change).await?;
     Ok(Answer::json(StatusCode::CREATED, &Webhook::from(&*subscription)))
@@ -96,14 +101,14 @@ pub(super) async fn update(
 ) -> Served {
     let id = find(asked, id).await?.id;
     let edits = read(asked, request, payload, purpose).await?;
-    let subscription = change(asked, id, edits).await?;
+    let subscription = change(asked, id, edits, "subscription.change").await?;
     Ok(Answer::ok(&Webhook::from(&*subscription)))
 }
 
 /// The end of a hook: it stays, inactive.
 pub(super) async fn delete(asked: &Asked<'_>, id: Id) -> Served {
     let id = find(asked, id).await?.id;
-    change(asked, id, Edits::deactivation()).await?;
+    change(asked, id, Edits::deactivation(), "subscription.delete").await?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 
@@ -124,16 +129,24 @@ async fn read(asked: &Asked<'_>, request: &HttpRequest, payload: Payload, purpos
 /// Where the egress guard would refuse to go is refused when it is written, so that somebody notices.
 async fn check_address(asked: &Asked<'_>, reading: &mut Reading) {
     let Some(Ok(endpoint)) = reading.target_url().map(Endpoint::parse) else { return };
-    let checked = tokio::time::timeout(NAME_TIMEOUT, asked.state.guard.check(&endpoint)).await;
-    if let Ok(Err(refusal)) = checked {
-        reading.refuse_target_url(refusal.to_string());
+    if let Some(refusal) = refused_address(asked.state, &endpoint).await {
+        reading.refuse_target_url(refusal);
     }
 }
 
-async fn change(asked: &Asked<'_>, id: SubscriptionId, edits: Edits) -> Result<Arc<Subscription>, Answer> {
+async fn change(
+    asked: &Asked<'_>,
+    id: SubscriptionId,
+    edits: Edits,
+    action: &'static str,
+) -> Result<Arc<Subscription>, Answer> {
     let (scope, now, keys) = (asked.owner.scope(), asked.state.clock.now(), asked.state.store.keys());
+    let author = Author::from(&*asked.owner);
     let work = move |connection: &mut _| {
-        subscriptions::change_terms(connection, &keys, scope, id, &|terms| edits.apply(terms), now)
+        let change = |connection: &mut _| {
+            subscriptions::change_terms(connection, &keys, scope, id, &|terms| edits.apply(terms), now)
+        };
+        audited_change(connection, &keys, (&author, action, now), id, change)
     };
     let change = asked.state.store.run(Lane::Write, work).await?;
     publish(asked, change).await
@@ -149,6 +162,7 @@ async fn publish(asked: &Asked<'_>, change: Change) -> Result<Arc<Subscription>,
             Ok(subscription)
         }
         Change::AlreadyRegistered => Err(Answer::code("webhook_100_2", "Webhook already registered")),
-        Change::NotFound => Err(Answer::not_found()),
+        // The contract's changes expect no version.
+        Change::NotFound | Change::Outdated(_) => Err(Answer::not_found()),
     }
 }

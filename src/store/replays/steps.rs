@@ -149,11 +149,11 @@ fn put_back(
     ordering: Ordering,
     now: Timestamp,
 ) -> Queried<()> {
+    use deliveries::dsl;
     let due_at = match ordering {
         Ordering::None => now.as_micros(),
         Ordering::Key | Ordering::Subscription => 0,
     };
-    use deliveries::dsl;
     let states = filter.states.iter().map(|state| state_number(*state));
     diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids)).filter(dsl::state.eq_any(states)))
         .set((

@@ -93,8 +93,17 @@ fn set<'a>(
     id: SubscriptionId,
     columns: impl Fn() -> HoldColumns<'a>,
 ) -> Queried<Change> {
-    change(connection, keys, scope, id, |connection, subscription| {
-        let row = subscriptions::table.find(id.as_raw()).filter(subscriptions::version.eq(subscription.version));
-        diesel::update(row).set((columns(), subscriptions::version.eq(subscription.version + 1))).execute(connection)
-    })
+    change(
+        connection,
+        keys,
+        scope,
+        id,
+        |_| true,
+        |connection, subscription| {
+            let row = subscriptions::table.find(id.as_raw()).filter(subscriptions::version.eq(subscription.version));
+            diesel::update(row)
+                .set((columns(), subscriptions::version.eq(subscription.version + 1)))
+                .execute(connection)
+        },
+    )
 }

@@ -5,7 +5,7 @@ pub mod failing;
 pub mod holds;
 pub(super) mod numbered;
 pub mod ramp;
-mod row;
+pub(super) mod row;
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, SelectableHelper, insert_into,
@@ -31,6 +31,8 @@ pub enum Change {
     Made(Box<Subscription>),
     /// The owner has a subscription with this event type and endpoint already, active or not.
     AlreadyRegistered,
+    /// It has this version, and the change was meant for another.
+    Outdated(i64),
     /// There is no such subscription, or not for the one who asks.
     NotFound,
 }
@@ -75,6 +77,18 @@ pub(super) fn registered(connection: &mut AnyConnection, owner: OwnerId, terms: 
         .select(dsl::id)
         .first(connection)?;
     Ok(SubscriptionId::from_raw(id))
+}
+
+/// The subscription that stands in the way of registering `terms` for `owner`. One query.
+///
+/// # Errors
+/// None of its own.
+pub fn find_registered(
+    connection: &mut AnyConnection,
+    owner: OwnerId,
+    terms: &Terms,
+) -> Queried<Option<SubscriptionId>> {
+    registered(connection, owner, terms).optional()
 }
 
 fn made_unless_registered(result: Queried<Subscription>) -> Queried<Change> {
@@ -162,7 +176,23 @@ pub fn change_terms(
     edit: &impl Fn(&Terms) -> Terms,
     now: Timestamp,
 ) -> Queried<Change> {
-    change(connection, keys, scope, id, |connection, subscription| {
+    change_version(connection, keys, scope, id, |_| true, edit, now)
+}
+
+/// The same, but only of a version that `is_expected`. One transaction.
+///
+/// # Errors
+/// None of its own: another version is a [`Change`], too.
+pub fn change_version(
+    connection: &mut AnyConnection,
+    keys: &Keyring,
+    scope: Scope,
+    id: SubscriptionId,
+    is_expected: impl Fn(i64) -> bool,
+    edit: &impl Fn(&Terms) -> Terms,
+    now: Timestamp,
+) -> Queried<Change> {
+    change(connection, keys, scope, id, is_expected, |connection, subscription| {
         let terms = edit(&subscription.terms);
         let sealed = SealedTerms::from(&terms, keys, Place { owner: subscription.owner, id })?;
         let row = subscriptions::table.find(id.as_raw()).filter(subscriptions::version.eq(subscription.version));
@@ -186,10 +216,14 @@ fn change(
     keys: &Keyring,
     scope: Scope,
     id: SubscriptionId,
+    is_expected: impl Fn(i64) -> bool,
     update: impl Fn(&mut AnyConnection, &Subscription) -> Queried<usize>,
 ) -> Queried<Change> {
     loop {
         let Some(present) = get(connection, keys, scope, id)? else { return Ok(Change::NotFound) };
+        if !is_expected(present.version) {
+            return Ok(Change::Outdated(present.version));
+        }
         let changed = in_transaction(connection, |connection| {
             if update(connection, &present)? == 0 {
                 return Ok(None);

@@ -25,7 +25,7 @@ use crate::{
 /// What is read.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = subscriptions)]
-pub(super) struct Row {
+pub(in crate::store) struct Row {
     id: i32,
     owner_id: i32,
     version: i64,
@@ -55,7 +55,11 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn into_subscription(self, keys: &Keyring) -> Queried<Subscription> {
+    pub(in crate::store) const fn id(&self) -> i32 {
+        self.id
+    }
+
+    pub(in crate::store) fn into_subscription(self, keys: &Keyring) -> Queried<Subscription> {
         Ok(Subscription {
             id: SubscriptionId::from_raw(self.id),
             owner: OwnerId::from_raw(self.owner_id),

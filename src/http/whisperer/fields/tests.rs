@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::{retry::RetryPolicy, secret::Secret, subscription::Terms};
 
 const URL: &str = r#""target_url":"http://a.example/""#;
 const TYPE: &str = r#""event_type":"package.created""#;
@@ -54,7 +55,7 @@ fn put_demands_three_fields_and_patch_none() {
             r#"{{"retry_countdown_config":["{REQUIRED}"],"target_url":["{REQUIRED}"],"event_type":["{REQUIRED}"]}}"#
         )
     );
-    assert_eq!(reading("{}", Purpose::Patch).edits(), Ok(Edits(Vec::new())));
+    assert_eq!(reading("{}", Purpose::Patch).edits(), Ok(Edits::default()));
     assert_eq!(
         faults(r#"{"retry_countdown_config":{"choice":"fixed"}}"#, Purpose::Patch),
         format!(r#"{{"retry_countdown_config":{{"kwargs":["{REQUIRED}"]}}}}"#)

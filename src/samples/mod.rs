@@ -1,4 +1,4 @@
-//! Sample payloads as an order management system writes them: `src/samples/*.json` with the blanks filled in.
+//! Sample payloads as an order management system writes them: the JSON files beside this one with the blanks filled in.
 //!
 //! Pure: the number of the thing and the time are parameters. Things of one number belong together: package 1042 is
 //! brought by shipment 1042.
@@ -17,10 +17,10 @@ struct Template {
     prefix: &'static str,
 }
 
-const PACKAGE: Template = Template { text: include_str!("../samples/package.json"), prefix: "PK" };
-const SHIPMENT: Template = Template { text: include_str!("../samples/shipment.json"), prefix: "SH" };
-const TRANSFER: Template = Template { text: include_str!("../samples/transfer.json"), prefix: "TR" };
-const STOCK_LOCATION: Template = Template { text: include_str!("../samples/stock_location.json"), prefix: "MGZ" };
+const PACKAGE: Template = Template { text: include_str!("package.json"), prefix: "PK" };
+const SHIPMENT: Template = Template { text: include_str!("shipment.json"), prefix: "SH" };
+const TRANSFER: Template = Template { text: include_str!("transfer.json"), prefix: "TR" };
+const STOCK_LOCATION: Template = Template { text: include_str!("stock_location.json"), prefix: "MGZ" };
 
 /// First name, last name, street, township, city, postcode.
 const PEOPLE: [[&str; 6]; 6] = [
@@ -89,7 +89,7 @@ fn scene(event_type: &str) -> Option<(&'static Template, &'static str, Option<&'
 
 /// A payload of `event_type` about thing `number`; `None` for a type that is not built in.
 #[must_use]
-pub(super) fn sample(event_type: &str, number: u32, at: Timestamp) -> Option<Box<RawValue>> {
+pub fn sample(event_type: &str, number: u32, at: Timestamp) -> Option<Box<RawValue>> {
     let (template, status, previous, tracking) = scene(event_type)?;
     let previous = previous.map_or("null".to_owned(), |previous| format!("\"{previous}\""));
     let tracking = match tracking {
@@ -105,7 +105,7 @@ pub(super) fn sample(event_type: &str, number: u32, at: Timestamp) -> Option<Box
 
 /// The number of the thing that a sample `payload` is about; `None` for a payload that is no sample of ours.
 #[must_use]
-pub(super) fn number_in(payload: &str) -> Option<u32> {
+pub fn number_in(payload: &str) -> Option<u32> {
     #[derive(Deserialize)]
     struct Numbered {
         id: u64,
@@ -116,7 +116,7 @@ pub(super) fn number_in(payload: &str) -> Option<u32> {
 
 /// How a person calls thing `number` that `event_type` is about: `PK-1042`.
 #[must_use]
-pub(super) fn label(event_type: &str, number: u32) -> String {
+pub fn label(event_type: &str, number: u32) -> String {
     match scene(event_type) {
         Some((template, ..)) => format!("{}-{number}", template.prefix),
         None => number.to_string(),
@@ -125,7 +125,7 @@ pub(super) fn label(event_type: &str, number: u32) -> String {
 
 /// How a person calls what `payload` is about: `PK-1042`, or `id 4711` when it is no sample of ours.
 #[must_use]
-pub(super) fn name_in(event_type: &str, payload: &str) -> String {
+pub fn name_in(event_type: &str, payload: &str) -> String {
     #[derive(Deserialize)]
     struct Identified<'a> {
         #[serde(borrow)]

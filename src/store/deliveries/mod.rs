@@ -1,5 +1,7 @@
 //! Deliveries, their attempts, and how far each subscription is behind: for people who look.
 
+pub mod list;
+
 use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
 
 use super::{
@@ -9,30 +11,13 @@ use super::{
     values::{corrupt, count_from, due_from, failure_from, state_from, state_number},
 };
 use crate::domain::{
-    attempt::{Answer, Attempt, Failure, Outcome},
+    attempt::{Answer, Attempt, Failure, FailureClass, Outcome},
     delivery::{Delivery, State},
     event_type::EventType,
     id::{DeliveryId, EventId, SubscriptionId},
     owner::Scope,
     time::Timestamp,
 };
-
-/// Which deliveries to list. The newest come first.
-#[derive(Clone, Debug)]
-pub struct Filter {
-    /// Whose.
-    pub scope: Scope,
-    /// Of this subscription only.
-    pub subscription: Option<SubscriptionId>,
-    /// In this state only.
-    pub state: Option<State>,
-    /// Of events of this type only.
-    pub event_type: Option<EventType>,
-    /// Older than this one only: the last of the page before.
-    pub before: Option<DeliveryId>,
-    /// At most so many.
-    pub limit: i64,
-}
 
 /// A delivery with what a reader wants to know of its event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,15 +30,43 @@ pub struct Listed {
     pub ordering_key: Option<String>,
     /// When the event was accepted.
     pub accepted_at: Timestamp,
+    /// How its latest attempt ended; `None` before the first.
+    pub latest: Option<Ending>,
+}
+
+/// How an attempt ended, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The endpoint answered with this status.
+    Status(u16),
+    /// There was no complete answer.
+    Failure(FailureClass),
+}
+
+impl Ending {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        match &attempt.outcome {
+            Outcome::Answered(answer) => Some(Self::Status(answer.status)),
+            Outcome::Failed(failure) => Some(Self::Failure(failure.class)),
+            Outcome::NotAttempted => None,
+        }
+    }
+
+    fn from_columns(status: Option<i16>, failure: Option<i16>) -> Queried<Option<Self>> {
+        match (status, failure) {
+            (Some(status), _) => Ok(Some(Self::Status(u16::try_from(status).unwrap_or_default()))),
+            (None, Some(failure)) => failure_from(failure).map(|class| Some(Self::Failure(class))),
+            (None, None) => Ok(None),
+        }
+    }
 }
 
 type Row = (DeliveryRow, String, Option<String>, i64);
 type DeliveryRow = (i64, i64, i32, i16, i32, i64, Option<i64>, Option<i64>, Option<i64>);
 
-fn listed_from(row: Row) -> Queried<Listed> {
-    let (delivery, event_type, ordering_key, accepted_at) = row;
-    let (id, event, subscription, state, attempts, due_at, first, last, replayed_at) = delivery;
-    let delivery = Delivery {
+fn delivery_from(row: DeliveryRow) -> Queried<Delivery> {
+    let (id, event, subscription, state, attempts, due_at, first, last, replayed_at) = row;
+    Ok(Delivery {
         id: DeliveryId::from_raw(id),
         event: EventId::from_raw(event),
         subscription: SubscriptionId::from_raw(subscription),
@@ -63,71 +76,31 @@ fn listed_from(row: Row) -> Queried<Listed> {
         first_recorded_at: first.map(Timestamp::from_micros),
         recorded_at: last.map(Timestamp::from_micros),
         replayed_at: replayed_at.map(Timestamp::from_micros),
-    };
-    Ok(Listed {
-        delivery,
-        event_type: EventType::parse(&event_type).map_err(|error| corrupt(error.to_string()))?,
-        ordering_key,
-        accepted_at: Timestamp::from_micros(accepted_at),
     })
 }
 
-/// The columns of [`Row`], from deliveries joined with their events and subscriptions.
-macro_rules! listed_columns {
-    () => {
-        (
-            (
-                deliveries::id,
-                deliveries::event_id,
-                deliveries::subscription_id,
-                deliveries::state,
-                deliveries::attempts,
-                deliveries::due_at,
-                deliveries::first_recorded_at,
-                deliveries::recorded_at,
-                deliveries::replayed_at,
-            ),
-            events::event_type,
-            events::ordering_key,
-            events::accepted_at,
-        )
-    };
-}
-
-/// A page of deliveries, the newest first. One query.
-///
-/// # Errors
-/// A row that this version cannot read.
-pub fn list(connection: &mut AnyConnection, filter: &Filter) -> Queried<Vec<Listed>> {
-    let mut query = deliveries::table
-        .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
-        .inner_join(subscriptions::table.on(subscriptions::id.eq(deliveries::subscription_id)))
-        .order(deliveries::id.desc())
-        .limit(filter.limit)
-        .select(listed_columns!())
-        .into_boxed();
-    if let Scope::Of(owner) = filter.scope {
-        query = query.filter(subscriptions::owner_id.eq(owner.as_raw()));
-    }
-    if let Some(subscription) = filter.subscription {
-        query = query.filter(deliveries::subscription_id.eq(subscription.as_raw()));
-    }
-    if let Some(state) = filter.state {
-        query = query.filter(deliveries::state.eq(state_number(state)));
-        if state != State::Pending {
-            // Always so for a settled delivery; said aloud, it lets the index give the order.
-            query = query.filter(deliveries::due_at.eq(0));
-        }
-    }
-    if let Some(event_type) = &filter.event_type {
-        query = query.filter(events::event_type.eq(event_type.as_str()));
-    }
-    if let Some(before) = filter.before {
-        query = query.filter(deliveries::id.lt(before.as_raw()));
-    }
-    let rows: Vec<Row> = query.load(connection)?;
-    rows.into_iter().map(listed_from).collect()
-}
+/// The columns of [`DeliveryRow`].
+const COLUMNS: (
+    deliveries::id,
+    deliveries::event_id,
+    deliveries::subscription_id,
+    deliveries::state,
+    deliveries::attempts,
+    deliveries::due_at,
+    deliveries::first_recorded_at,
+    deliveries::recorded_at,
+    deliveries::replayed_at,
+) = (
+    deliveries::id,
+    deliveries::event_id,
+    deliveries::subscription_id,
+    deliveries::state,
+    deliveries::attempts,
+    deliveries::due_at,
+    deliveries::first_recorded_at,
+    deliveries::recorded_at,
+    deliveries::replayed_at,
+);
 
 /// One delivery with its attempts, the first one first, if `scope` includes it. Two queries.
 ///
@@ -138,14 +111,26 @@ pub fn get(connection: &mut AnyConnection, scope: Scope, id: DeliveryId) -> Quer
         .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
         .inner_join(subscriptions::table.on(subscriptions::id.eq(deliveries::subscription_id)))
         .filter(deliveries::id.eq(id.as_raw()))
-        .select(listed_columns!())
+        .select((COLUMNS, events::event_type, events::ordering_key, events::accepted_at))
         .into_boxed();
     if let Scope::Of(owner) = scope {
         query = query.filter(subscriptions::owner_id.eq(owner.as_raw()));
     }
     let row: Option<Row> = query.first(connection).optional()?;
-    let Some(listed) = row.map(listed_from).transpose()? else { return Ok(None) };
-    Ok(Some((listed, attempts_of(connection, id)?)))
+    let Some((delivery, event_type, ordering_key, accepted_at)) = row else { return Ok(None) };
+    let attempts = attempts_of(connection, id)?;
+    let listed = Listed {
+        delivery: delivery_from(delivery)?,
+        event_type: event_type_from(&event_type)?,
+        ordering_key,
+        accepted_at: Timestamp::from_micros(accepted_at),
+        latest: attempts.last().and_then(Ending::of),
+    };
+    Ok(Some((listed, attempts)))
+}
+
+fn event_type_from(name: &str) -> Queried<EventType> {
+    EventType::parse(name).map_err(|error| corrupt(error.to_string()))
 }
 
 /// The columns of an attempt.

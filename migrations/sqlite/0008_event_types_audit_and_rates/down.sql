@@ -1,0 +1,3 @@
+DROP TABLE rollups;
+DROP TABLE audit;
+DROP TABLE event_types;

@@ -1,0 +1,41 @@
+//! What the queue can tell people who ask why something waits.
+
+use super::Queue;
+use crate::domain::{id::DeliveryId, time::Timestamp};
+
+/// Where a delivery is in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Its attempt is in flight.
+    InFlight,
+    /// Its attempt has ended, and is not recorded yet.
+    Recording,
+    /// In memory, to be attempted when its turn comes.
+    InLine,
+}
+
+impl Queue {
+    /// Where `id` is; `None` when it is in the store only.
+    #[must_use]
+    pub fn place_of(&self, id: DeliveryId) -> Option<Place> {
+        if self.in_flight.contains_key(&id) {
+            Some(Place::InFlight)
+        } else if self.recording.contains_key(&id) {
+            Some(Place::Recording)
+        } else {
+            self.knows(id).then_some(Place::InLine)
+        }
+    }
+
+    /// How many attempts may be in flight now: at most the limit, fewer while the endpoint is strained.
+    #[must_use]
+    pub fn open_slots(&self) -> usize {
+        self.pace.slots(self.limits.slots)
+    }
+
+    /// When the rate lets the next attempt start; in the past when it may now.
+    #[must_use]
+    pub fn next_start(&self) -> Timestamp {
+        self.pace.next_start(self.limits.rate)
+    }
+}

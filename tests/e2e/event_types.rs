@@ -1,0 +1,74 @@
+//! Event types: listed, registered, and used for what is published and subscribed to.
+
+use serde_json::{Value, json};
+
+use crate::{
+    scene::{SOON, Scene},
+    support::database::{Database, on_both},
+};
+
+on_both! { blocking:
+    a_registered_type_is_published_and_held_to_its_schema,
+    a_description_that_contradicts_itself_is_refused,
+}
+
+fn put(scene: &Scene, name: &str, body: &Value, status: u16) -> Value {
+    let path = format!("/api/v1/event-types/{name}");
+    scene.api.send("PUT", &path, &[], body.to_string().as_bytes()).expect("an answer").expect(status)
+}
+
+fn a_registered_type_is_published_and_held_to_its_schema(database: &Database) {
+    let mut scene = Scene::new(database, &[]);
+    let order = json!({"event_type": "order.placed", "payload": {"id": 1}});
+    let refused = scene.api.post_json("/api/v1/events", &order, 422);
+    assert_eq!(refused["type"], "urn:postrider:problem:unknown-event-type");
+    let subscription = json!({"event_type": "order.placed", "endpoint": scene.sink.url("/in")});
+    scene.api.post_json("/api/v1/subscriptions", &subscription, 422);
+
+    let schema = json!({"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}});
+    let described =
+        json!({"description": "Somebody bought something", "schema": schema, "example": {"id": 7}, "validate": true});
+    put(&scene, "order.placed", &described, 201);
+    let made = scene.api.post_json("/api/v1/subscriptions", &subscription, 201);
+    scene.api.post_json("/api/v1/events", &order, 202);
+    // The description is stored.
+    scene.crash();
+    let wrong = json!({"event_type": "order.placed", "payload": {"id": "x"}});
+    let refused = scene.api.post_json("/api/v1/events", &wrong, 422);
+    assert_eq!(
+        (&refused["type"], &refused["errors"][0]["path"]),
+        (&json!("urn:postrider:problem:schema-violation"), &json!("/id"))
+    );
+    let batch = scene.api.post_json("/api/v1/events/batch", &json!([order, wrong]), 207);
+    assert_eq!((&batch["results"][0]["status"], &batch["results"][1]["status"]), (&json!(202), &json!(422)));
+    scene.sink.wait_for("/in", 2, SOON);
+    // A trial sends the example.
+    scene.api.post_json(&format!("/api/v1/subscriptions/{}/test", made["id"]), &json!({}), 200);
+    let trials =
+        scene.sink.wait_for("/in", 3, SOON).into_iter().filter(|request| request.header("x-postrider-test").is_some());
+    assert_eq!(trials.map(|request| request.json()["payload"].clone()).collect::<Vec<_>>(), [json!({"id": 7})]);
+
+    let listed = scene.api.get_json("/api/v1/event-types");
+    let listed = listed["items"].as_array().expect("a list");
+    assert_eq!(listed.len(), 19);
+    assert!(listed.iter().all(|one| one["example"]["id"].is_u64()), "each has an example: {listed:?}");
+    let shown = scene.api.get_json("/api/v1/event-types/order.placed");
+    assert_eq!((&shown["built_in"], &shown["schema"], &shown["validate"]), (&json!(false), &schema, &json!(true)));
+    put(&scene, "order.placed", &json!({}), 200);
+    scene.api.post_json("/api/v1/events", &wrong, 202);
+    // The contract's registry is what it was.
+    assert_eq!(scene.api.get_json("/whisperer/hooks/registry/").as_array().map(Vec::len), Some(18));
+}
+
+fn a_description_that_contradicts_itself_is_refused(database: &Database) {
+    let scene = Scene::new(database, &[]);
+    let field = |body: &Value| put(&scene, "order.placed", body, 422)["errors"][0]["field"].clone();
+    assert_eq!(field(&json!({"validate": true})), "validate");
+    assert_eq!(field(&json!({"schema": {"type": "objekt"}})), "schema");
+    assert_eq!(field(&json!({"schema": {"type": "object"}, "example": 5, "validate": true})), "example");
+    put(&scene, "order%20placed", &json!({}), 422);
+    scene.api.get("/api/v1/event-types/order.placed").expect("an answer").expect(404);
+    let shop = scene.api.with_token(&scene.engine.add_user(&["shop"]));
+    shop.send("PUT", "/api/v1/event-types/a.b", &[], b"{}").expect("an answer").expect(403);
+    assert_eq!(shop.get("/api/v1/event-types").expect("an answer").status, 200);
+}

@@ -16,7 +16,7 @@ test: ## Everything: format, lints, docs, both databases, end to end
 	@scripts/prepare engine tests
 	@scripts/test all
 
-chaos: ## A bad day, with numbers: dead endpoints, crashes, overload, a million owed; some minutes (ARGS="isolation --help")
+chaos: ## A bad day, with numbers: dead endpoints, crashes, overload, a million owed (ARGS=--help)
 	@scripts/prepare engine tests
 	@echo "Building the optimised engine: some minutes the first time."
 	@cargo test --release --locked --quiet --test chaos -- $(ARGS)

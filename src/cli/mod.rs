@@ -7,12 +7,14 @@
 
 mod client;
 mod demo;
+mod desk;
 mod error;
 mod import;
 mod listen;
 mod migrate;
 mod pretty;
 mod problem;
+mod progress;
 mod secrets;
 mod send;
 mod signals;
@@ -42,6 +44,7 @@ First steps:
   postrider serve                  run it, on the file postrider.db
   postrider listen                 receive webhooks and check their signatures
   postrider send package.created   publish a sample event
+  postrider status                 see how a running engine is
 
 More of each:  postrider COMMAND --help
 Exit codes:    0 done, 1 refused or failed, 2 no such command or option
@@ -75,6 +78,13 @@ enum Command {
     Secrets(secrets::SecretsCommand),
     Listen(listen::ListenArgs),
     Send(send::SendArgs),
+    Status(desk::status::StatusArgs),
+    Tail(desk::tail::TailArgs),
+    Subscriptions(desk::subscriptions::SubscriptionsArgs),
+    Pause(desk::holds::PauseArgs),
+    Resume(desk::holds::ResumeArgs),
+    Redeliver(desk::redeliver::RedeliverArgs),
+    Replay(desk::replay::ReplayArgs),
 }
 
 const SERVE_EXAMPLES: &str = "\
@@ -127,7 +137,14 @@ impl Cli {
             | Command::Token(_)
             | Command::Secrets(_)
             | Command::Listen(_)
-            | Command::Send(_) => "warn",
+            | Command::Send(_)
+            | Command::Status(_)
+            | Command::Tail(_)
+            | Command::Subscriptions(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Redeliver(_)
+            | Command::Replay(_) => "warn",
         }
     }
 
@@ -143,6 +160,13 @@ impl Cli {
             Command::Secrets(command) => secrets::run(command, terminal).await,
             Command::Listen(args) => listen::run(args, terminal).await,
             Command::Send(args) => send::run(args, terminal).await,
+            Command::Status(args) => desk::status::run(args, terminal).await,
+            Command::Tail(args) => desk::tail::run(args, terminal).await,
+            Command::Subscriptions(args) => desk::subscriptions::run(args, terminal).await,
+            Command::Pause(args) => desk::holds::pause(args, terminal).await,
+            Command::Resume(args) => desk::holds::resume(args, terminal).await,
+            Command::Redeliver(args) => desk::redeliver::run(args, terminal).await,
+            Command::Replay(args) => desk::replay::run(args, terminal).await,
         }
     }
 }

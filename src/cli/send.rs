@@ -86,7 +86,7 @@ fn parse_event_type(text: &str) -> Result<EventType, String> {
     EventType::parse(text).map_err(|error| error.to_string())
 }
 
-fn parse_token(text: &str) -> Result<Secret, String> {
+pub(super) fn parse_token(text: &str) -> Result<Secret, String> {
     crate::domain::token::check_token(text).map(|()| Secret::new(text)).map_err(|error| error.to_string())
 }
 

@@ -50,6 +50,12 @@ impl Terminal {
     }
 }
 
+/// `text` that somebody else wrote, in one line and unable to steer the terminal.
+#[must_use]
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
 /// Columns wide enough for what they hold, two blanks apart; the last one is not padded.
 #[must_use]
 pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
@@ -69,6 +75,11 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_others_moves_no_cursor() {
+        assert_eq!(harmless("works\u{1b}[2J\non Ayşe's\rorder\u{9b}"), "works [2J on Ayşe's order ");
+    }
 
     #[test]
     fn columns_line_up_whatever_the_alphabet() {

@@ -1,6 +1,10 @@
 //! `POST /api/v1/events/batch`: many events at once, each with a result of its own.
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Payload},
+};
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -9,7 +13,7 @@ use utoipa::ToSchema;
 use super::{
     State,
     auth::Caller,
-    body::Body,
+    body,
     events::{AcceptedEvent, hand_in, may_publish, media_type},
     openapi::{Always, BadBody, Forbidden, NotJson},
     problem::{Problem, ProblemBody},
@@ -69,9 +73,10 @@ pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
     Caller(publisher): Caller,
-    Body(body): Body,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     may_publish(&publisher)?;
+    let body = body::read(&request, payload.into_inner()).await?;
     let now = state.clock.now();
     let items = split(&request, &body)?;
     let read: Vec<Result<Submission, Problem>> =

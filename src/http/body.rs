@@ -5,18 +5,27 @@ use std::{future::Future, pin::Pin, time::Duration};
 use actix_web::{
     FromRequest, HttpRequest,
     dev::Payload,
-    error::PayloadError,
+    http::header,
     web::{PathConfig, QueryConfig},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
 /// How long a body may take to arrive: whoever sends a byte now and then holds memory and a connection.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest body, in bytes, where a path says nothing else: administration has little to say.
+const MAX_BYTES: usize = 1024 * 1024;
+/// What is set aside, in bytes, for a body of which only the length is known.
+const MAX_BYTES_AHEAD: usize = 64 * 1024;
 
-/// A whole body, at most as long as the route allows.
+/// How large a body a path takes, in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct MaxBytes(pub(super) usize);
+
+/// A whole body, at most as long as the path allows.
 pub(super) struct Body(pub(super) Bytes);
 
 impl FromRequest for Body {
@@ -24,12 +33,42 @@ impl FromRequest for Body {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let bytes = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, payload));
-        Box::pin(async move {
-            let bytes = bytes.await.map_err(|_| Problem::malformed("The body did not arrive within 30 seconds."))?;
-            bytes.map(Self).map_err(|error| refusal(&error))
-        })
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move { read(&request, payload).await.map(Self) })
     }
+}
+
+/// Reads a whole body, for a path that wants to know first who asks.
+///
+/// # Errors
+/// 413 when it is longer than the path allows, 400 when it does not arrive.
+pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let most = request.app_data::<MaxBytes>().map_or(MAX_BYTES, |most| most.0);
+    let announced = announced_length(request);
+    if announced > most {
+        return Err(Problem::body_too_large());
+    }
+    let arrived = tokio::time::timeout(BODY_TIMEOUT, gather(payload, announced, most)).await;
+    arrived.map_err(|_| Problem::malformed("The body did not arrive within 30 seconds."))?
+}
+
+/// 0 when nothing is announced, which says nothing.
+fn announced_length(request: &HttpRequest) -> usize {
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or_default()
+}
+
+/// Into one buffer, as large as was announced: a payload is kept for as long as it is owed, and counted by its length.
+async fn gather(mut payload: Payload, announced: usize, most: usize) -> Result<Bytes, Problem> {
+    let mut body = BytesMut::with_capacity(announced.min(MAX_BYTES_AHEAD));
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| Problem::malformed(format!("The body cannot be read: {error}.")))?;
+        if body.len() + chunk.len() > most {
+            return Err(Problem::body_too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
 }
 
 /// Reads a JSON object.
@@ -50,13 +89,6 @@ pub(super) fn read_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem>
 /// 400 with what is wrong and where.
 pub(super) fn read_optional_json<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(body) }
-}
-
-fn refusal(error: &actix_web::Error) -> Problem {
-    match error.as_error::<PayloadError>() {
-        Some(PayloadError::Overflow) => Problem::body_too_large(),
-        Some(_) | None => Problem::malformed(format!("The body cannot be read: {error}.")),
-    }
 }
 
 /// How refused query strings are told.

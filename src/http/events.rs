@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
-    web::Data,
+    web::{Data, Payload},
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{
     State,
     auth::Caller,
-    body::Body,
+    body,
     openapi::{Always, BadBody, Forbidden, KeyTaken, NotJson},
     problem::Problem,
     submission::{self, EventBody},
@@ -66,10 +66,11 @@ pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
     Caller(publisher): Caller,
-    Body(body): Body,
+    payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     may_publish(&publisher)?;
     is_json(&request)?;
+    let body = body::read(&request, payload.into_inner()).await?;
     let key = match request.headers().get("idempotency-key") {
         Some(key) => Some(key.to_str().map_err(|_| Problem::malformed("The header Idempotency-Key must be ASCII."))?),
         None => None,

@@ -47,12 +47,13 @@ use std::{num::NonZeroUsize, time::Duration};
 use actix::Addr;
 use actix_web::{
     HttpResponse, Route,
-    web::{self, PayloadConfig, ServiceConfig, delete, get, patch, post, put},
+    web::{self, ServiceConfig, delete, get, patch, post, put},
 };
 
 pub use self::whisperer::{StoredTerms, stored_terms};
 use self::{
     auth::Tokens,
+    body::MaxBytes,
     openapi::Document,
     problem::Problem,
     routes::{Routes, resource},
@@ -72,8 +73,6 @@ use crate::{
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// The largest body that is read, in bytes: a batch.
-const MAX_BODY_BYTES: usize = batch::MAX_BODY_BYTES;
 
 /// What handlers work with; cloning shares it.
 #[derive(Clone)]
@@ -112,7 +111,6 @@ pub struct State {
 pub fn configure(app: &mut ServiceConfig, state: State) {
     app.app_data(web::Data::new(state))
         .app_data(web::Data::new(Document::new()))
-        .app_data(PayloadConfig::new(MAX_BODY_BYTES))
         .app_data(body::query_config())
         .app_data(body::path_config())
         .configure(|app| native().serve(app))
@@ -128,9 +126,12 @@ fn native() -> Routes {
         .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
         .service(
             resource("/api/v1/events", "GET, POST", [get().to(published::list), post().to(events::accept)])
-                .app_data(PayloadConfig::new(events::MAX_BODY_BYTES)),
+                .app_data(MaxBytes(events::MAX_BODY_BYTES)),
         )
-        .service(resource("/api/v1/events/batch", "POST", [post().to(batch::accept)]))
+        .service(
+            resource("/api/v1/events/batch", "POST", [post().to(batch::accept)])
+                .app_data(MaxBytes(batch::MAX_BODY_BYTES)),
+        )
         .service(resource(
             "/api/v1/events/{id}",
             "GET, DELETE",

@@ -3,10 +3,10 @@
 use actix_web::{
     Resource, Route,
     http::header,
-    web::{self, PayloadConfig, ServiceConfig},
+    web::{self, ServiceConfig},
 };
 
-use super::problem::Problem;
+use super::{body::MaxBytes, problem::Problem};
 
 /// A path with the methods that it takes.
 pub(super) struct Listed {
@@ -14,12 +14,12 @@ pub(super) struct Listed {
     allow: &'static str,
     routes: Vec<Route>,
     /// How large a body may be; `None` for what all paths take.
-    limit: Option<PayloadConfig>,
+    limit: Option<MaxBytes>,
 }
 
 impl Listed {
     /// Bounds the bodies of this path.
-    pub(super) fn app_data(self, limit: PayloadConfig) -> Self {
+    pub(super) fn app_data(self, limit: MaxBytes) -> Self {
         Self { limit: Some(limit), ..self }
     }
 

@@ -43,7 +43,9 @@ const GRACE: Duration = Duration::from_millis(5);
 const BACK_WITHIN: Duration = Duration::from_mins(1);
 /// What may stay open: resting connections of the API and to healthy endpoints.
 const FILES_MORE: usize = 100;
-const MIB_MORE: u64 = 100;
+/// The allocator keeps what it once had. What counts is that the second and the third bad day cost no more than the first.
+const MIB: u64 = 256;
+const MIB_MORE: u64 = 48;
 
 /// What was measured on one side in one round.
 struct Side {
@@ -71,7 +73,7 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
     report.note("before", before);
 
     let (mut alone, mut beside) = (Vec::new(), Vec::new());
-    let (mut during, mut after) = (Footprint::default(), before);
+    let (mut during, mut after) = (Footprint::default(), Vec::new());
     for _ in 0..ROUNDS {
         alone.push(side(bed, &ledger));
         bed.api.post_json("/api/v1/holds/release", &json!({"filter": {"owner": "dead"}}), 200);
@@ -80,14 +82,17 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
         report.note("attempts that hang or drip", hang.in_progress() + drip.in_progress());
         during = during.max(watch.take());
         pause_the_dead(bed);
-        after = bed.files_back(before.files + FILES_MORE, BACK_WITHIN);
+        after.push(bed.files_back(before.files + FILES_MORE, BACK_WITHIN));
     }
     tell(report, "alone", &alone);
     tell(report, "beside the dead", &beside);
     judge(report, &alone, &beside);
     report.note("during", during);
-    report.at_most("files once the dead are paused", after.files, before.files + FILES_MORE);
-    report.at_most("MiB once the dead are paused", after.mib(), before.mib() + MIB_MORE);
+    report.at_most("MiB at most", during.mib(), MIB);
+    let (first, last) = (after[0], after[ROUNDS - 1]);
+    report.at_most("files once the dead are paused", last.files, before.files + FILES_MORE);
+    report.note("once the dead are paused, first time", first);
+    report.at_most("MiB once the dead are paused, last time", last.mib(), first.mib() + MIB_MORE);
 }
 
 /// The dead are all of one other owner, so that one order pauses them.

@@ -256,7 +256,7 @@ fn refusals_are_problems_wherever_they_come_from(database: &Database) {
     for path in ["/", "/api/v1", "/api/v1/nothing", "/api/v1/events/", "/api/v1/deliveries/x", "/api/v1/deliveries/1"] {
         problem(&scene.api.get(path).expect("an answer"), 404, "not-found");
     }
-    for (path, allow) in [(EVENTS, "POST"), (BATCH, "POST"), ("/api/v1/deliveries/1/", "")] {
+    for (path, allow) in [(EVENTS, "GET, POST"), (BATCH, "POST"), ("/api/v1/deliveries/1/", "")] {
         let refused = scene.api.delete(path).expect("an answer");
         if allow.is_empty() {
             problem(&refused, 404, "not-found");

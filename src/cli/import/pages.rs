@@ -14,7 +14,7 @@ use super::{
     tables::Table,
 };
 use crate::{
-    cli::CliError,
+    cli::{CliError, progress::bar},
     domain::{
         attempt::Attempt,
         delivery::{Delivery, State},
@@ -58,7 +58,7 @@ pub(super) async fn bring(
     let (sender, mut pages) = mpsc::channel(1);
     let reading = tokio::task::spawn(blocking(move || read_pages(&files, &sender)));
     while let Some(page) = pages.recv().await {
-        report.progress(&format!("{} of {total} rows", page.read));
+        report.progress(&format!("{}  {} of {total} rows", bar(page.read, total), page.read));
         bring_page(import, &page, &targets, &mut minter, report).await?;
     }
     report.progress("");

@@ -1,14 +1,12 @@
 //! What became of every row, for a person or for the next program.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, IsTerminal, Write},
-};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::cli::{
     CliError,
+    progress::Progress,
     terminal::{BAD, GOOD, ODD, Terminal, paint, table},
 };
 
@@ -112,7 +110,7 @@ pub(super) struct Report<'a> {
     pub(super) given_up: u64,
     /// What was owed for too long.
     pub(super) too_old: u64,
-    shows_progress: bool,
+    progress: Progress,
 }
 
 #[derive(Serialize)]
@@ -127,8 +125,15 @@ struct Summary<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn new(terminal: &'a mut Terminal, form: Form) -> Self {
-        let shows_progress = io::stderr().is_terminal();
-        Self { terminal, form, counts: [[0; 4]; 5], delivered: 0, given_up: 0, too_old: 0, shows_progress }
+        Self {
+            terminal,
+            form,
+            counts: [[0; 4]; 5],
+            delivered: 0,
+            given_up: 0,
+            too_old: 0,
+            progress: Progress::stderr(),
+        }
     }
 
     /// Tells what became of a row.
@@ -148,11 +153,7 @@ impl<'a> Report<'a> {
 
     /// Shows how far it is, where a person looks; an empty text clears that away.
     pub(super) fn progress(&self, text: &str) {
-        if self.shows_progress {
-            let mut stderr = io::stderr();
-            // Without it nothing is lost.
-            write!(stderr, "\r\u{1b}[K{text}").and_then(|()| stderr.flush()).ok();
-        }
+        self.progress.show(text);
     }
 
     /// How many rows met something else in their place.

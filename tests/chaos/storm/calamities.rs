@@ -27,6 +27,8 @@ const DECK: &[Kind] = &[
     Kind::Pause,
     Kind::Resume,
     Kind::Resume,
+    Kind::Resume,
+    Kind::Resume,
     Kind::Change,
     Kind::Change,
     Kind::ChangeOfMind,
@@ -83,8 +85,9 @@ impl Calamities {
                 scene.endpoints[endpoint].start_again();
             }
             Kind::Mood => {
-                let mood = *Mood::ALL.choose(&mut self.random).expect("there are moods");
-                scene.set_mood(endpoint, mood);
+                // Half of the time well: a storm in which nothing arrives any more shows nothing.
+                let bad = *Mood::ALL.choose(&mut self.random).expect("there are moods");
+                scene.set_mood(endpoint, if self.random.random() { Mood::Well } else { bad });
             }
             Kind::Pause => orders::pause(scene, n),
             Kind::Resume => orders::resume(scene, n),

@@ -7,7 +7,7 @@ use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Dur
 
 use actix::{Actor, Addr, Context};
 use actix_rt::Arbiter;
-use actix_web::{App, HttpServer, dev::ServerHandle};
+use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use rustix::process::{Resource, Rlimit};
 use tokio::{
     select,
@@ -19,7 +19,11 @@ use crate::{
         admission::Admission,
         budget::Budget,
         colleagues::Shared,
+        gauges::Gauges,
         janitor::Janitor,
+        lag::watch_lag,
+        open_breakers::OpenBreakers,
+        recorder::Waiting,
         replayer::Replayer,
         roster::Bench,
         router::{Drain, Router},
@@ -36,7 +40,8 @@ use crate::{
         token::{token_digest, token_from},
     },
     egress::{Guard, Names},
-    http::{self, Catalogue, State, Trials, auth::Tokens},
+    http::{self, Catalogue, State, Trials, auth::Tokens, survey::Survey},
+    metrics::Metrics,
     store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
 };
 
@@ -86,18 +91,25 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
 
     let catalogue = Catalogue::load(&store).await?;
     let guard = Guard::new(settings.egress_allow.clone(), Names::system());
-    let tally = Tally::default();
-    let (router, arbiters) = start_actors(&settings, &store, &clock, &guard, &tally).await?;
+    let shared = shared(&settings, &store, &clock);
+    let admission = Admission::new(settings.max_waiting.get(), settings.max_waiting.get() * WAITING_BYTES_PER_EVENT);
+    let (gauges, metrics, tally) =
+        (Gauges::new(&shared, admission.clone()), shared.metrics.clone(), shared.tally.clone());
+    let (router, arbiters) = start_actors(&settings, shared, &guard).await?;
     let state = State {
         store: store.clone(),
         clock: clock.clone(),
         router: router.clone(),
         guard,
         tally: tally.clone(),
-        admission: Admission::new(settings.max_waiting.get(), settings.max_waiting.get() * WAITING_BYTES_PER_EVENT),
+        admission,
         tokens: Tokens::default(),
         trials: Trials::default(),
         catalogue,
+        metrics,
+        gauges,
+        survey: Survey::default(),
+        metrics_token: settings.metrics_token.as_ref().map(|token| token_digest(token.reveal())),
         page_size: settings.page_size,
     };
     let server = listen(&settings, state)?;
@@ -181,27 +193,38 @@ fn announce(token: &str) {
     eprintln!("\nThe owner \"{ADMIN}\" was added. This token is shown only once:\n\n    {token}\n");
 }
 
-async fn start_actors(
-    settings: &ServeSettings,
-    store: &Store,
-    clock: &Clock,
-    guard: &Guard,
-    tally: &Tally,
-) -> Result<(Addr<Router>, Vec<Arbiter>), StoreError> {
-    let table = routing_table(store).await?;
-    let last_stored = store.run(Lane::Read, last_minted).await?;
-    let arbiters: Vec<Arbiter> = (0..threads(settings.delivery_threads)).map(|_| Arbiter::new()).collect();
-    let bench = |arbiter: &Arbiter| Bench::new(arbiter.handle(), guard.clone(), clock.clone());
-    let shared = Shared {
+/// What all actors work with.
+fn shared(settings: &ServeSettings, store: &Store, clock: &Clock) -> Shared {
+    Shared {
         store: store.clone(),
         clock: clock.clone(),
         budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
         slots: Slots::new(settings.max_in_flight.get()),
+        waiting: Waiting::default(),
+        open_breakers: OpenBreakers::default(),
+        metrics: Metrics::default(),
         breaker: settings.breaker(),
-        tally: tally.clone(),
+        tally: Tally::default(),
         pause_failing: settings.pause_failing(),
         window: settings.window.get(),
-    };
+    }
+}
+
+async fn start_actors(
+    settings: &ServeSettings,
+    shared: Shared,
+    guard: &Guard,
+) -> Result<(Addr<Router>, Vec<Arbiter>), StoreError> {
+    let (store, clock, tally) = (shared.store.clone(), shared.clock.clone(), shared.tally.clone());
+    let table = routing_table(&store).await?;
+    let last_stored = store.run(Lane::Read, last_minted).await?;
+    let arbiters: Vec<Arbiter> = (0..threads(settings.delivery_threads)).map(|_| Arbiter::new()).collect();
+    actix_rt::spawn(watch_lag(shared.metrics.lag_of("main")));
+    for (number, arbiter) in arbiters.iter().enumerate() {
+        arbiter.spawn(watch_lag(shared.metrics.lag_of(&format!("delivery-{number}"))));
+    }
+    let connections = shared.metrics.endpoints().clone();
+    let bench = |arbiter: &Arbiter| Bench::new(arbiter.handle(), guard.clone(), clock.clone(), connections.clone());
     let minter = Minter::new(settings.node, last_stored);
     let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
     let (retention, sweep) = (settings.retention(), settings.sweep);
@@ -234,9 +257,15 @@ fn threads(setting: Option<NonZeroUsize>) -> usize {
 }
 
 fn listen(settings: &ServeSettings, state: State) -> Result<ServerHandle, StartError> {
+    let clients = state.metrics.clients().clone();
     let server = HttpServer::new(move || {
         let state = state.clone();
-        App::new().configure(move |app| http::configure(app, state))
+        // Called once on each thread that serves.
+        actix_rt::spawn(watch_lag(state.metrics.lag_of("http")));
+        App::new().wrap(from_fn(http::metrics::count)).configure(move |app| http::configure(app, state))
+    })
+    .on_connect(move |_, connection| {
+        connection.insert(clients.enter());
     })
     .workers(threads(settings.http_threads))
     .keep_alive(http::KEEP_ALIVE)

@@ -77,6 +77,10 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret_parser())]
     pub admin_token: Option<Secret>,
 
+    /// A token that opens /metrics and nothing else; the tokens of admins open it too
+    #[arg(long, env = "POSTRIDER_METRICS_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = secret_parser())]
+    pub metrics_token: Option<Secret>,
+
     /// Networks that webhooks may go to although they are private, separated by commas: 10.1.0.0/16,127.0.0.0/8
     #[arg(long, env = "POSTRIDER_EGRESS_ALLOW", value_delimiter = ',', value_name = "NETWORKS")]
     pub egress_allow: Vec<IpNet>,

@@ -10,5 +10,6 @@ pub mod config;
 pub mod domain;
 pub mod egress;
 pub mod http;
+pub mod metrics;
 pub mod samples;
 pub mod store;

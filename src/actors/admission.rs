@@ -48,6 +48,12 @@ impl Admission {
         (fits || before == 0).then_some(ticket)
     }
 
+    /// How many events may wait.
+    #[must_use]
+    pub const fn max_events(&self) -> usize {
+        self.max_events
+    }
+
     /// Events that wait now.
     #[must_use]
     pub fn waiting(&self) -> usize {

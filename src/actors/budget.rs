@@ -43,6 +43,12 @@ impl Budget {
         Bytes::from_owner(Counted { payload, used: Arc::clone(&self.used) })
     }
 
+    /// Bytes that may be in use.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Bytes in use.
     #[must_use]
     pub fn used(&self) -> usize {

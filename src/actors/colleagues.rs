@@ -6,12 +6,13 @@ use actix::{Actor, Addr};
 
 use super::{
     budget::Budget,
+    open_breakers::OpenBreakers,
     recorder::{Recorder, Waiting},
     router::Router,
     slots::Slots,
     tally::Tally,
 };
-use crate::{clock::Clock, domain::breaker::BreakerSettings, store::Store};
+use crate::{clock::Clock, domain::breaker::BreakerSettings, metrics::Metrics, store::Store};
 
 /// What every actor works with.
 #[derive(Clone)]
@@ -24,6 +25,12 @@ pub struct Shared {
     pub budget: Budget,
     /// Attempts in flight.
     pub slots: Slots,
+    /// Attempts that wait for their record.
+    pub waiting: Waiting,
+    /// Breakers that are open.
+    pub open_breakers: OpenBreakers,
+    /// What is counted.
+    pub metrics: Metrics,
     /// How breakers behave.
     pub breaker: BreakerSettings,
     /// What became of attempts, added up.
@@ -40,8 +47,6 @@ pub(super) struct Colleagues {
     pub(super) shared: Shared,
     /// Writes attempts down.
     pub(super) recorder: Addr<Recorder>,
-    /// How many wait there.
-    pub(super) waiting: Waiting,
     /// Decides who runs.
     pub(super) router: Addr<Router>,
 }
@@ -49,9 +54,9 @@ pub(super) struct Colleagues {
 impl Colleagues {
     /// A new recorder on this thread, and `router`.
     pub(super) fn new(shared: Shared, router: Addr<Router>) -> Self {
-        let waiting = Waiting::default();
-        let recorder =
-            Recorder::new(shared.store.clone(), shared.clock.clone(), waiting.clone(), shared.tally.clone()).start();
-        Self { shared, recorder, waiting, router }
+        let Shared { store, clock, metrics, waiting, tally, .. } = shared.clone();
+        waiting.reset();
+        let recorder = Recorder::new(store, clock, metrics, waiting, tally).start();
+        Self { shared, recorder, router }
     }
 }

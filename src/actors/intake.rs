@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use crate::{
         subscription::Subscription,
         time::Timestamp,
     },
+    metrics::{EventFate, Metrics, Write},
     store::{
         Lane, Store, StoreError,
         accept::{Acceptance, Accepted, IdempotencyKey, Run, accept_events},
@@ -186,6 +188,28 @@ async fn store_together(store: &Store, batch: Arc<[Acceptance]>, now: Timestamp)
             Err(StoreError::Conflict(_)) if conflicts < CONFLICT_RERUNS => conflicts += 1,
             result => return result,
         }
+    }
+}
+
+/// Counts what became of a batch.
+pub(super) fn count(metrics: &Metrics, batch: &Batch, result: &Result<Stored, StoreError>, took: Duration) {
+    let events = batch.acceptances.len() as u64;
+    let Ok(stored) = result else {
+        metrics.not_committed(Write::Accept);
+        return metrics.published(EventFate::Unavailable, events);
+    };
+    metrics.committed(Write::Accept, took, events);
+    for (acceptance, stored) in batch.acceptances.iter().zip(stored) {
+        let fate = match stored {
+            Ok(Accepted::Stored) => {
+                metrics.owed(acceptance.deliveries.len() as u64);
+                EventFate::Accepted
+            }
+            Ok(Accepted::Repeated { .. }) => EventFate::Repeated,
+            Ok(Accepted::KeyReused) => EventFate::KeyReused,
+            Err(_) => EventFate::Refused,
+        };
+        metrics.published(fate, 1);
     }
 }
 

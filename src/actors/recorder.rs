@@ -23,6 +23,7 @@ use crate::{
         id::{DeliveryId, SubscriptionId},
         time::Timestamp,
     },
+    metrics::{Metrics, Write},
     store::{
         Lane, Store, StoreError,
         record::{Record, record_attempts},
@@ -36,8 +37,6 @@ const GATHER: Duration = Duration::from_millis(10);
 const ENOUGH: usize = 64;
 /// Attempts in one transaction.
 const BATCH: usize = 1_000;
-/// Attempts that may wait for their record in all, before no further ones are started.
-const MAX_WAITING: usize = 10_000;
 /// The wait after a transaction that failed; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -49,10 +48,24 @@ const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 pub struct Waiting(Arc<AtomicUsize>);
 
 impl Waiting {
+    /// Attempts that may wait for their record in all, before no further ones are started.
+    pub const MOST: usize = 10_000;
+
     /// Whether no further attempt should start, because the database does not keep up.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= MAX_WAITING
+        self.count() >= Self::MOST
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Nobody waits any more: the recorder died, and whom it forgot is attempted again.
+    pub(super) fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
     }
 }
 
@@ -60,6 +73,7 @@ impl Waiting {
 pub struct Recorder {
     store: Store,
     clock: Clock,
+    metrics: Metrics,
     waiting: Waiting,
     tally: Tally,
     open: Vec<Entry>,
@@ -83,8 +97,8 @@ struct Sender {
 impl Recorder {
     /// A recorder with nothing to do.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, waiting: Waiting, tally: Tally) -> Self {
-        Self { store, clock, waiting, tally, open: Vec::new(), busy: false, pause: FIRST_PAUSE }
+    pub fn new(store: Store, clock: Clock, metrics: Metrics, waiting: Waiting, tally: Tally) -> Self {
+        Self { store, clock, metrics, waiting, tally, open: Vec::new(), busy: false, pause: FIRST_PAUSE }
     }
 
     /// Starts a transaction with what has gathered, unless one is under way.
@@ -95,13 +109,13 @@ impl Recorder {
         self.busy = true;
         let rest = self.open.split_off(self.open.len().min(BATCH));
         let batch = std::mem::replace(&mut self.open, rest);
-        let (store, now, me) = (self.store.clone(), self.clock.now(), ctx.address());
+        let (store, clock, now, me) = (self.store.clone(), self.clock.clone(), self.clock.now(), ctx.address());
         actix::spawn(async move {
             let (records, senders): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|entry| (entry.record, entry.sender)).unzip();
             let records: Arc<[Record]> = records.into();
             let result = record(&store, Arc::clone(&records), now).await;
-            tell(&me, Done { records, senders, result });
+            tell(&me, Done { records, senders, result, took: clock.now().since(now) });
         });
     }
 
@@ -126,7 +140,10 @@ impl Recorder {
         let refused_until = self.clock.now().after(REFUSED_PAUSE);
         for ((record, sender), written) in records.iter().zip(senders).zip(result) {
             let next = match written {
-                Written::Durable => record.verdict.next(),
+                Written::Durable => {
+                    self.metrics.recorded(&record.attempt, record.verdict);
+                    record.verdict.next()
+                }
                 Written::Refused => Next::DueAt(refused_until),
             };
             by_sender.entry(sender.from).or_default().push((record.attempt.delivery, next));
@@ -237,21 +254,24 @@ struct Done {
     records: Arc<[Record]>,
     senders: Vec<Sender>,
     result: Result<Vec<Written>, StoreError>,
+    took: Duration,
 }
 
 impl Handler<Done> for Recorder {
     type Result = ();
 
     fn handle(&mut self, done: Done, ctx: &mut Self::Context) {
-        let Done { records, senders, result } = done;
+        let Done { records, senders, result, took } = done;
         match result {
             Ok(written) => {
+                self.metrics.committed(Write::Record, took, records.len() as u64);
                 self.report(&records, senders, &written);
                 self.pause = FIRST_PAUSE;
                 self.busy = false;
                 self.gather(ctx);
             }
             Err(error) => {
+                self.metrics.not_committed(Write::Record);
                 log::warn!(attempts = records.len(), pause:? = self.pause, error:% = error; "attempts wait to be recorded");
                 let entries = records.iter().cloned().zip(senders).map(|(record, sender)| Entry { record, sender });
                 self.open.splice(..0, entries);

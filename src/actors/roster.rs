@@ -23,6 +23,7 @@ use crate::{
         subscription::Subscription,
     },
     egress::{Client, Guard},
+    metrics::Presence,
 };
 
 /// Starts somebody who makes attempts on an arbiter.
@@ -36,12 +37,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Starts a [`Deliverer`] on `arbiter`.
+    /// Starts a [`Deliverer`] on `arbiter`, whose connections are counted in `connections`.
     #[must_use]
-    pub fn new(arbiter: ArbiterHandle, guard: Guard, clock: Clock) -> Self {
+    pub fn new(arbiter: ArbiterHandle, guard: Guard, clock: Clock, connections: Presence) -> Self {
         Self::with(arbiter, move |arbiter| {
-            let (guard, clock) = (guard.clone(), clock.clone());
-            Deliverer::start_in_arbiter(arbiter, move |_| Deliverer::new(Client::new(guard), clock)).recipient()
+            let (guard, clock, connections) = (guard.clone(), clock.clone(), connections.clone());
+            let start = |_: &mut _| Deliverer::new(Client::new(guard).counted_in(connections), clock);
+            Deliverer::start_in_arbiter(arbiter, start).recipient()
         })
     }
 

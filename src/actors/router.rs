@@ -95,10 +95,10 @@ impl Router {
         self.busy = true;
         let newest = batch.acceptances.iter().flat_map(|acceptance| &acceptance.deliveries).next_back();
         self.last_minted = newest.map_or(self.last_minted, |(id, _)| *id);
-        let (store, me) = (self.with.shared.store.clone(), ctx.address());
+        let (store, clock, me) = (self.with.shared.store.clone(), self.with.shared.clock.clone(), ctx.address());
         actix::spawn(async move {
             let result = intake::store_batch(&store, Arc::clone(&batch.acceptances), now).await;
-            tell(&me, Done { batch, result });
+            tell(&me, Done { batch, result, took: clock.now().since(now) });
         });
     }
 
@@ -185,14 +185,16 @@ impl Handler<Flush> for Router {
 struct Done {
     batch: Batch,
     result: Result<Stored, StoreError>,
+    took: Duration,
 }
 
 impl Handler<Done> for Router {
     type Result = ();
 
-    fn handle(&mut self, Done { mut batch, result }: Done, ctx: &mut Self::Context) {
+    fn handle(&mut self, Done { mut batch, result, took }: Done, ctx: &mut Self::Context) {
         self.busy = false;
         self.flush(ctx);
+        intake::count(&self.with.shared.metrics, &batch, &result, took);
         let waiting = std::mem::take(&mut batch.waiting);
         let receipts: Vec<Receipt> = match &result {
             Ok(stored) => {

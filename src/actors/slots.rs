@@ -37,6 +37,12 @@ impl Slots {
         Self { counts: Arc::default(), bound }
     }
 
+    /// About how many attempts may be in flight.
+    #[must_use]
+    pub const fn bound(&self) -> usize {
+        self.bound
+    }
+
     /// Attempts in flight.
     #[must_use]
     pub fn in_flight(&self) -> usize {

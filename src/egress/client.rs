@@ -18,7 +18,7 @@ use super::{
     origin::Origin,
     request::Request,
 };
-use crate::domain::attempt::Outcome;
+use crate::{domain::attempt::Outcome, metrics::Presence};
 
 /// The most times that a request is written: once more because a connection was closed while it was idle, and each time
 /// once more because the endpoint speaks another protocol than it did.
@@ -28,6 +28,8 @@ const MAX_TRIES: usize = 4;
 pub struct Client {
     checker: Rc<Checker>,
     tls: Arc<ClientConfig>,
+    /// Where connections are counted while they are open.
+    open: Presence,
     origins: RefCell<HashMap<Arc<str>, Rc<Origin>>>,
 }
 
@@ -50,7 +52,14 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { checker: Rc::new(guard.checker()), tls: Arc::new(tls), origins: RefCell::default() }
+        let (checker, tls) = (Rc::new(guard.checker()), Arc::new(tls));
+        Self { checker, tls, open: Presence::default(), origins: RefCell::default() }
+    }
+
+    /// The same, with its connections counted in `open`.
+    #[must_use]
+    pub fn counted_in(self, open: Presence) -> Self {
+        Self { open, ..self }
     }
 
     /// Makes one attempt. Ends when the answer is read, or at the deadline of the subscription, whichever comes first;
@@ -118,7 +127,8 @@ impl Client {
         if let Some(origin) = self.origins.borrow().get(&shared.origin) {
             return Rc::clone(origin);
         }
-        let origin = Rc::new(Origin::new(&request.template, Rc::clone(&self.checker), Arc::clone(&self.tls)));
+        let (checker, tls) = (Rc::clone(&self.checker), Arc::clone(&self.tls));
+        let origin = Rc::new(Origin::new(&request.template, checker, tls, self.open.clone()));
         self.origins.borrow_mut().insert(Arc::clone(&shared.origin), Rc::clone(&origin));
         origin
     }

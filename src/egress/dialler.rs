@@ -35,7 +35,10 @@ use super::{
     line::{Line, Protocol, Socket},
     names::Unresolved,
 };
-use crate::domain::attempt::{Failure, FailureClass};
+use crate::{
+    domain::attempt::{Failure, FailureClass},
+    metrics::Presence,
+};
 
 /// The most addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -71,18 +74,25 @@ struct Inner {
     /// How long an address is waited for while others are left to try.
     patience: Cell<Duration>,
     parked: RefCell<Vec<(Protocol, Line)>>,
+    /// Where connections are counted while they are open.
+    open: Presence,
 }
 
 impl Dialler {
-    pub(super) fn new(destination: Arc<Destination>, checker: Rc<Checker>, tls: Arc<rustls::ClientConfig>) -> Self {
+    pub(super) fn new(
+        destination: Arc<Destination>,
+        checker: Rc<Checker>,
+        tls: Arc<rustls::ClientConfig>,
+        open: Presence,
+    ) -> Self {
         let (patience, parked) = (Cell::default(), RefCell::default());
-        Self(Rc::new(Inner { destination, checker, tls, patience, parked }))
+        Self(Rc::new(Inner { destination, checker, tls, patience, parked, open }))
     }
 
     /// A dialler for the same origin that knows nothing of the connections of this one.
     pub(super) fn another(&self) -> Self {
-        let Inner { destination, checker, tls, .. } = &*self.0;
-        Self::new(Arc::clone(destination), Rc::clone(checker), Arc::clone(tls))
+        let Inner { destination, checker, tls, open, .. } = &*self.0;
+        Self::new(Arc::clone(destination), Rc::clone(checker), Arc::clone(tls), open.clone())
     }
 
     /// Takes over what `other` has parked.
@@ -110,7 +120,7 @@ impl Inner {
             None => (Socket::Plain(socket), Protocol::Http1),
             Some(name) => self.shake_hands(name.clone(), socket).await?,
         };
-        let line = Line::new(socket, speaks);
+        let line = Line::new(socket, speaks, self.open.enter());
         if speaks == wanted {
             return Ok(line);
         }

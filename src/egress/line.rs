@@ -18,6 +18,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::framing::{End, Seen, inspect};
+use crate::metrics::Present;
 
 /// The most bytes of heads, interim ones included, that one answer may have.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -61,6 +62,8 @@ pub(super) struct Line {
     heard: usize,
     /// The head, while it comes in pieces or behind interim answers.
     held: Vec<u8>,
+    /// Counts this connection for as long as it is there.
+    _open: Present,
 }
 
 #[derive(Clone, Copy)]
@@ -89,12 +92,12 @@ impl Broken {
 }
 
 impl Line {
-    pub(super) const fn new(socket: Socket, protocol: Protocol) -> Self {
+    pub(super) const fn new(socket: Socket, protocol: Protocol, open: Present) -> Self {
         let stage = match protocol {
             Protocol::Http1 => Stage::Idle,
             Protocol::Http2 => Stage::Opaque,
         };
-        Self { socket, stage, requests: 0, heard: 0, held: Vec::new() }
+        Self { socket, stage, requests: 0, heard: 0, held: Vec::new(), _open: open }
     }
 
     /// A request begins with the first byte written after an answer.

@@ -28,6 +28,7 @@ use super::{
     request::Request,
     template::{Shared, Template},
 };
+use crate::metrics::Presence;
 
 /// awc's own timers, set so far away that they never end anything: the attempt has one deadline, which is ours.
 const NEVER: Duration = Duration::from_hours(24);
@@ -65,8 +66,8 @@ struct Head {
 }
 
 impl Origin {
-    pub(super) fn new(template: &Template, checker: Rc<Checker>, tls: Arc<ClientConfig>) -> Self {
-        Self::through(Dialler::new(Arc::clone(&template.0.destination), checker, tls), Protocol::Http1)
+    pub(super) fn new(template: &Template, checker: Rc<Checker>, tls: Arc<ClientConfig>, open: Presence) -> Self {
+        Self::through(Dialler::new(Arc::clone(&template.0.destination), checker, tls, open), Protocol::Http1)
     }
 
     /// A new start at the same origin, in `protocol`, with connections of its own.

@@ -95,7 +95,7 @@ pub async fn owner_of(request: &HttpRequest, state: &State) -> Result<Arc<Owner>
     }
 }
 
-fn token_in(request: &HttpRequest) -> Result<&str, Refused> {
+pub(super) fn token_in(request: &HttpRequest) -> Result<&str, Refused> {
     let value = request.headers().get(header::AUTHORIZATION).ok_or(Refused::Missing)?;
     let mut words = value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let scheme = words.next().ok_or(Refused::Missing)?;

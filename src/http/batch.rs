@@ -7,15 +7,17 @@ use actix_web::{
 };
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{
     State,
     auth::Caller,
     body,
     events::{AcceptedEvent, hand_in, may_publish, media_type},
-    problem::Problem,
-    submission,
+    openapi::{Always, BadBody, Forbidden, NotJson},
+    problem::{Problem, ProblemBody},
+    submission::{self, EventBody},
 };
 use crate::actors::intake::{Receipt, Submission};
 
@@ -25,23 +27,48 @@ const MAX_EVENTS: usize = 1_000;
 pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const EXPECTED: &str = "application/json (an array of events) or application/x-ndjson (one event a line)";
 
-/// Results in the order of the events.
-#[derive(Serialize)]
-struct Answer {
+/// What became of a batch.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BatchAnswer {
     accepted: usize,
     refused: usize,
-    results: Vec<Value>,
+    /// In the order of the events.
+    results: Vec<EventResult>,
 }
 
-/// One event's result.
-#[derive(Serialize)]
-struct AcceptedItem {
-    status: u16,
-    #[serde(flatten)]
-    event: AcceptedEvent,
+/// One event's result: accepted, or a problem.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum EventResult {
+    /// It is durable.
+    Accepted {
+        #[schema(minimum = 202, maximum = 202)]
+        status: u16,
+        #[serde(flatten)]
+        event: AcceptedEvent,
+    },
+    /// It is not.
+    Refused(ProblemBody),
 }
 
 /// Accepts what can be accepted, in one transaction: 202 when that was everything, else 207.
+///
+/// At most 1,000 events and 16 MiB, as a JSON array or as NDJSON, one event a line.
+#[utoipa::path(
+    post, path = "/api/v1/events/batch", tag = "events", operation_id = "publish_events",
+    request_body(content(
+        (Vec<EventBody> = "application/json", example = json!([
+            {"event_type": "package.created", "payload": {"id": 73}},
+            {"event_type": "package.status.shipped", "payload": {"id": 73}, "idempotency_key": "shipped-73"},
+        ])),
+        (String = "application/x-ndjson", example = json!("{\"event_type\": \"package.created\", \"payload\": {\"id\": 73}}\n")),
+    )),
+    responses(
+        (status = 202, description = "All of them are durable", body = BatchAnswer),
+        (status = 207, description = "Some were refused; each result says which and why", body = BatchAnswer),
+        BadBody, Forbidden, NotJson, Always,
+    ),
+)]
 pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
@@ -77,15 +104,14 @@ fn answer(read: Vec<Result<Submission, Problem>>, receipts: Vec<Receipt>) -> Htt
         results.push(match result {
             Ok(event) => {
                 accepted += 1;
-                let item = AcceptedItem { status: StatusCode::ACCEPTED.as_u16(), event };
-                serde_json::to_value(item).expect("numbers and texts serialise")
+                EventResult::Accepted { status: StatusCode::ACCEPTED.as_u16(), event }
             }
-            Err(problem) => problem.body(),
+            Err(problem) => EventResult::Refused(problem.into_body()),
         });
     }
     let refused = results.len() - accepted;
     let status = if refused == 0 { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
-    HttpResponse::build(status).json(Answer { accepted, refused, results })
+    HttpResponse::build(status).json(BatchAnswer { accepted, refused, results })
 }
 
 /// The events of the body, still unread. Copied, or one event that waits would keep the whole body in memory.

@@ -76,6 +76,10 @@ async fn gather(mut payload: Payload, announced: usize, most: usize) -> Result<B
 /// # Errors
 /// 400 with what is wrong and where.
 pub(super) fn read_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    // An array would pass for the members of the structure in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::malformed("The body must be a JSON object."));
+    }
     serde_json::from_slice(body).map_err(|error| Problem::malformed(format!("The body is not valid: {error}.")))
 }
 
@@ -96,4 +100,23 @@ pub(super) fn query_config() -> QueryConfig {
 /// A path whose id is none names nothing.
 pub(super) fn path_config() -> PathConfig {
     PathConfig::default().error_handler(|_, _| Problem::not_found("There is nothing with this id.").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    struct Asked {
+        #[expect(dead_code, reason = "it is only read")]
+        seconds: Option<u32>,
+    }
+
+    /// A rotation of a secret was once ordered by `[null, null]`.
+    #[test]
+    fn a_list_does_not_pass_for_the_members_of_an_object() {
+        let read = |text: &'static str| read_optional_json::<Asked>(&Bytes::from_static(text.as_bytes())).is_ok();
+        assert!(read(" {\"seconds\": 1} ") && read("{}") && read("  "));
+        assert!(!read("[1]") && !read("[null]") && !read("null") && !read("1"));
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web::Data};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{
     State,
@@ -13,6 +14,7 @@ use super::{
     body::{Body, read_json},
     holds::{CatchUp, checked_reason, read_hold, skip},
     naming::{OwnerName, owner_named},
+    openapi::{Always, BadBody, Forbidden},
     problem::Problem,
     subscriptions::{notice, publish},
 };
@@ -37,49 +39,62 @@ const PAGE: i64 = 500;
 /// The most ids in an answer.
 const MAX_IDS: usize = 1_000;
 
-/// Which subscriptions: those to which all of this applies.
-#[derive(Deserialize)]
+/// Which subscriptions: those to which all of this applies. At least one has to be named.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = HoldFilter)]
 struct FilterBody {
     owner: Option<OwnerName>,
     event_type: Option<String>,
+    /// Of the endpoint: a name or an address, without a port.
+    #[schema(example = "shop.example")]
     host: Option<String>,
 }
 
 /// What is asked of a pause of many.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct HoldBody {
+pub(super) struct HoldBody {
     filter: FilterBody,
+    #[schema(pattern = "^(hold|drop)$")]
     mode: Option<String>,
+    #[schema(max_length = 500)]
     reason: Option<String>,
+    #[schema(format = DateTime)]
     until: Option<String>,
+    /// Only tells what would happen.
     #[serde(default)]
     dry_run: bool,
 }
 
 /// What is asked of a resumption of many.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReleaseBody {
+pub(super) struct ReleaseBody {
     filter: FilterBody,
     /// Only what was paused with this reason.
+    #[schema(max_length = 500)]
     reason: Option<String>,
+    #[schema(minimum = 1, maximum = 100_000, multiple_of = 1)]
     per_second: Option<f64>,
+    #[schema(format = DateTime)]
     skip_older_than: Option<String>,
+    /// Only tells what would happen.
     #[serde(default)]
     dry_run: bool,
 }
 
 /// What came of it.
-#[derive(Default, Serialize)]
-struct Summary {
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = HoldSummary)]
+pub(super) struct Summary {
     dry_run: bool,
     /// Subscriptions that the filter finds.
     matched: usize,
     /// Those of them that were paused, or resumed, or would be.
     changed: usize,
-    /// Their ids, at most [`MAX_IDS`].
+    /// Their ids, at most 1,000.
+    #[schema(value_type = Vec<i32>)]
     subscription_ids: Vec<SubscriptionId>,
     /// How many ids are left out.
     ids_left_out: usize,
@@ -125,6 +140,13 @@ async fn read_filter(
 }
 
 /// Pauses all that is found and not paused yet. A pause that is there already stays as it is.
+#[utoipa::path(
+    post, path = "/api/v1/holds", tag = "subscriptions", operation_id = "hold_many",
+    request_body(content = HoldBody, example = json!({
+        "filter": {"host": "shop.example"}, "reason": "incident 7", "until": "2099-01-01T06:00:00Z"
+    })),
+    responses((status = 200, description = "They are paused", body = Summary), BadBody, Forbidden, Always),
+)]
 pub(super) async fn hold(state: Data<State>, Caller(owner): Caller, Body(body): Body) -> Result<HttpResponse, Problem> {
     let HoldBody { filter, mode, reason, until, dry_run } = read_json(&body)?;
     let hold = read_hold(mode.as_deref(), reason, until.as_deref(), &owner, state.clock.now())?;
@@ -152,6 +174,11 @@ pub(super) async fn hold(state: Data<State>, Caller(owner): Caller, Body(body): 
 }
 
 /// Resumes all that is found and paused, whoever paused it and however.
+#[utoipa::path(
+    post, path = "/api/v1/holds/release", tag = "subscriptions", operation_id = "release_many",
+    request_body(content = ReleaseBody, example = json!({"filter": {"host": "shop.example"}, "reason": "incident 7"})),
+    responses((status = 200, description = "They are active", body = Summary), BadBody, Forbidden, Always),
+)]
 pub(super) async fn release(
     state: Data<State>,
     Caller(owner): Caller,

@@ -5,10 +5,18 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
-    State, auth::Caller, delivery_filter::FilterQuery, interventions::InterventionView, live::told, problem::Problem,
+    State,
+    attempts::AttemptView,
+    auth::Caller,
+    delivery_filter::FilterQuery,
+    interventions::InterventionView,
+    live::{Explanation, Told, WaitsFor, told},
+    openapi::{Always, BadQuery, Busy, Erased, Missing, Settled},
+    problem::Problem,
     time::rfc3339,
 };
 use crate::{
@@ -18,7 +26,7 @@ use crate::{
         withdrawal::WithdrawFrom,
     },
     domain::{
-        attempt::{Attempt, Outcome},
+        attempt::Attempt,
         audit::{Author, Entry},
         delivery::{Delivery, State as DeliveryState},
         id::{DeliveryId, EventId, OwnerId, SubscriptionId},
@@ -36,30 +44,72 @@ use crate::{
     },
 };
 
-/// A delivery as the API shows it.
-#[derive(Serialize)]
+/// One event owed to one subscription.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
 pub(super) struct DeliveryView<'a> {
+    #[schema(value_type = i64)]
     id: DeliveryId,
+    /// What the receiver sees as `event.uuid` and `webhook-id`.
     uuid: uuid::Uuid,
+    #[schema(value_type = i32)]
     subscription_id: SubscriptionId,
     event: EventView<'a>,
+    #[schema(pattern = "^(pending|delivered|dead|expired|cancelled|set_aside)$")]
     state: &'static str,
+    /// Attempts recorded so far.
     attempts: u16,
+    /// How its latest attempt was answered.
     last_status: Option<u16>,
+    /// Why its latest attempt got no complete answer.
     last_error: Option<&'static str>,
+    /// Not attempted before; null when nothing holds it back.
+    #[schema(format = DateTime)]
     due_at: Option<String>,
+    #[schema(format = DateTime)]
     first_recorded_at: Option<String>,
+    /// When its latest attempt was recorded, or it was settled without one.
+    #[schema(format = DateTime)]
     recorded_at: Option<String>,
+    #[schema(format = DateTime)]
     replayed_at: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What a delivery tells of its event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveredEvent)]
 struct EventView<'a> {
+    #[schema(value_type = i64)]
     id: EventId,
     uuid: uuid::Uuid,
     event_type: &'a str,
     ordering_key: Option<&'a str>,
+    #[schema(format = DateTime)]
     accepted_at: String,
+}
+
+/// A delivery with its attempts.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryDetails<'a> {
+    #[serde(flatten)]
+    #[schema(value_type = DeliveryView)]
+    delivery: DeliveryView<'a>,
+    /// The first one first.
+    attempt_log: Vec<AttemptView>,
+    waits_for: Option<WaitsFor>,
+    /// Why it is what it is, and what happens next.
+    explanation: Option<Explanation>,
+    /// What a person decided about it last.
+    intervention: Option<InterventionView<'a>>,
+}
+
+/// A page of deliveries.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryPage<'a> {
+    items: Vec<DeliveryView<'a>>,
+    /// The `before` of the next page; null at the end.
+    #[schema(value_type = Option<i64>)]
+    next: Option<DeliveryId>,
 }
 
 impl<'a> DeliveryView<'a> {
@@ -91,62 +141,6 @@ impl<'a> DeliveryView<'a> {
             replayed_at: delivery.replayed_at.map(rfc3339),
         }
     }
-
-    /// To be added to.
-    pub(super) fn into_json(self) -> Value {
-        serde_json::to_value(self).expect("texts and numbers serialise")
-    }
-}
-
-/// An attempt as the API shows it.
-#[derive(Serialize)]
-pub(super) struct AttemptView {
-    delivery: DeliveryId,
-    number: u16,
-    started_at: String,
-    duration_ms: f64,
-    success: bool,
-    #[serde(flatten)]
-    outcome: OutcomeView,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum OutcomeView {
-    Answered { status: u16, content_type: Option<String>, body: String },
-    Failed { error: ErrorView },
-}
-
-#[derive(Serialize)]
-struct ErrorView {
-    class: &'static str,
-    message: String,
-}
-
-impl AttemptView {
-    pub(super) fn new(attempt: &Attempt) -> Self {
-        let outcome = match &attempt.outcome {
-            Outcome::Answered(answer) => OutcomeView::Answered {
-                status: answer.status,
-                content_type: answer.content_type.clone(),
-                body: String::from_utf8_lossy(&answer.body).into_owned(),
-            },
-            Outcome::Failed(failure) => OutcomeView::Failed {
-                error: ErrorView { class: failure.class.as_str(), message: failure.message.clone() },
-            },
-            Outcome::NotAttempted => OutcomeView::Failed {
-                error: ErrorView { class: "not_attempted", message: "the attempt was put off".to_owned() },
-            },
-        };
-        Self {
-            delivery: attempt.delivery,
-            number: attempt.number,
-            started_at: rfc3339(attempt.started_at),
-            duration_ms: attempt.duration.as_secs_f64() * 1_000.0,
-            success: attempt.outcome.is_success(),
-            outcome,
-        }
-    }
 }
 
 /// # Errors
@@ -159,6 +153,10 @@ pub(super) fn named_state(name: &str) -> Result<DeliveryState, Problem> {
 
 /// Deliveries, the newest first; `next` is the `before` of the next page, and there is one until it is null: what a filter
 /// means may lie far apart.
+#[utoipa::path(
+    get, path = "/api/v1/deliveries", tag = "deliveries", operation_id = "list_deliveries", params(FilterQuery),
+    responses((status = 200, description = "A page", body = DeliveryPage), BadQuery, Always),
+)]
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
@@ -174,11 +172,16 @@ pub(super) async fn list(
         deliveries::list::list(connection, &filter)
     };
     let page = state.store.run(Lane::Read, work).await?;
-    let items: Vec<_> = page.found.iter().map(DeliveryView::new).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": page.next })))
+    let items = page.found.iter().map(DeliveryView::new).collect();
+    Ok(HttpResponse::Ok().json(DeliveryPage { items, next: page.next }))
 }
 
 /// One delivery with its attempts, the first one first.
+#[utoipa::path(
+    get, path = "/api/v1/deliveries/{id}", tag = "deliveries", operation_id = "show_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses((status = 200, description = "The delivery", body = DeliveryDetails), Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,
@@ -187,16 +190,14 @@ pub(super) async fn show(
     let (listed, attempts) = find(&state, &owner, id.into_inner()).await?;
     let id = listed.delivery.id;
     let intervention = state.store.run(Lane::Read, move |connection| intervention_in(connection, id)).await?;
-    let mut view = DeliveryView::new(&listed).into_json();
-    let told = told(&state, &listed, &attempts).await?;
-    let attempts: Vec<_> = attempts.iter().map(AttemptView::new).collect();
-    view["waits_for"] = told.waits_for;
-    view["explanation"] = told.explanation;
-    view["intervention"] = json!(intervention.as_ref().map(InterventionView::new));
-    if let Value::Object(members) = &mut view {
-        members.insert("attempt_log".to_owned(), json!(attempts));
-    }
-    Ok(HttpResponse::Ok().json(view))
+    let Told { waits_for, explanation } = told(&state, &listed, &attempts).await?;
+    Ok(HttpResponse::Ok().json(DeliveryDetails {
+        delivery: DeliveryView::new(&listed),
+        attempt_log: attempts.iter().map(AttemptView::new).collect(),
+        waits_for,
+        explanation,
+        intervention: intervention.as_ref().map(InterventionView::new),
+    }))
 }
 
 /// # Errors
@@ -212,6 +213,11 @@ fn no_such_delivery() -> Problem {
 }
 
 /// Attempts one delivery now, whatever its state, and tells what came of it. What its retry policy still owes stays owed.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/redeliver", tag = "deliveries", operation_id = "redeliver_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses((status = 200, description = "The attempt", body = AttemptView), Missing, Busy, Erased, Always),
+)]
 pub(super) async fn redeliver(
     state: Data<State>,
     Caller(owner): Caller,
@@ -237,6 +243,11 @@ pub(super) async fn owner_of(state: &State, id: SubscriptionId) -> Result<Option
 
 /// Calls one delivery off that is pending. Once this is answered no further attempt of it starts; one in flight ends, and
 /// if it arrives the delivery is delivered.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/cancel", tag = "deliveries", operation_id = "cancel_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses((status = 200, description = "It is called off", body = DeliveryView), Missing, Settled, Always),
+)]
 pub(super) async fn cancel(
     state: Data<State>,
     Caller(owner): Caller,

@@ -1,6 +1,7 @@
 //! Which deliveries a list is asked for, as the query string says it.
 
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{deliveries::named_state, problem::Problem, subscriptions::checked_limit, time::instant};
 use crate::{
@@ -15,20 +16,37 @@ use crate::{
 };
 
 /// All that is named has to apply.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
+    #[param(value_type = Option<i32>)]
     subscription: Option<SubscriptionId>,
+    #[param(value_type = Option<i64>)]
     event: Option<EventId>,
+    #[param(pattern = "^(pending|delivered|dead|expired|cancelled|set_aside)$")]
     state: Option<String>,
     event_type: Option<String>,
     ordering_key: Option<String>,
+    /// Of the endpoint, without a port.
     host: Option<String>,
+    /// Of the latest attempt: `503`, or `5xx` for all that begin so.
+    #[param(pattern = "^[1-9]([0-9]{2}|xx)$")]
     status: Option<String>,
+    /// Of the latest attempt, when it got no complete answer.
+    #[param(pattern = "^(forbidden|dns|connect|tls|timeout|protocol|request)$")]
     error: Option<String>,
+    /// Accepted at this time or later.
+    #[param(format = DateTime)]
     from: Option<String>,
+    /// Accepted before.
+    #[param(format = DateTime)]
     to: Option<String>,
+    /// Older than this one.
+    #[param(value_type = Option<i64>)]
     before: Option<DeliveryId>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 

@@ -6,8 +6,16 @@ use actix_web::{
 };
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
-use super::{State, auth::Caller, problem::Problem, subscriptions::find, time::rfc3339};
+use super::{
+    State,
+    auth::Caller,
+    openapi::{Always, Busy, Forbidden, Missing},
+    problem::Problem,
+    subscriptions::find,
+    time::rfc3339,
+};
 use crate::{
     actors::erasing::{self, NotErased},
     domain::{
@@ -26,6 +34,13 @@ use crate::{
 };
 
 /// Erases an event with its payload, deliveries and attempts: 204 once nothing of it is left and nothing goes out any more.
+///
+/// For admins. An attempt in flight is waited for; when it takes too long the answer is 409: ask again for the rest.
+#[utoipa::path(
+    delete, path = "/api/v1/events/{id}", tag = "events", operation_id = "erase_event",
+    params(("id" = i64, Path, description = "The event")),
+    responses((status = 204, description = "Nothing of it is left"), Forbidden, Missing, Busy, Always),
+)]
 pub(super) async fn erase_event(
     state: Data<State>,
     Caller(owner): Caller,
@@ -69,11 +84,16 @@ fn is_admin(owner: &Owner) -> Result<(), Problem> {
 }
 
 /// An erasure that is carried out.
-#[derive(Serialize)]
-struct ErasureView<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Erasure)]
+pub(super) struct ErasureView<'a> {
+    #[schema(value_type = i32)]
     subscription: SubscriptionId,
+    /// The last delivery that is erased.
+    #[schema(value_type = i64)]
     up_to: DeliveryId,
     ordered_by: &'a str,
+    #[schema(format = DateTime)]
     ordered_at: String,
 }
 
@@ -90,6 +110,11 @@ impl<'a> From<&'a Erasure> for ErasureView<'a> {
 
 /// Orders everything erased that a subscription was sent or is owed so far: 202, and it is done when there is nothing to show
 /// at this path any more. The subscription itself stays, and gets what is accepted from now on.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions/{id}/erase", tag = "subscriptions", operation_id = "order_erasure",
+    params(("id" = i32, Path, description = "The subscription")),
+    responses((status = 202, description = "It is ordered", body = ErasureView), Missing, Always),
+)]
 pub(super) async fn order(
     state: Data<State>,
     Caller(owner): Caller,
@@ -113,6 +138,11 @@ pub(super) async fn order(
 }
 
 /// The erasure that is carried out: 404 when there is none, or none any more.
+#[utoipa::path(
+    get, path = "/api/v1/subscriptions/{id}/erase", tag = "subscriptions", operation_id = "show_erasure",
+    params(("id" = i32, Path, description = "The subscription")),
+    responses((status = 200, description = "It is under way", body = ErasureView), Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,

@@ -7,12 +7,14 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
+use utoipa::ToSchema;
 
 use super::{
     State,
     auth::Caller,
     body::{Body, read_json},
     catalogue::{Known, compile},
+    openapi::{Always, BadBody, Forbidden, Missing},
     problem::{FieldFault, Problem},
 };
 use crate::{
@@ -35,14 +37,21 @@ use crate::{
 /// Types that begin so are the engine's own.
 const OWN_PREFIX: &str = "postrider";
 
-/// A type as the API shows it.
-#[derive(Serialize)]
-struct TypeView<'a> {
+/// What can happen.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventType)]
+pub(super) struct TypeView<'a> {
+    #[schema(example = "package.created")]
     name: &'a str,
     built_in: bool,
     description: Option<&'a str>,
+    /// Whether payloads have to keep to the schema.
     validate: bool,
+    /// JSON Schema of the payload.
+    #[schema(value_type = Value)]
     schema: Option<Box<RawValue>>,
+    /// A payload to try things with.
+    #[schema(value_type = Value)]
     example: Option<Box<RawValue>>,
 }
 
@@ -62,9 +71,11 @@ impl<'a> TypeView<'a> {
 }
 
 /// All types at once: there is no next page.
-#[derive(Serialize)]
-struct Page<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventTypePage)]
+pub(super) struct Page<'a> {
     items: Vec<TypeView<'a>>,
+    #[schema(value_type = Option<i32>)]
     next: Option<()>,
 }
 
@@ -78,6 +89,10 @@ pub(super) fn example_of(known: &Known, now: Timestamp) -> Option<Box<RawValue>>
 }
 
 /// Every event type, in the order of their names; there are at most some thousand.
+#[utoipa::path(
+    get, path = "/api/v1/event-types", tag = "event types", operation_id = "list_event_types",
+    responses((status = 200, description = "All of them", body = Page), Always),
+)]
 pub(super) async fn list(state: Data<State>, Caller(_): Caller) -> HttpResponse {
     let (known, now) = (state.catalogue.all(), state.clock.now());
     let items: Vec<_> = known.iter().map(|known| TypeView::new(known, now)).collect();
@@ -85,6 +100,11 @@ pub(super) async fn list(state: Data<State>, Caller(_): Caller) -> HttpResponse 
 }
 
 /// One event type.
+#[utoipa::path(
+    get, path = "/api/v1/event-types/{name}", tag = "event types", operation_id = "show_event_type",
+    params(("name" = String, Path, description = "The event type")),
+    responses((status = 200, description = "The type", body = TypeView), Missing, Always),
+)]
 pub(super) async fn show(state: Data<State>, Caller(_): Caller, name: Path<String>) -> Result<HttpResponse, Problem> {
     let missing = |_| Problem::not_found("There is no event type of this name.");
     let known = state.catalogue.find(&name).map_err(missing)?;
@@ -92,12 +112,18 @@ pub(super) async fn show(state: Data<State>, Caller(_): Caller, name: Path<Strin
 }
 
 /// What is said of a type; what is left out is taken away.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TypeBody {
+#[schema(as = EventTypeDescription)]
+pub(super) struct TypeBody {
     description: Option<String>,
+    /// JSON Schema of the payload.
+    #[schema(value_type = Value, required = false)]
     schema: Option<Box<RawValue>>,
+    /// A payload that keeps to the schema.
+    #[schema(value_type = Value, required = false)]
     example: Option<Box<RawValue>>,
+    /// Refuse events whose payload violates the schema.
     #[serde(default)]
     validate: bool,
 }
@@ -150,6 +176,19 @@ fn told(put: Put, description: &Description) -> Option<Entry> {
 }
 
 /// Registers a type, or describes one anew, also a built-in one. Its schema has to be one, and its example has to keep to it.
+#[utoipa::path(
+    put, path = "/api/v1/event-types/{name}", tag = "event types", operation_id = "put_event_type",
+    params(("name" = String, Path, description = "The event type")),
+    request_body(content = TypeBody, example = json!({
+        "description": "A parcel was weighed", "validate": true,
+        "schema": {"type": "object", "required": ["id"]}, "example": {"id": 73, "grams": 1200}
+    })),
+    responses(
+        (status = 200, description = "It is described anew", body = TypeView),
+        (status = 201, description = "It is registered", body = TypeView),
+        BadBody, Forbidden, Always,
+    ),
+)]
 pub(super) async fn put(
     state: Data<State>,
     Caller(owner): Caller,

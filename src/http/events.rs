@@ -7,8 +7,16 @@ use actix_web::{
 };
 use serde::Serialize;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
-use super::{State, auth::Caller, body, problem::Problem, submission};
+use super::{
+    State,
+    auth::Caller,
+    body,
+    openapi::{Always, BadBody, Forbidden, KeyTaken, NotJson},
+    problem::Problem,
+    submission::{self, EventBody},
+};
 use crate::{
     actors::{
         intake::{Receipt, Submission},
@@ -16,16 +24,20 @@ use crate::{
         tell,
     },
     domain::{event::MAX_PAYLOAD_BYTES, id::EventId, owner::Owner},
+    metrics::EventFate,
 };
 
 /// The largest body of one event: a payload and what stands around it.
 pub(super) const MAX_BODY_BYTES: usize = MAX_PAYLOAD_BYTES + 16 * 1024;
 
 /// What a publisher is told about an accepted event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct AcceptedEvent {
+    #[schema(value_type = i64)]
     id: EventId,
+    /// What receivers see as `event.uuid` of their delivery is the uuid of the delivery, not this one.
     uuid: uuid::Uuid,
+    /// How many deliveries it owed when it was accepted.
     deliveries: u32,
 }
 
@@ -36,6 +48,20 @@ impl AcceptedEvent {
 }
 
 /// Accepts one event: 202 once it and everything it owes are durable.
+///
+/// The same event under the same idempotency key is stored once within 24 hours, and gets the same answer. After a 503 it may
+/// have been stored all the same: publish it again under the same key.
+#[utoipa::path(
+    post, path = "/api/v1/events", tag = "events", operation_id = "publish_event",
+    params(("Idempotency-Key" = Option<String>, Header, max_length = 255, description = "Your name for this event")),
+    request_body(content = EventBody, example = json!({
+        "event_type": "package.status.shipped", "payload": {"id": 73, "status": "shipped"}
+    })),
+    responses(
+        (status = 202, description = "It is durable", body = AcceptedEvent),
+        BadBody, Forbidden, KeyTaken, NotJson, Always,
+    ),
+)]
 pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
@@ -67,7 +93,10 @@ pub(super) async fn accept(
 /// 503 when too many wait already, or the router is gone.
 pub(super) async fn hand_in(state: &State, events: Vec<Submission>) -> Result<Vec<Receipt>, Problem> {
     let bytes = events.iter().map(|event| event.payload.len()).sum();
-    let ticket = state.admission.enter(events.len(), bytes).ok_or_else(Problem::busy)?;
+    let ticket = state.admission.enter(events.len(), bytes).ok_or_else(|| {
+        state.metrics.published(EventFate::Busy, events.len() as u64);
+        Problem::busy()
+    })?;
     let (answer, receipts) = oneshot::channel();
     tell(&state.router, AcceptEvents { events, answer, ticket });
     receipts.await.map_err(|_| Problem::unavailable())

@@ -7,13 +7,15 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{
     State,
     auth::Caller,
     body::{Body, read_optional_json},
+    openapi::{Always, BadBody, Missing, NotPaused},
     problem::Problem,
-    subscriptions::{find, published, view},
+    subscriptions::{SubscriptionDetails, find, published, view},
     time::instant,
 };
 use crate::{
@@ -36,11 +38,16 @@ use crate::{
 const SKIP_PAGE: i64 = 1_000;
 
 /// What is asked of a pause.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PauseBody {
+pub(super) struct PauseBody {
+    /// `hold` (the default): what comes meanwhile is owed. `drop`: it is lost for this subscription.
+    #[schema(pattern = "^(hold|drop)$")]
     mode: Option<String>,
+    #[schema(max_length = 500)]
     reason: Option<String>,
+    /// When it ends by itself.
+    #[schema(format = DateTime)]
     until: Option<String>,
 }
 
@@ -81,10 +88,14 @@ pub(super) fn checked_reason(reason: Option<String>) -> Result<Option<String>, P
 }
 
 /// What is asked of a resumption.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ResumeBody {
+pub(super) struct ResumeBody {
+    /// At most so many attempts per second, until what was owed then has had its turn; a whole number.
+    #[schema(minimum = 1, maximum = 100_000, multiple_of = 1)]
     per_second: Option<f64>,
+    /// Cancels what was accepted before.
+    #[schema(format = DateTime)]
     skip_older_than: Option<String>,
 }
 
@@ -124,6 +135,12 @@ fn read_pace(per_second: f64) -> Result<NonZeroU32, Problem> {
 }
 
 /// Pauses a subscription. Once this is answered no further attempt starts; what is in flight finishes and is recorded.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions/{id}/pause", tag = "subscriptions",
+    params(("id" = i32, Path, description = "The subscription")),
+    request_body(content = Option<PauseBody>, example = json!({"reason": "stocktaking", "until": "2099-01-01T06:00:00Z"})),
+    responses((status = 200, description = "It is paused", body = SubscriptionDetails), BadBody, Missing, Always),
+)]
 pub(super) async fn pause(
     state: Data<State>,
     Caller(owner): Caller,
@@ -144,6 +161,12 @@ pub(super) async fn pause(
 
 /// Resumes a subscription: what it is owed is delivered, oldest first. To resume what is not paused changes nothing, but
 /// that a pace which is still in force ends.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions/{id}/resume", tag = "subscriptions",
+    params(("id" = i32, Path, description = "The subscription")),
+    request_body(content = Option<ResumeBody>, example = json!({"per_second": 20})),
+    responses((status = 200, description = "It is active", body = SubscriptionDetails), BadBody, Missing, NotPaused, Always),
+)]
 pub(super) async fn resume(
     state: Data<State>,
     Caller(owner): Caller,
@@ -165,7 +188,7 @@ pub(super) async fn resume(
     };
     let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
     let mut view = view(&state, &subscription).await?;
-    view["skipped"] = skipped.into();
+    view.skipped = Some(skipped);
     Ok(HttpResponse::Ok().json(view))
 }
 

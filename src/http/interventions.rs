@@ -6,6 +6,7 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
     State,
@@ -13,6 +14,7 @@ use super::{
     body::{Body, read_optional_json},
     deliveries::{DeliveryView, find, owner_of, withdraw},
     holds::checked_reason,
+    openapi::{Always, BadBody, Missing, NotSetAside, Settled},
     problem::Problem,
     time::rfc3339,
 };
@@ -35,19 +37,31 @@ use crate::{
 };
 
 /// What is said about a decision.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DecisionBody {
+pub(super) struct DecisionBody {
+    #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
-/// A decision as the API shows it.
-#[derive(Serialize)]
+/// What a person decided about a delivery.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Intervention)]
 pub(super) struct InterventionView<'a> {
     decision: &'static str,
     by: &'a str,
     reason: Option<&'a str>,
+    #[schema(format = DateTime)]
     at: String,
+}
+
+/// A delivery, and what was decided about it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DecidedDelivery<'a> {
+    #[serde(flatten)]
+    #[schema(value_type = DeliveryView)]
+    delivery: DeliveryView<'a>,
+    intervention: InterventionView<'a>,
 }
 
 impl<'a> InterventionView<'a> {
@@ -58,6 +72,14 @@ impl<'a> InterventionView<'a> {
 }
 
 /// Gives one delivery up at once: it is dead, and the next of its key goes.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/skip", tag = "deliveries", operation_id = "skip_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    request_body(content = Option<DecisionBody>, example = json!({"reason": "the order was withdrawn"})),
+    responses(
+        (status = 200, description = "It is dead", body = DecidedDelivery), BadBody, Missing, Settled, Always,
+    ),
+)]
 pub(super) async fn skip(
     state: Data<State>,
     Caller(owner): Caller,
@@ -68,6 +90,14 @@ pub(super) async fn skip(
 }
 
 /// Sets one delivery aside: it stays owed, and the next of its key goes.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/set-aside", tag = "deliveries", operation_id = "set_delivery_aside",
+    params(("id" = i64, Path, description = "The delivery")),
+    request_body(content = Option<DecisionBody>, example = json!({"reason": "their stock count is wrong"})),
+    responses(
+        (status = 200, description = "It is set aside", body = DecidedDelivery), BadBody, Missing, Settled, Always,
+    ),
+)]
 pub(super) async fn set_aside(
     state: Data<State>,
     Caller(owner): Caller,
@@ -109,9 +139,10 @@ async fn decide(
         Decision::SetAside => {}
     }
     let (listed, _) = find(state, owner, id).await?;
-    let mut view = DeliveryView::new(&listed).into_json();
-    view["intervention"] = serde_json::to_value(InterventionView::new(&intervention)).expect("texts serialise");
-    Ok(HttpResponse::Ok().json(view))
+    Ok(HttpResponse::Ok().json(DecidedDelivery {
+        delivery: DeliveryView::new(&listed),
+        intervention: InterventionView::new(&intervention),
+    }))
 }
 
 /// A delivery that a person gave up is as dead as any other.
@@ -144,6 +175,11 @@ const fn done(decision: Decision) -> &'static str {
 }
 
 /// Puts a delivery that is set aside back: it is due now, and its retry policy begins again.
+#[utoipa::path(
+    post, path = "/api/v1/deliveries/{id}/release", tag = "deliveries", operation_id = "release_delivery",
+    params(("id" = i64, Path, description = "The delivery")),
+    responses((status = 200, description = "It is due", body = DeliveryView), Missing, NotSetAside, Always),
+)]
 pub(super) async fn release(
     state: Data<State>,
     Caller(owner): Caller,
@@ -165,5 +201,5 @@ pub(super) async fn release(
     }
     // Without a router nothing is attempted; the next start finds it.
     state.router.send(OwedAgain(listed.delivery.subscription)).await.unwrap_or_default();
-    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed).into_json()))
+    Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
 }

@@ -1,6 +1,7 @@
 //! What only a subscription at work knows: how its endpoint is doing, and why a delivery waits.
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{State, problem::Problem, time::rfc3339};
 use crate::{
@@ -21,6 +22,54 @@ use crate::{
     },
 };
 
+/// How an endpoint is doing.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EndpointHealth {
+    /// `working`, or `failing`: then it is only probed.
+    #[schema(pattern = "^(working|failing)$")]
+    state: &'static str,
+    #[schema(format = DateTime)]
+    failing_since: Option<String>,
+    #[schema(format = DateTime)]
+    next_probe_at: Option<String>,
+    /// Attempts in flight.
+    in_flight: usize,
+    /// Since when no attempt has arrived, through restarts; null while the latest one did.
+    #[schema(format = DateTime)]
+    pub(super) no_success_since: Option<String>,
+}
+
+/// The delivery that another one waits for, because it has the same ordering key and comes first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WaitsFor {
+    #[schema(value_type = i64)]
+    delivery: DeliveryId,
+    ordering_key: Option<String>,
+    /// When the other one is attempted next; null when that is under way or held back.
+    #[schema(format = DateTime)]
+    next_attempt_at: Option<String>,
+}
+
+/// Why a delivery is what it is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Explanation {
+    /// For programs.
+    reason: &'static str,
+    /// For people.
+    why: String,
+    next: Option<NextView>,
+}
+
+/// What happens next.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NextStep)]
+struct NextView {
+    /// When; null when that depends on others.
+    #[schema(format = DateTime)]
+    at: Option<String>,
+    what: &'static str,
+}
+
 async fn status(
     state: &State,
     subscription: SubscriptionId,
@@ -34,23 +83,24 @@ async fn status(
 ///
 /// # Errors
 /// 503 when the router is gone.
-pub(super) async fn endpoint_health(state: &State, id: SubscriptionId) -> Result<Value, Problem> {
+pub(super) async fn endpoint_health(state: &State, id: SubscriptionId) -> Result<EndpointHealth, Problem> {
     let status = status(state, id, None, None).await?;
     let open = status.and_then(|status| status.breaker);
-    Ok(json!({
-        "state": if open.is_some() { "failing" } else { "working" },
-        "failing_since": open.map(|open| rfc3339(open.since)),
-        "next_probe_at": open.map(|open| rfc3339(open.probe_at)),
-        "in_flight": status.map_or(0, |status| status.in_flight),
-    }))
+    Ok(EndpointHealth {
+        state: if open.is_some() { "failing" } else { "working" },
+        failing_since: open.map(|open| rfc3339(open.since)),
+        next_probe_at: open.map(|open| rfc3339(open.probe_at)),
+        in_flight: status.map_or(0, |status| status.in_flight),
+        no_success_since: None,
+    })
 }
 
 /// What is told of a delivery beyond its row.
 pub(super) struct Told {
-    /// The delivery that it waits for because that has the same ordering key and comes first; null when there is none.
-    pub(super) waits_for: Value,
+    /// The delivery that it waits for because that has the same ordering key and comes first; `None` when there is none.
+    pub(super) waits_for: Option<WaitsFor>,
     /// Why it is what it is, and what happens next.
-    pub(super) explanation: Value,
+    pub(super) explanation: Option<Explanation>,
 }
 
 /// Why `listed`, with these attempts, was sent, waits or was given up, and what happens when.
@@ -61,7 +111,7 @@ pub(super) async fn told(state: &State, listed: &Listed, attempts: &[Attempt]) -
     let (delivery, keys, id) = (&listed.delivery, state.store.keys(), listed.delivery.subscription);
     let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
     let Some(subscription) = state.store.run(Lane::Read, work).await? else {
-        return Ok(Told { waits_for: Value::Null, explanation: Value::Null });
+        return Ok(Told { waits_for: None, explanation: None });
     };
     let is_pending = delivery.state == DeliveryState::Pending;
     let key = subscription.terms.flow.ordering.key(listed.ordering_key.as_deref());
@@ -86,15 +136,14 @@ pub(super) async fn told(state: &State, listed: &Listed, attempts: &[Attempt]) -
         live,
         now: state.clock.now(),
     });
-    let next = told.next.map(|next| json!({ "at": next.at.map(rfc3339), "what": next.what }));
-    let waits_for = holder.map_or(Value::Null, |(holder, due_at)| {
-        json!({
-            "delivery": holder,
-            "ordering_key": listed.ordering_key,
-            "next_attempt_at": due_at.map(rfc3339),
-        })
+    let next = told.next.map(|next| NextView { at: next.at.map(rfc3339), what: next.what });
+    let waits_for = holder.map(|(holder, due_at)| WaitsFor {
+        delivery: holder,
+        ordering_key: listed.ordering_key.clone(),
+        next_attempt_at: due_at.map(rfc3339),
     });
-    Ok(Told { waits_for, explanation: json!({ "reason": told.reason.as_str(), "why": told.why, "next": next }) })
+    let explanation = Explanation { reason: told.reason.as_str(), why: told.why, next };
+    Ok(Told { waits_for, explanation: Some(explanation) })
 }
 
 async fn due_at(state: &State, id: DeliveryId) -> Result<Option<Timestamp>, Problem> {

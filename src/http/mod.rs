@@ -4,7 +4,10 @@
 //! speaks `application/problem+json` when it refuses; the contract of the integrators lives in [`whisperer`], which alone
 //! knows its names and its error bodies.
 
+#![allow(unused_qualifications, reason = "utoipa's macros qualify what they are given")]
+
 mod address;
+mod attempts;
 mod audit;
 pub mod auth;
 mod batch;
@@ -19,16 +22,20 @@ mod events;
 mod holds;
 mod interventions;
 mod live;
+pub mod metrics;
 mod naming;
+mod openapi;
 mod ops;
 mod problem;
 mod published;
 mod registration;
 mod replays;
+mod routes;
 mod secrets;
 mod stats;
 mod submission;
 mod subscriptions;
+pub mod survey;
 mod terms;
 mod time;
 mod trials;
@@ -39,18 +46,26 @@ use std::{num::NonZeroUsize, time::Duration};
 
 use actix::Addr;
 use actix_web::{
-    HttpResponse, Resource, Route,
-    http::header,
+    HttpResponse, Route,
     web::{self, ServiceConfig, delete, get, patch, post, put},
 };
 
 pub use self::whisperer::{StoredTerms, stored_terms};
-use self::{auth::Tokens, body::MaxBytes, problem::Problem};
+use self::{
+    auth::Tokens,
+    body::MaxBytes,
+    openapi::Document,
+    problem::Problem,
+    routes::{Routes, resource},
+    survey::Survey,
+};
 pub use self::{catalogue::Catalogue, trials::Trials};
 use crate::{
-    actors::{admission::Admission, router::Router, tally::Tally},
+    actors::{admission::Admission, gauges::Gauges, router::Router, tally::Tally},
     clock::Clock,
+    domain::token::TokenDigest,
     egress::Guard,
+    metrics::Metrics,
     store::Store,
 };
 
@@ -80,6 +95,14 @@ pub struct State {
     pub tally: Tally,
     /// How many trials may be under way.
     pub trials: Trials,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What can be read off.
+    pub gauges: Gauges,
+    /// Who is owed what.
+    pub survey: Survey,
+    /// The digest of the token that opens `/metrics`.
+    pub metrics_token: Option<TokenDigest>,
     /// Entries on a page of the contract's lists; `None` for plain lists.
     pub page_size: Option<NonZeroUsize>,
 }
@@ -87,9 +110,19 @@ pub struct State {
 /// Every route. An app that is given this needs nothing else.
 pub fn configure(app: &mut ServiceConfig, state: State) {
     app.app_data(web::Data::new(state))
+        .app_data(web::Data::new(Document::new()))
         .app_data(body::query_config())
         .app_data(body::path_config())
+        .configure(|app| native().serve(app))
+        .configure(whisperer::configure)
+        .default_service(web::to(not_found));
+}
+
+/// The routes of the native API. Each is in the document, too: a test compares them.
+fn native() -> Routes {
+    Routes::default()
         .service(resource("/healthz", "GET, HEAD", [get().to(ops::healthz), head(ops::healthz)]))
+        .service(resource("/metrics", "GET, HEAD", [get().to(metrics::show), head(metrics::show)]))
         .service(resource("/readyz", "GET, HEAD", [get().to(ops::readyz), head(ops::readyz)]))
         .service(
             resource("/api/v1/events", "GET, POST", [get().to(published::list), post().to(events::accept)])
@@ -152,8 +185,8 @@ pub fn configure(app: &mut ServiceConfig, state: State) {
         ))
         .service(resource("/api/v1/users/{id}/tokens/{token}", "DELETE", [delete().to(users::revoke)]))
         .service(resource("/api/v1/audit", "GET", [get().to(audit::list)]))
-        .configure(whisperer::configure)
-        .default_service(web::to(not_found));
+        .service(resource("/api/openapi.json", "GET, HEAD", [get().to(openapi::show), head(openapi::show)]))
+        .service(resource("/api/docs", "GET, HEAD", [get().to(openapi::page), head(openapi::page)]))
 }
 
 fn head<F, Args>(handler: F) -> Route
@@ -163,16 +196,6 @@ where
     F::Output: actix_web::Responder + 'static,
 {
     web::head().to(handler)
-}
-
-/// A path with its routes; other methods are refused, and `allow` says which are not.
-fn resource<const N: usize>(path: &str, allow: &'static str, routes: [Route; N]) -> Resource {
-    let resource = routes.into_iter().fold(web::resource(path), Resource::route);
-    resource.default_service(web::to(move || async move {
-        let mut answer = Problem::method_not_allowed(allow).into_response();
-        answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allow));
-        answer
-    }))
 }
 
 async fn not_found() -> HttpResponse {

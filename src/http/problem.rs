@@ -11,6 +11,7 @@ use actix_web::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::auth::Refused;
 use crate::{
@@ -45,15 +46,22 @@ pub(super) struct FieldFault {
     pub(super) detail: String,
 }
 
-/// The body.
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request was refused (RFC 9457). Programs go by `type`, people read `detail`; some kinds have further members.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
+    /// Which kind of refusal; never changes.
+    #[schema(pattern = "^urn:postrider:problem:[a-z-]+$")]
     r#type: String,
-    title: &'a str,
+    /// The kind in words.
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    detail: &'a str,
+    /// What is wrong with this request.
+    detail: String,
     #[serde(flatten)]
-    more: Option<&'a Map<String, Value>>,
+    more: Map<String, Value>,
 }
 
 impl Problem {
@@ -229,6 +237,11 @@ impl Problem {
     pub(super) fn internal(source: &dyn fmt::Display) -> Self {
         let incident = format!("{:016x}", rand::random::<u64>());
         log::error!(incident = incident.as_str(), error:% = source; "a request could not be answered");
+        Self::incident(&incident)
+    }
+
+    /// 500, as whoever asked sees it.
+    pub(super) fn incident(incident: &str) -> Self {
         let detail = "Something went wrong on our side. The log tells more under the incident.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", detail)
             .with("incident", incident)
@@ -252,11 +265,19 @@ impl Problem {
     }
 
     /// The body, also as part of a larger answer.
+    pub(super) fn into_body(self) -> ProblemBody {
+        ProblemBody {
+            r#type: format!("urn:postrider:problem:{}", self.id),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: self.detail,
+            more: self.more.map(|more| *more).unwrap_or_default(),
+        }
+    }
+
+    /// The body as JSON.
     pub(super) fn body(&self) -> Value {
-        let r#type = format!("urn:postrider:problem:{}", self.id);
-        let Self { title, detail, more, .. } = self;
-        let body = Body { r#type, title, status: self.status.as_u16(), detail, more: more.as_deref() };
-        serde_json::to_value(body).expect("texts and numbers serialise")
+        serde_json::to_value(self.clone().into_body()).expect("texts and numbers serialise")
     }
 
     /// The whole answer.

@@ -7,16 +7,19 @@ use actix_web::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     State,
+    attempts::AttemptView,
     auth::Caller,
     body::{Body, read_optional_json},
-    deliveries::{AttemptView, DeliveryView},
+    deliveries::DeliveryView,
     delivery_filter::named_type,
     naming::{OwnerName, owner_named},
-    problem::Problem,
+    openapi::{Always, BadQuery, Forbidden, Malformed, Missing, TooLarge},
+    problem::{Problem, ProblemBody},
     subscriptions::{checked_limit, shown},
     time::{instant, rfc3339},
 };
@@ -42,29 +45,53 @@ use crate::{
 const MAX_SHOWN: usize = 200;
 
 /// Which events.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct FilterQuery {
+    /// A name or an id; for admins.
     publisher: Option<String>,
     event_type: Option<String>,
     ordering_key: Option<String>,
+    /// Under which it was published within 24 hours; the other filters do not count then.
     idempotency_key: Option<String>,
+    /// Accepted at this time or later.
+    #[param(format = DateTime)]
     from: Option<String>,
+    /// Accepted before.
+    #[param(format = DateTime)]
     to: Option<String>,
+    /// Older than this one.
+    #[param(value_type = Option<i64>)]
     before: Option<EventId>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
 /// An event as lists show it.
-#[derive(Serialize)]
-struct EventView<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventView<'a> {
+    #[schema(value_type = i64)]
     id: EventId,
     uuid: uuid::Uuid,
     publisher_id: i32,
     event_type: &'a str,
     ordering_key: Option<&'a str>,
+    #[schema(format = DateTime)]
     accepted_at: String,
+    /// How many it owed when it was accepted.
     deliveries: u32,
+}
+
+/// A page of events.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EventPage<'a> {
+    items: Vec<EventView<'a>>,
+    /// The `before` of the next page; null at the end.
+    #[schema(value_type = Option<i64>)]
+    next: Option<EventId>,
 }
 
 impl<'a> From<&'a Listed> for EventView<'a> {
@@ -82,21 +109,29 @@ impl<'a> From<&'a Listed> for EventView<'a> {
 }
 
 /// An event with its payload, in the publisher's own bytes, and with whom it reached.
-#[derive(Serialize)]
-struct WholeView<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventDetails)]
+pub(super) struct WholeView<'a> {
     #[serde(flatten)]
+    #[schema(value_type = EventView)]
     event: EventView<'a>,
+    #[schema(format = DateTime)]
     payload_erased_at: Option<String>,
     reached: Vec<DeliveryView<'a>>,
     /// Whether there are more deliveries than are shown: `GET /api/v1/deliveries?event=` has them all.
     reached_more: bool,
     missed: Vec<MissedView>,
     missed_more: bool,
+    /// As it was published, byte for byte; null when it was erased.
+    #[schema(value_type = Value)]
+    payload: Option<&'a RawValue>,
 }
 
 /// A subscription that is for this type of event and has no delivery of this one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Missed)]
 struct MissedView {
+    #[schema(value_type = i32)]
     subscription_id: SubscriptionId,
     endpoint: String,
     why: &'static str,
@@ -117,6 +152,10 @@ impl MissedView {
 
 /// Events, the newest first; `next` is the `before` of the next page, and there is one until it is null. Publishers see what
 /// they published, admins everything.
+#[utoipa::path(
+    get, path = "/api/v1/events", tag = "events", operation_id = "list_events", params(FilterQuery),
+    responses((status = 200, description = "A page", body = EventPage), BadQuery, Forbidden, Always),
+)]
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
@@ -147,17 +186,17 @@ pub(super) async fn list(
             id.map_or(Ok(None), |id| events::get(connection, id))
         };
         let found = state.store.run(Lane::Read, work).await?;
-        let items: Vec<_> = found.iter().map(|event| EventView::from(&event.listed)).collect();
-        return Ok(HttpResponse::Ok().json(json!({ "items": items, "next": null })));
+        let items = found.iter().map(|event| EventView::from(&event.listed)).collect();
+        return Ok(HttpResponse::Ok().json(EventPage { items, next: None }));
     }
     let page = state.store.run(Lane::Read, move |connection| events::list(connection, &filter)).await?;
-    let items: Vec<_> = page.found.iter().map(EventView::from).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": page.next })))
+    let items = page.found.iter().map(EventView::from).collect();
+    Ok(HttpResponse::Ok().json(EventPage { items, next: page.next }))
 }
 
 /// An owner's name, or their id in digits.
 fn named(text: String) -> OwnerName {
-    text.parse().map_or(OwnerName::Name(text), |id| OwnerName::Id(crate::domain::id::OwnerId::from_raw(id)))
+    text.parse().map_or(OwnerName::Name(text), OwnerName::Id)
 }
 
 /// What is known of one event.
@@ -191,6 +230,11 @@ async fn find(state: &State, owner: &Owner, id: EventId, which: Which) -> Result
 }
 
 /// One event: its payload, who got it, and who did not and why, as far as that can be known.
+#[utoipa::path(
+    get, path = "/api/v1/events/{id}", tag = "events", operation_id = "show_event",
+    params(("id" = i64, Path, description = "The event")),
+    responses((status = 200, description = "The event", body = WholeView), Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,
@@ -207,35 +251,68 @@ pub(super) async fn show(
         reached_more: found.reached_more,
         missed: missed.iter().take(MAX_SHOWN).map(|one| MissedView::new(one, &found.event.listed)).collect(),
         missed_more: missed.len() > MAX_SHOWN,
+        payload: raw_payload(&found.event.payload)?,
     };
-    with_payload(&view, &found.event.payload)
+    Ok(HttpResponse::Ok().json(view))
 }
 
-/// `view` with a last member `payload`, byte for byte.
-fn with_payload(view: &impl Serialize, payload: &Bytes) -> Result<HttpResponse, Problem> {
-    #[derive(Serialize)]
-    struct Answer<'a, V> {
-        #[serde(flatten)]
-        view: &'a V,
-        payload: Option<&'a RawValue>,
-    }
-
+/// The payload, byte for byte; `None` when it was erased.
+fn raw_payload(payload: &Bytes) -> Result<Option<&RawValue>, Problem> {
     // No JSON is empty: an empty payload was erased.
     let text = std::str::from_utf8(payload).map_err(|error| Problem::internal(&error))?;
     let raw = (!text.is_empty()).then(|| serde_json::from_str(text)).transpose();
-    let payload = raw.map_err(|error| Problem::internal(&error))?;
-    Ok(HttpResponse::Ok().json(Answer { view, payload }))
+    raw.map_err(|error| Problem::internal(&error))
 }
 
 /// Which deliveries of an event.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Which {
+#[schema(as = RedeliverOrder)]
+pub(super) struct Which {
+    #[schema(value_type = Option<i32>)]
     subscription: Option<SubscriptionId>,
+    /// The `next` of an answer that did not have them all.
+    #[schema(value_type = Option<i64>)]
     before: Option<DeliveryId>,
 }
 
+/// What came of each attempt.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Redelivered {
+    attempts: Vec<RedeliveredOne>,
+    /// The `before` that asks for the rest; null when there is none.
+    #[schema(value_type = Option<i64>)]
+    next: Option<DeliveryId>,
+}
+
+/// One attempt, or why there was none.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+enum RedeliveredOne {
+    Attempted {
+        #[schema(value_type = i32)]
+        subscription_id: SubscriptionId,
+        #[serde(flatten)]
+        attempt: AttemptView,
+    },
+    NotAttempted {
+        #[schema(value_type = i64)]
+        delivery: DeliveryId,
+        #[schema(value_type = i32)]
+        subscription_id: SubscriptionId,
+        problem: ProblemBody,
+    },
+}
+
 /// Attempts an event again now, for one subscription or for all that were owed it, and tells what came of each attempt.
+#[utoipa::path(
+    post, path = "/api/v1/events/{id}/redeliver", tag = "events", operation_id = "redeliver_event",
+    params(("id" = i64, Path, description = "The event")),
+    request_body(content = Option<Which>, example = json!({"subscription": 1})),
+    responses(
+        (status = 200, description = "What came of it", body = Redelivered), Malformed, TooLarge, Missing, Always,
+    ),
+)]
 pub(super) async fn redeliver(
     state: Data<State>,
     Caller(owner): Caller,
@@ -249,22 +326,20 @@ pub(super) async fn redeliver(
     }
     let next = found.reached.last().filter(|_| found.reached_more).map(|last| last.delivery.id);
     let attempts = join_all(found.reached.iter().map(|listed| attempt(&state, listed))).await;
-    Ok(HttpResponse::Ok().json(json!({ "attempts": attempts, "next": next })))
+    Ok(HttpResponse::Ok().json(Redelivered { attempts, next }))
 }
 
 /// One attempt, or why there was none.
-async fn attempt(state: &State, listed: &ListedDelivery) -> Value {
-    let (subscription, delivery) = (listed.delivery.subscription, listed.delivery.id);
-    let problem = match state.router.send(Order { subscription, delivery }).await {
+async fn attempt(state: &State, listed: &ListedDelivery) -> RedeliveredOne {
+    let (subscription_id, delivery) = (listed.delivery.subscription, listed.delivery.id);
+    let problem = match state.router.send(Order { subscription: subscription_id, delivery }).await {
         Ok(Ok(attempt)) => {
-            let mut view = serde_json::to_value(AttemptView::new(&attempt)).expect("texts and numbers serialise");
-            view["subscription_id"] = json!(subscription);
-            return view;
+            return RedeliveredOne::Attempted { subscription_id, attempt: AttemptView::new(&attempt) };
         }
         Ok(Err(NotMade::Busy)) => Problem::attempt_under_way(),
         Ok(Err(NotMade::NotFound)) => Problem::not_found("The delivery is not stored any more."),
         Ok(Err(NotMade::Erased)) => Problem::erased(),
         Ok(Err(NotMade::Unavailable(_))) | Err(_) => Problem::unavailable(),
     };
-    json!({ "delivery": delivery, "subscription_id": subscription, "problem": problem.body() })
+    RedeliveredOne::NotAttempted { delivery, subscription_id, problem: problem.into_body() }
 }

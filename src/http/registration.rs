@@ -9,7 +9,7 @@ use actix_web::{
     http::{StatusCode, header},
     web::{Data, Path},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     State,
@@ -17,9 +17,10 @@ use super::{
     auth::Caller,
     body::{Body, read_json},
     naming::owner_named,
+    openapi::{Always, BadBody, Forbidden, Missing, Outdated, Registered},
     problem::Problem,
-    subscriptions::{find, no_such_subscription, publish, shown, view},
-    terms::{ENDPOINT, EVENT_TYPE, Reading},
+    subscriptions::{SubscriptionDetails, find, no_such_subscription, publish, shown, view},
+    terms::{ENDPOINT, EVENT_TYPE, NewSubscription, Reading, SubscriptionFields},
 };
 use crate::{
     domain::{
@@ -70,6 +71,20 @@ impl Expected {
 
 /// A new subscription. Without `secret` one is made and shown in this answer only; `null` asks for unsigned deliveries. An
 /// admin may name its `owner`.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions", tag = "subscriptions", operation_id = "create_subscription",
+    request_body(content = NewSubscription, example = json!({
+        "event_type": "package.status.shipped", "endpoint": "https://shop.example/webhooks",
+        "retry": {"choice": "fixed", "kwargs": {"seconds": 60}}
+    })),
+    responses(
+        (status = 201, description = "It stands", body = SubscriptionDetails, headers(
+            ("ETag" = String, description = "Its version"),
+            ("Location" = String, description = "Where it can be looked at and changed"),
+        )),
+        BadBody, Forbidden, Registered, Always,
+    ),
+)]
 pub(super) async fn create(
     state: Data<State>,
     Caller(caller): Caller,
@@ -101,9 +116,7 @@ pub(super) async fn create(
     }
     let subscription = made_known(&state, change).await?;
     let mut view = view(&state, &subscription).await?;
-    if let Some(made) = made {
-        view["secret"] = json!(made.reveal());
-    }
+    view.secret = made.map(|made| made.reveal().to_owned());
     let location = format!("/api/v1/subscriptions/{}", subscription.id);
     Ok(tagged(StatusCode::CREATED, &subscription).insert_header((header::LOCATION, location)).json(view))
 }
@@ -129,6 +142,19 @@ async fn owner_in(state: &State, caller: &Owner, members: &mut Map<String, Value
 }
 
 /// Changes what is named in the body, for those that wait too; `null` means the default, or none.
+#[utoipa::path(
+    patch, path = "/api/v1/subscriptions/{id}", tag = "subscriptions", operation_id = "change_subscription",
+    params(
+        ("id" = i32, Path, description = "The subscription"),
+        ("If-Match" = Option<String>, Header, description = "An ETag: only while it is of this version"),
+    ),
+    request_body(content = SubscriptionFields, example = json!({"ordering": "key", "rate": {"per_second": 50}})),
+    responses(
+        (status = 200, description = "It is changed", body = SubscriptionDetails,
+            headers(("ETag" = String, description = "Its version"))),
+        BadBody, Missing, Registered, Outdated, Always,
+    ),
+)]
 pub(super) async fn change(
     request: HttpRequest,
     state: Data<State>,
@@ -152,6 +178,14 @@ pub(super) async fn change(
 
 /// Ends a subscription: it gets nothing any more, what it is owed is cancelled, and it stays listed as inactive with what it
 /// was sent.
+#[utoipa::path(
+    delete, path = "/api/v1/subscriptions/{id}", tag = "subscriptions", operation_id = "end_subscription",
+    params(
+        ("id" = i32, Path, description = "The subscription"),
+        ("If-Match" = Option<String>, Header, description = "An ETag: only while it is of this version"),
+    ),
+    responses((status = 204, description = "It is over"), Missing, Registered, Outdated, Always),
+)]
 pub(super) async fn delete(
     request: HttpRequest,
     state: Data<State>,

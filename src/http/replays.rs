@@ -9,13 +9,14 @@ use actix_web::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     State,
     auth::Caller,
     body::{Body, read_json},
     deliveries::named_state,
+    openapi::{Always, BadBody, BadQuery, Erased, Missing, NoReplay},
     problem::Problem,
     subscriptions::{self, checked_limit, find},
     time::{instant, rfc3339},
@@ -39,16 +40,27 @@ use crate::{
 /// Up to here a dry run counts exactly.
 const DRY_RUN_LIMIT: usize = 10_000;
 
-/// The body of an order.
-#[derive(Deserialize)]
+/// What is asked of a replay.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct OrderBody {
+#[schema(as = ReplayOrder)]
+pub(super) struct OrderBody {
+    #[schema(value_type = i32)]
     subscription: SubscriptionId,
+    /// Which settled ones: `delivered`, `dead`, `expired`, `cancelled`; all but the first by default.
+    #[schema(min_items = 1)]
     states: Option<Vec<String>>,
+    /// Accepted at this time or later.
+    #[schema(format = DateTime)]
     from: Option<String>,
+    /// Accepted before; by default everything so far.
+    #[schema(format = DateTime)]
     to: Option<String>,
     event_type: Option<String>,
+    /// At most so many are put back in a second.
+    #[schema(minimum = 1, maximum = 10_000)]
     per_second: Option<u32>,
+    /// Only counts, exactly up to 10,000.
     #[serde(default)]
     dry_run: bool,
 }
@@ -95,22 +107,52 @@ impl OrderBody {
     }
 }
 
-/// A replay as the API shows it.
-#[derive(Serialize)]
-struct ReplayView<'a> {
+/// A replay, and how far it has come.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replay)]
+pub(super) struct ReplayView<'a> {
+    #[schema(value_type = i32)]
     id: ReplayId,
+    #[schema(value_type = i32)]
     subscription: SubscriptionId,
+    #[schema(example = "running")]
     state: &'static str,
     states: Vec<&'static str>,
+    #[schema(format = DateTime)]
     from: Option<String>,
+    #[schema(format = DateTime)]
     to: String,
     event_type: Option<&'a str>,
+    #[schema(value_type = Option<u16>)]
     per_second: Option<NonZeroU16>,
+    /// Deliveries put back so far.
     replayed: u64,
+    /// Those that could not be: their payload is erased.
     skipped: u64,
     ordered_by: &'a str,
+    #[schema(format = DateTime)]
     ordered_at: String,
+    #[schema(format = DateTime)]
     ended_at: Option<String>,
+}
+
+/// A page of replays.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReplayPage<'a> {
+    items: Vec<ReplayView<'a>>,
+    /// The `before` of the next page; null at the end.
+    #[schema(value_type = Option<i32>)]
+    next: Option<ReplayId>,
+}
+
+/// What a dry run found.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReplayCount {
+    dry_run: bool,
+    /// Deliveries that would be put back.
+    deliveries: usize,
+    /// Whether there are no more than that.
+    is_exact: bool,
 }
 
 impl<'a> From<&'a Replay> for ReplayView<'a> {
@@ -134,6 +176,20 @@ impl<'a> From<&'a Replay> for ReplayView<'a> {
 }
 
 /// Orders a replay, or, for a dry run, tells how many deliveries it would put back.
+///
+/// Without `states`, `from` and `to` everything of the subscription is meant that is dead, expired or cancelled.
+#[utoipa::path(
+    post, path = "/api/v1/replays", tag = "replays", operation_id = "order_replay",
+    request_body(content = OrderBody, example = json!({
+        "subscription": 1, "from": "2026-11-24T00:00:00Z", "per_second": 50
+    })),
+    responses(
+        (status = 200, description = "A dry run", body = ReplayCount),
+        (status = 201, description = "It is ordered", body = ReplayView,
+            headers(("Location" = String, description = "Where it can be watched"))),
+        BadBody, Missing, NoReplay, Erased, Always,
+    ),
+)]
 pub(super) async fn order(
     state: Data<State>,
     Caller(owner): Caller,
@@ -179,18 +235,27 @@ async fn dry_run(state: &State, filter: Filter) -> Result<HttpResponse, Problem>
         Count::Exactly(deliveries) => (deliveries, true),
         Count::AtLeast(deliveries) => (deliveries, false),
     };
-    Ok(HttpResponse::Ok().json(json!({ "dry_run": true, "deliveries": deliveries, "is_exact": is_exact })))
+    Ok(HttpResponse::Ok().json(ReplayCount { dry_run: true, deliveries, is_exact }))
 }
 
 /// Which page.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    /// Older than this one.
+    #[param(value_type = Option<i32>)]
     before: Option<ReplayId>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
 /// Replays, the newest first; `next` is the `before` of the next page.
+#[utoipa::path(
+    get, path = "/api/v1/replays", tag = "replays", operation_id = "list_replays", params(PageQuery),
+    responses((status = 200, description = "A page", body = ReplayPage), BadQuery, Always),
+)]
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
@@ -201,11 +266,16 @@ pub(super) async fn list(
     let work = move |connection: &mut _| replays::list(connection, scope, before, i64::from(limit));
     let listed = state.store.run(Lane::Read, work).await?;
     let next = listed.last().filter(|_| listed.len() == usize::from(limit)).map(|last| last.id);
-    let items: Vec<_> = listed.iter().map(ReplayView::from).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+    let items = listed.iter().map(ReplayView::from).collect();
+    Ok(HttpResponse::Ok().json(ReplayPage { items, next }))
 }
 
 /// One replay, and how far it has come.
+#[utoipa::path(
+    get, path = "/api/v1/replays/{id}", tag = "replays", operation_id = "show_replay",
+    params(("id" = i32, Path, description = "The replay")),
+    responses((status = 200, description = "The replay", body = ReplayView), Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,
@@ -217,6 +287,11 @@ pub(super) async fn show(
 }
 
 /// Calls a replay off. What it has put back stays owed.
+#[utoipa::path(
+    post, path = "/api/v1/replays/{id}/cancel", tag = "replays", operation_id = "cancel_replay",
+    params(("id" = i32, Path, description = "The replay")),
+    responses((status = 200, description = "It is over", body = ReplayView), Missing, Always),
+)]
 pub(super) async fn cancel(
     state: Data<State>,
     Caller(owner): Caller,

@@ -7,14 +7,15 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::Deserialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
     State,
     auth::Caller,
     body::{Body, read_optional_json},
+    openapi::{Always, BadBody, Missing},
     problem::Problem,
-    subscriptions::{published, view},
+    subscriptions::{SubscriptionDetails, published, view},
 };
 use crate::{
     domain::{
@@ -32,10 +33,14 @@ const DEFAULT_OVERLAP_SECONDS: u64 = 24 * 60 * 60;
 const MAX_OVERLAP_SECONDS: u64 = 30 * 24 * 60 * 60;
 
 /// What is asked of a rotation.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RotateBody {
+pub(super) struct RotateBody {
+    /// The new secret; without it one is made, and shown in this answer only.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 124)]
     secret: Option<Secret>,
+    /// For how long the old one signs beside it; a day by default, 0 for a secret that leaked.
+    #[schema(maximum = 2_592_000)]
     overlap_seconds: Option<u64>,
 }
 
@@ -59,6 +64,15 @@ impl RotateBody {
 
 /// Replaces the secret. A secret that is made here is in the answer, this once; one that was brought along is not. To bring
 /// the present one changes nothing.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions/{id}/rotate-secret", tag = "subscriptions", operation_id = "rotate_secret",
+    params(("id" = i32, Path, description = "The subscription")),
+    request_body(content = Option<RotateBody>, example = json!({"overlap_seconds": 3600})),
+    responses(
+        (status = 200, description = "It signs with the new one", body = SubscriptionDetails),
+        BadBody, Missing, Always,
+    ),
+)]
 pub(super) async fn rotate(
     state: Data<State>,
     Caller(owner): Caller,
@@ -79,9 +93,7 @@ pub(super) async fn rotate(
     };
     let subscription = published(&state, state.store.run(Lane::Write, work).await?).await?;
     let mut view = view(&state, &subscription).await?;
-    if let Some(made) = made {
-        view["secret"] = json!(made.reveal());
-    }
+    view.secret = made.map(|made| made.reveal().to_owned());
     Ok(HttpResponse::Ok().json(view))
 }
 

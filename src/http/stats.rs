@@ -7,8 +7,16 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-use super::{State, auth::Caller, problem::Problem, subscriptions::find, time::rfc3339};
+use super::{
+    State,
+    auth::Caller,
+    openapi::{Always, Malformed, Missing},
+    problem::Problem,
+    subscriptions::find,
+    time::rfc3339,
+};
 use crate::{
     domain::{id::SubscriptionId, rollup::Rollup, time::Timestamp},
     store::{Lane, rollups},
@@ -41,18 +49,24 @@ impl Window {
 }
 
 /// Which window; an hour unless it is named.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct WindowQuery {
+    /// `1h` or `24h`.
     #[serde(default)]
+    #[param(value_type = Option<String>, pattern = "^(1h|24h)$")]
     window: Window,
 }
 
 /// What became of a subscription's attempts.
-#[derive(Serialize)]
-struct StatsView {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stats)]
+pub(super) struct StatsView {
     window: &'static str,
+    #[schema(format = DateTime)]
     from: String,
+    #[schema(format = DateTime)]
     to: String,
     attempts: u64,
     succeeded: u64,
@@ -68,7 +82,8 @@ struct StatsView {
 }
 
 /// How long attempts took, as exactly as the buckets tell.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Latency)]
 struct LatencyView {
     p50: Option<f64>,
     p95: Option<f64>,
@@ -98,6 +113,11 @@ impl StatsView {
 }
 
 /// What came of the attempts of the last hour or day.
+#[utoipa::path(
+    get, path = "/api/v1/subscriptions/{id}/stats", tag = "subscriptions", operation_id = "show_stats",
+    params(("id" = i32, Path, description = "The subscription"), WindowQuery),
+    responses((status = 200, description = "Sums and shares", body = StatsView), Malformed, Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::{catalogue::Catalogue, problem::Problem};
 use crate::{
@@ -19,17 +20,25 @@ use crate::{
     store::accept::IdempotencyKey,
 };
 
-/// The members of an event.
-#[derive(Deserialize)]
+/// An event as it is published.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body<'a> {
+pub(super) struct EventBody<'a> {
+    /// One of the registered event types.
     #[serde(borrow)]
+    #[schema(value_type = String, example = "package.created")]
     event_type: Cow<'a, str>,
+    /// Any JSON; it is stored and sent byte for byte as it is written here.
     #[serde(borrow)]
+    #[schema(value_type = serde_json::Value)]
     payload: &'a RawValue,
+    /// Events of one key can be delivered in their order; by default the object and `payload.id`, like `package:73`.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     ordering_key: Option<Cow<'a, str>>,
+    /// Your name for this event; the same as the header `Idempotency-Key`.
     #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     idempotency_key: Option<Cow<'a, str>>,
 }
 
@@ -48,7 +57,7 @@ pub(super) fn read(
     if !json.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::malformed("An event must be a JSON object."));
     }
-    let body: Body<'_> = serde_json::from_slice(json)
+    let body: EventBody<'_> = serde_json::from_slice(json)
         .map_err(|error| Problem::malformed(format!("The event is not valid: {error}.")))?;
     if EventType::subscribable(&body.event_type).is_some_and(|event_type| event_type.is_operational()) {
         return Err(Problem::reserved_event_type(&body.event_type));

@@ -8,10 +8,17 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    State, auth::Caller, deliveries::AttemptView, live::endpoint_health, problem::Problem, registration::tagged,
+    State,
+    attempts::AttemptView,
+    auth::Caller,
+    live::{EndpointHealth, endpoint_health},
+    openapi::{Always, BadQuery, Missing},
+    problem::Problem,
+    registration::tagged,
+    terms::RetrySchema,
     time::rfc3339,
 };
 use crate::{
@@ -38,19 +45,26 @@ const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 200;
 
 /// A subscription as the API shows it. Neither secrets nor header values are in it.
-#[derive(Serialize)]
-struct SubscriptionView<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Subscription)]
+pub(super) struct SubscriptionView<'a> {
+    #[schema(value_type = i32)]
     id: SubscriptionId,
+    /// Grows with each change; the `ETag`.
     version: i64,
     owner_id: i32,
     event_type: &'a str,
+    /// Where it is delivered to, without user and password.
     endpoint: String,
     is_active: bool,
+    /// `active`, `paused` or `inactive`.
+    #[schema(pattern = "^(active|paused|inactive)$")]
     state: &'static str,
     hold: Option<HoldView<'a>>,
     ramp: Option<RampView>,
     is_signed: bool,
     retiring_secrets: Vec<RetiringView>,
+    #[schema(value_type = RetrySchema)]
     retry: &'a RetryPolicy,
     timeout_seconds: f64,
     basic_auth: Option<BasicAuthView<'a>>,
@@ -59,18 +73,47 @@ struct SubscriptionView<'a> {
     ordering: &'static str,
     rate: Option<RateView>,
     max_age_seconds: Option<u64>,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     modified_at: String,
     backlog: BacklogView,
 }
 
-/// Whom deliveries are sent as.
-#[derive(Serialize)]
+/// A subscription with what only it can tell while it is at work.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SubscriptionDetails<'a> {
+    #[serde(flatten)]
+    #[schema(value_type = SubscriptionView)]
+    subscription: SubscriptionView<'a>,
+    endpoint_health: EndpointHealth,
+    /// After a resumption: how many deliveries were cancelled as too old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) skipped: Option<u64>,
+    /// After a creation or a rotation: the secret that was made, this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<String>,
+}
+
+/// A page of subscriptions.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SubscriptionPage<'a> {
+    items: Vec<SubscriptionView<'a>>,
+    /// The `after` of the next page; null at the end.
+    #[schema(value_type = Option<i32>)]
+    next: Option<SubscriptionId>,
+}
+
+/// Whom deliveries are sent as; the password is not shown.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BasicAuthName)]
 struct BasicAuthView<'a> {
     username: &'a str,
 }
 
-#[derive(Serialize)]
+/// How many attempts may start in a second.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rate)]
 struct RateView {
     per_second: u32,
     burst: u32,
@@ -82,40 +125,57 @@ impl From<Rate> for RateView {
     }
 }
 
-#[derive(Serialize)]
+/// A pause.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Hold)]
 struct HoldView<'a> {
     mode: &'static str,
     reason: Option<&'a str>,
     by: &'a str,
+    #[schema(format = DateTime)]
     since: String,
+    #[schema(format = DateTime)]
     until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'static str>,
 }
 
 /// How the backlog of a pause is caught up with.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ramp)]
 struct RampView {
     per_second: u32,
 }
 
 /// A secret that was replaced; which, is nobody's business.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RetiringSecret)]
 struct RetiringView {
+    #[schema(format = DateTime)]
     until: String,
 }
 
-#[derive(Serialize)]
+/// How far a subscription is behind.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Backlog)]
 struct BacklogView {
+    /// Deliveries owed, counted up to 10,000.
     owed: u64,
+    /// Whether there are no more than that.
+    owed_is_exact: bool,
+    /// How many more are set aside, counted up to 10,000.
     set_aside: u64,
     oldest_owed: Option<OldestView>,
     last_attempt: Option<AttemptView>,
 }
 
-#[derive(Serialize)]
+/// The oldest delivery that is owed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OldestOwed)]
 struct OldestView {
+    #[schema(value_type = i64)]
     delivery: DeliveryId,
+    #[schema(format = DateTime)]
     accepted_at: String,
     age_seconds: f64,
 }
@@ -192,6 +252,7 @@ impl BacklogView {
         };
         Self {
             owed: backlog.owed,
+            owed_is_exact: backlog.is_exact,
             set_aside: backlog.set_aside,
             oldest_owed: backlog.oldest.map(oldest),
             last_attempt: backlog.last_attempt.as_ref().map(AttemptView::new),
@@ -200,14 +261,23 @@ impl BacklogView {
 }
 
 /// Which page.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    /// Behind this one.
+    #[param(value_type = Option<i32>)]
     after: Option<SubscriptionId>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
 /// Subscriptions in the order of their ids; `next` is the `after` of the next page.
+#[utoipa::path(
+    get, path = "/api/v1/subscriptions", tag = "subscriptions", operation_id = "list_subscriptions", params(PageQuery),
+    responses((status = 200, description = "A page", body = SubscriptionPage), BadQuery, Always),
+)]
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
@@ -222,9 +292,8 @@ pub(super) async fn list(
     };
     let page: Vec<(Backlog, Subscription)> = state.store.run(Lane::Read, work).await?;
     let next = page.last().filter(|_| page.len() == usize::from(limit)).map(|(_, subscription)| subscription.id);
-    let items: Vec<_> =
-        page.iter().map(|(backlog, subscription)| SubscriptionView::new(subscription, backlog, now)).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+    let items = page.iter().map(|(backlog, subscription)| SubscriptionView::new(subscription, backlog, now)).collect();
+    Ok(HttpResponse::Ok().json(SubscriptionPage { items, next }))
 }
 
 /// # Errors
@@ -236,7 +305,12 @@ pub(super) fn checked_limit(limit: Option<u16>) -> Result<u16, Problem> {
     }
 }
 
-/// One subscription.
+/// One subscription, with how its endpoint is doing.
+#[utoipa::path(
+    get, path = "/api/v1/subscriptions/{id}", tag = "subscriptions", operation_id = "show_subscription",
+    params(("id" = i32, Path, description = "The subscription")),
+    responses((status = 200, description = "The subscription", body = SubscriptionDetails), Missing, Always),
+)]
 pub(super) async fn show(
     state: Data<State>,
     Caller(owner): Caller,
@@ -255,15 +329,21 @@ pub(super) async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Re
 }
 
 /// A subscription with its backlog, as an answer shows it.
-pub(super) async fn view(state: &State, subscription: &Subscription) -> Result<Value, Problem> {
+pub(super) async fn view<'a>(
+    state: &State,
+    subscription: &'a Subscription,
+) -> Result<SubscriptionDetails<'a>, Problem> {
     let id = subscription.id;
     let work = move |connection: &mut _| Ok((backlog(connection, id)?, failing_since(connection, id)?));
     let (backlog, failing_since) = state.store.run(Lane::Read, work).await?;
-    let view = SubscriptionView::new(subscription, &backlog, state.clock.now());
-    let mut view = serde_json::to_value(view).expect("texts and numbers serialise");
-    view["endpoint_health"] = endpoint_health(state, id).await?;
-    view["endpoint_health"]["no_success_since"] = failing_since.map(rfc3339).into();
-    Ok(view)
+    let mut endpoint_health = endpoint_health(state, id).await?;
+    endpoint_health.no_success_since = failing_since.map(rfc3339);
+    Ok(SubscriptionDetails {
+        subscription: SubscriptionView::new(subscription, &backlog, state.clock.now()),
+        endpoint_health,
+        skipped: None,
+        secret: None,
+    })
 }
 
 /// Lets a change take effect, once it was made.

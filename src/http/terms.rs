@@ -3,10 +3,13 @@
 //! What is read becomes [`Edits`] of the domain, as what the contract's resource reads does; the names and the sentences
 //! differ. Everything that is wrong is told at once.
 
+mod schema;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub(super) use self::schema::{NewSubscription, RetrySchema, SubscriptionFields};
 use super::problem::{FieldFault, Problem};
 use crate::domain::{
     edits::{Edit, Edits},

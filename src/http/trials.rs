@@ -10,11 +10,16 @@ use actix_web::{
     HttpResponse,
     web::{Data, Path},
 };
-use serde_json::json;
 use tokio::sync::Semaphore;
 
 use super::{
-    State, auth::Caller, deliveries::AttemptView, event_types::example_of, problem::Problem, subscriptions::find,
+    State,
+    attempts::TrialView,
+    auth::Caller,
+    event_types::example_of,
+    openapi::{Always, Busy, Missing},
+    problem::Problem,
+    subscriptions::find,
 };
 use crate::{
     domain::{
@@ -41,6 +46,11 @@ impl Default for Trials {
 }
 
 /// Sends a sample and answers with what came of it. Also while the subscription is paused or inactive.
+#[utoipa::path(
+    post, path = "/api/v1/subscriptions/{id}/test", tag = "subscriptions", operation_id = "test_subscription",
+    params(("id" = i32, Path, description = "The subscription")),
+    responses((status = 200, description = "What came of it", body = TrialView), Missing, Busy, Always),
+)]
 pub(super) async fn order(
     state: Data<State>,
     Caller(owner): Caller,
@@ -61,12 +71,7 @@ pub(super) async fn order(
     }
     let duration = state.clock.now().since(started_at);
     let attempt = Attempt { delivery: id, number: 1, started_at, duration, outcome };
-    let mut view = serde_json::to_value(AttemptView::new(&attempt)).expect("texts and numbers serialise");
-    view["uuid"] = json!(id.uuid());
-    for of_a_delivery in ["delivery", "number"] {
-        view.as_object_mut().map(|members| members.shift_remove(of_a_delivery));
-    }
-    Ok(HttpResponse::Ok().json(view))
+    Ok(HttpResponse::Ok().json(TrialView::new(&attempt)))
 }
 
 /// An event that never happened.

@@ -7,11 +7,13 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     State,
     auth::Caller,
     body::{Body, read_json, read_optional_json},
+    openapi::{Always, BadBody, BadQuery, Forbidden, Missing, Taken},
     problem::Problem,
     subscriptions::checked_limit,
     time::rfc3339,
@@ -49,16 +51,21 @@ fn no_such_user(error: StoreError) -> Problem {
     }
 }
 
-/// An owner as the API shows it.
-#[derive(Serialize)]
-struct UserView<'a> {
+/// Who may use the API.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(super) struct UserView<'a> {
+    #[schema(value_type = i32)]
     id: OwnerId,
     name: &'a str,
+    #[schema(pattern = "^(subscriber|publisher|admin)$")]
     role: &'static str,
     is_active: bool,
+    /// How many tokens they have; in lists only.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     created_at: Option<String>,
     /// A token that was made, this once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,15 +86,33 @@ impl<'a> UserView<'a> {
     }
 }
 
+/// A page of users.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserPage<'a> {
+    items: Vec<UserView<'a>>,
+    /// The `after` of the next page; null at the end.
+    #[schema(value_type = Option<i32>)]
+    next: Option<OwnerId>,
+}
+
 /// Which page.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PageQuery {
+    /// Behind this one.
+    #[param(value_type = Option<i32>)]
     after: Option<OwnerId>,
+    /// 50 by default.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u16>,
 }
 
 /// Users in the order of their ids; `next` is the `after` of the next page.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users", operation_id = "list_users", params(PageQuery),
+    responses((status = 200, description = "A page", body = UserPage), BadQuery, Forbidden, Always),
+)]
 pub(super) async fn list(
     state: Data<State>,
     Caller(owner): Caller,
@@ -98,20 +123,26 @@ pub(super) async fn list(
     let work = move |connection: &mut _| owners::page(connection, after, i64::from(limit));
     let page = state.store.run(Lane::Read, work).await?;
     let next = page.last().filter(|_| page.len() == usize::from(limit)).map(|last| last.owner.id);
-    let view = |listed: &owners::Listed| {
+    let view = |listed| {
+        let listed: &owners::Listed = listed;
         let (tokens, created_at) = (Some(listed.tokens), Some(rfc3339(listed.created_at)));
-        json!(UserView { tokens, created_at, ..UserView::new(&listed.owner) })
+        UserView { tokens, created_at, ..UserView::new(&listed.owner) }
     };
-    let items: Vec<_> = page.iter().map(view).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": next })))
+    Ok(HttpResponse::Ok().json(UserPage { items: page.iter().map(view).collect(), next }))
 }
 
 /// A user to be.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct UserBody {
+#[schema(as = NewUser)]
+pub(super) struct UserBody {
+    #[schema(min_length = 1, max_length = 150)]
     name: String,
+    /// `subscriber` (the default), `publisher` or `admin`.
+    #[schema(pattern = "^(subscriber|publisher|admin)$")]
     role: Option<String>,
+    /// One is made without it.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     token: Option<Secret>,
 }
 
@@ -139,6 +170,15 @@ impl NewToken {
 }
 
 /// Adds a user with one token. Without `token` one is made and shown in this answer only; without `role` it is a subscriber.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "users", operation_id = "add_user",
+    request_body(content = UserBody, example = json!({"name": "oms", "role": "publisher"})),
+    responses(
+        (status = 201, description = "The user", body = UserView,
+            headers(("Location" = String, description = "Where the user can be changed"))),
+        BadBody, Forbidden, Taken, Always,
+    ),
+)]
 pub(super) async fn add(state: Data<State>, Caller(owner): Caller, Body(body): Body) -> Result<HttpResponse, Problem> {
     is_admin(&owner)?;
     let UserBody { name, role, token } = read_json(&body)?;
@@ -169,14 +209,22 @@ fn added(added: Added) -> Result<Owner, Problem> {
 }
 
 /// What changes; what is left out stays.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeBody {
+#[schema(as = UserChange)]
+pub(super) struct ChangeBody {
+    #[schema(pattern = "^(subscriber|publisher|admin)$")]
     role: Option<String>,
     is_active: Option<bool>,
 }
 
 /// Changes what a user may do, or whether their tokens are honoured. Their subscriptions flow on.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{id}", tag = "users", operation_id = "change_user",
+    params(("id" = i32, Path, description = "The user")),
+    request_body(content = ChangeBody, example = json!({"is_active": false})),
+    responses((status = 200, description = "The user", body = UserView), BadBody, Forbidden, Missing, Always),
+)]
 pub(super) async fn change(
     state: Data<State>,
     Caller(owner): Caller,
@@ -209,7 +257,39 @@ async fn find(state: &State, id: OwnerId) -> Result<Owner, Problem> {
     found.ok_or_else(|| no_such_user(StoreError::NotFound))
 }
 
+/// A token; what it is, is not stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+struct TokenView {
+    id: i32,
+    #[schema(format = DateTime)]
+    created_at: String,
+}
+
+/// All tokens of a user.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TokenPage {
+    items: Vec<TokenView>,
+    #[schema(value_type = Option<i32>)]
+    next: Option<()>,
+}
+
+/// A token that was given.
+#[derive(Serialize, ToSchema)]
+#[schema(as = GivenToken)]
+pub(super) struct GivenView<'a> {
+    #[schema(value_type = i32)]
+    user: OwnerId,
+    /// The one that was made, this once; null when it was brought along.
+    token: Option<&'a str>,
+}
+
 /// The tokens of a user: which there are, not what they are.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/tokens", tag = "users", operation_id = "list_tokens",
+    params(("id" = i32, Path, description = "The user")),
+    responses((status = 200, description = "All of them", body = TokenPage), Forbidden, Missing, Always),
+)]
 pub(super) async fn tokens(
     state: Data<State>,
     Caller(owner): Caller,
@@ -219,18 +299,27 @@ pub(super) async fn tokens(
     let id = find(&state, id.into_inner()).await?.id;
     let work = move |connection: &mut _| owners::tokens_of(connection, id, MAX_TOKENS);
     let tokens = state.store.run(Lane::Read, work).await?;
-    let items: Vec<_> = tokens.iter().map(|(id, at)| json!({ "id": id, "created_at": rfc3339(*at) })).collect();
-    Ok(HttpResponse::Ok().json(json!({ "items": items, "next": null })))
+    let view = |(id, at): &_| TokenView { id: *id, created_at: rfc3339(*at) };
+    Ok(HttpResponse::Ok().json(TokenPage { items: tokens.iter().map(view).collect(), next: None }))
 }
 
 /// A token to be.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TokenBody {
+#[schema(as = NewToken)]
+pub(super) struct TokenBody {
+    /// One is made without it.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     token: Option<Secret>,
 }
 
 /// Gives a user a further token. One that is made is shown in this answer only.
+#[utoipa::path(
+    post, path = "/api/v1/users/{id}/tokens", tag = "users", operation_id = "add_token",
+    params(("id" = i32, Path, description = "The user")),
+    request_body(content = Option<TokenBody>, example = json!({})),
+    responses((status = 201, description = "It holds", body = GivenView), BadBody, Forbidden, Missing, Taken, Always),
+)]
 pub(super) async fn add_token(
     state: Data<State>,
     Caller(owner): Caller,
@@ -251,10 +340,15 @@ pub(super) async fn add_token(
         audited(connection, &author, now, add, told)
     };
     let user = added(state.store.run(Lane::Write, work).await?)?;
-    Ok(HttpResponse::Created().json(json!({ "user": user.id, "token": token.shown() })))
+    Ok(HttpResponse::Created().json(GivenView { user: user.id, token: token.shown() }))
 }
 
 /// Takes one token of a user away; it is refused at once.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{id}/tokens/{token}", tag = "users", operation_id = "revoke_token",
+    params(("id" = i32, Path, description = "The user"), ("token" = i32, Path, description = "The token")),
+    responses((status = 204, description = "It is gone"), Forbidden, Missing, Always),
+)]
 pub(super) async fn revoke(
     state: Data<State>,
     Caller(owner): Caller,

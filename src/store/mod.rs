@@ -22,6 +22,7 @@ pub mod interventions;
 mod keyring;
 pub mod lists;
 mod locked;
+pub mod owing;
 pub mod owners;
 pub mod parking;
 mod pool;

@@ -25,6 +25,7 @@ mod hold;
 mod import;
 mod ingest;
 mod isolation;
+mod metrics;
 mod news;
 mod ordering;
 mod registration;

@@ -15,6 +15,7 @@ mod keys;
 mod listing;
 mod listing_plans;
 mod lists;
+mod owing;
 mod owners;
 mod pages;
 mod parking;

@@ -13,6 +13,8 @@ pub struct Reply {
     pub status: u16,
     /// The body; `null` when it is empty or no JSON.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
 }
@@ -214,5 +216,5 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Reply, NoReply
     let value = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(name, header)| (name.as_str().to_owned(), value(header))).collect();
     let body = serde_json::from_str(&text).unwrap_or_default();
-    Ok(Reply { status: response.status().as_u16(), body, headers })
+    Ok(Reply { status: response.status().as_u16(), body, text, headers })
 }

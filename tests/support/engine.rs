@@ -16,7 +16,7 @@ use super::{api::Api, eventually::eventually, port::free_port, warden};
 /// How long a start may take: migrations, and on a busy machine a slow one at that.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// The admin's token.
-const TOKEN: &str = "token-of-the-tests";
+pub const TOKEN: &str = "token-of-the-tests";
 
 /// What is tested: the binary that cargo has built for it, or the one that `POSTRIDER_TEST_BINARY` names.
 pub fn binary() -> String {

@@ -38,8 +38,8 @@ fn documents_name_files_that_exist() {
 
 fn paths_in(line: &str) -> Vec<&str> {
     let quoted = line.split('`').skip(1).step_by(2);
-    let quoted =
-        quoted.filter(|text| ["src/", "tests/", "migrations/", "scripts/"].iter().any(|top| text.starts_with(top)));
+    let quoted = quoted
+        .filter(|text| ["src/", "tests/", "migrations/", "scripts/", "ops/"].iter().any(|top| text.starts_with(top)));
     let quoted = quoted.filter(|text| !text.contains(['{', '*', ' ', '…']));
     let linked = line.split("](").skip(1).filter_map(|text| text.split([')', '#']).next());
     let linked = linked.filter(|text| !text.is_empty() && !text.contains("://") && !text.starts_with("mailto:"));

@@ -38,26 +38,36 @@ const WALLS: &[Walls] = &[
             "tokio",
         ],
     },
+    // What is counted, wherever it happens.
+    Walls {
+        module: "metrics",
+        siblings: &["domain"],
+        forbidden: &["actix", "actix_rt", "actix_web", "awc", "diesel", "tokio", "log", "rand"],
+    },
     Walls { module: "clock", siblings: &["domain"], forbidden: &["actix", "actix_web", "awc", "diesel"] },
     Walls { module: "samples", siblings: &["domain"], forbidden: &["actix", "actix_web", "awc", "diesel", "rand"] },
     // The only SQL.
     Walls { module: "store", siblings: &["domain"], forbidden: &["actix", "actix_rt", "actix_web", "awc", "anyhow"] },
     Walls { module: "config", siblings: &["domain", "store"], forbidden: &["actix", "actix_web", "awc", "diesel"] },
     // The only way out.
-    Walls { module: "egress", siblings: &["domain", "clock"], forbidden: &["actix", "actix_web", "diesel", "anyhow"] },
+    Walls {
+        module: "egress",
+        siblings: &["domain", "metrics", "clock"],
+        forbidden: &["actix", "actix_web", "diesel", "anyhow"],
+    },
     Walls {
         module: "actors",
-        siblings: &["domain", "store", "egress", "clock"],
+        siblings: &["domain", "metrics", "store", "egress", "clock"],
         forbidden: &["diesel", "diesel_migrations", "actix_web", "anyhow"],
     },
     Walls {
         module: "http",
-        siblings: &["domain", "store", "actors", "egress", "clock", "samples"],
+        siblings: &["domain", "metrics", "store", "actors", "egress", "clock", "samples"],
         forbidden: &["diesel", "diesel_migrations", "awc", "anyhow"],
     },
     Walls {
         module: "app",
-        siblings: &["domain", "clock", "config", "store", "egress", "actors", "http"],
+        siblings: &["domain", "metrics", "clock", "config", "store", "egress", "actors", "http"],
         forbidden: &["diesel"],
     },
     Walls {

@@ -39,6 +39,10 @@ impl SubscriptionActor {
         if let Some(complaint) = outcome.complaint() {
             self.troubles.last_error = Some(complaint);
         }
+        if turn != Turn::None {
+            let since = self.queue.breaker().map(|open| open.since);
+            self.with.shared.open_breakers.set(self.subscription.id, since);
+        }
         let finding = self.troubles.failing.attempted(outcome.says().sign, now);
         let subscription = self.subscription.id.as_raw();
         match turn {

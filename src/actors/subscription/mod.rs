@@ -131,6 +131,13 @@ fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
     }
 }
 
+impl Drop for SubscriptionActor {
+    fn drop(&mut self) {
+        // The next actor finds out for itself whether the endpoint works.
+        self.with.shared.open_breakers.set(self.subscription.id, None);
+    }
+}
+
 impl Actor for SubscriptionActor {
     type Context = Context<Self>;
 

@@ -39,7 +39,7 @@ impl SubscriptionActor {
     pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
         loop {
             let now = self.now();
-            if self.with.waiting.is_full() {
+            if self.with.shared.waiting.is_full() {
                 self.wake_at(now.after(RECORDER_PAUSE), ctx);
                 break;
             }

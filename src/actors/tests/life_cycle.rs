@@ -6,10 +6,13 @@ use super::{
     fake::{Deed, Endpoint},
     scene::{START, Scene, in_virtual_time},
 };
-use crate::domain::{
-    delivery::State,
-    retry::{Limit, RetryPolicy},
-    time::Timestamp,
+use crate::{
+    domain::{
+        delivery::State,
+        retry::{Limit, RetryPolicy},
+        time::Timestamp,
+    },
+    metrics::{Format, Readings, expose},
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -44,6 +47,11 @@ fn nineteen_attempts_and_then_none() {
         assert_eq!(moments[11..], [4_623, 8_223, 11_823, 1 << 14, 20_000, 23_600, 27_200, 30_800]);
         let delivery = &scene.deliveries(subscription).await[0].delivery;
         assert_eq!((delivery.state, delivery.attempts), (State::Dead, 19));
+
+        let told = expose(&scene.metrics, Readings::default(), Format::Prometheus);
+        for series in ["{verdict=\"retry\"} 18\n", "{verdict=\"dead\"} 1\n", "{verdict=\"delivered\"} 0\n"] {
+            assert!(told.contains(&format!("postrider_deliveries_total{series}")), "{told}");
+        }
 
         tokio::time::sleep(Duration::from_hours(2)).await;
         assert_eq!(scene.endpoint.seen().len(), 19, "what is dead stays so");

@@ -20,6 +20,8 @@ use crate::{
         colleagues::Shared,
         intake::{Receipt, Submission},
         mail::tell,
+        open_breakers::OpenBreakers,
+        recorder::Waiting,
         roster::Bench,
         router::{AcceptEvents, Changed, Router},
         slots::Slots,
@@ -40,6 +42,7 @@ use crate::{
         subscription::{Config, Flow, Subscription, Terms},
         time::Timestamp,
     },
+    metrics::Metrics,
     store::{
         Keyring, Lane, Store,
         accept::{Acceptance, Run, accept_events, last_minted},
@@ -90,6 +93,7 @@ pub(super) struct Scene {
     pub(super) endpoint: Endpoint,
     pub(super) router: Addr<Router>,
     pub(super) store: Store,
+    pub(super) metrics: Metrics,
     window: usize,
     arbiter: ArbiterHandle,
     _folder: TempDir,
@@ -107,8 +111,9 @@ impl Scene {
         let store = Store::new(url.parse().expect("a URL"), Keyring::default());
         store.migrate().await.expect("the tables are made");
         let clock = Clock::of_runtime(START);
-        let router = start(&store, &clock, &endpoint, window, arbiter.clone()).await;
-        Self { clock, endpoint, router, store, window, arbiter, _folder: folder }
+        let metrics = Metrics::default();
+        let router = start(&store, &clock, &endpoint, &metrics, window, arbiter.clone()).await;
+        Self { clock, endpoint, router, store, metrics, window, arbiter, _folder: folder }
     }
 
     /// The router dies with all that it knows, and another one begins with the store: a process that was killed and
@@ -118,7 +123,8 @@ impl Scene {
         while self.router.connected() {
             sleep(Duration::from_millis(1)).await;
         }
-        self.router = start(&self.store, &self.clock, &self.endpoint, self.window, self.arbiter.clone()).await;
+        let arbiter = self.arbiter.clone();
+        self.router = start(&self.store, &self.clock, &self.endpoint, &self.metrics, self.window, arbiter).await;
     }
 
     /// A subscription to [`event_type`] with this policy.
@@ -297,6 +303,7 @@ async fn start(
     store: &Store,
     clock: &Clock,
     endpoint: &Endpoint,
+    metrics: &Metrics,
     window: usize,
     arbiter: ArbiterHandle,
 ) -> Addr<Router> {
@@ -316,6 +323,9 @@ async fn start(
         clock: clock.clone(),
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
+        waiting: Waiting::default(),
+        open_breakers: OpenBreakers::default(),
+        metrics: metrics.clone(),
         breaker: BreakerSettings::default(),
         tally: Tally::default(),
         pause_failing: Some(PAUSE_FAILING),

@@ -2,10 +2,11 @@
 
 pub mod list;
 
-use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, dsl::count_star};
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl};
 
 use super::{
     AnyConnection, Queried,
+    owing::{COUNTED_UP_TO, Owing, accepted_at, owing, set_aside},
     schema::{attempts, deliveries, events, subscriptions},
     values::{corrupt, count_from, due_from, failure_from, state_from, state_number},
 };
@@ -170,9 +171,11 @@ pub(super) fn attempt_from(row: AttemptRow) -> Queried<Attempt> {
 /// How far a subscription is behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many deliveries it is owed.
+    /// How many deliveries it is owed, counted up to [`COUNTED_UP_TO`].
     pub owed: u64,
-    /// How many more are set aside.
+    /// Whether there are no more than were counted.
+    pub is_exact: bool,
+    /// How many more are set aside, counted up to the same.
     pub set_aside: u64,
     /// The oldest of them, and when its event was accepted.
     pub oldest: Option<(DeliveryId, Timestamp)>,
@@ -180,36 +183,18 @@ pub struct Backlog {
     pub last_attempt: Option<Attempt>,
 }
 
-/// How far `subscription` is behind. A few queries of the index.
+/// How far `subscription` is behind. A few queries of the index, each of a bounded part.
 ///
 /// # Errors
 /// A row that this version cannot read.
 pub fn backlog(connection: &mut AnyConnection, subscription: SubscriptionId) -> Queried<Backlog> {
-    use deliveries::dsl;
-    let in_state = |state| {
-        dsl::deliveries
-            .filter(dsl::subscription_id.eq(subscription.as_raw()))
-            .filter(dsl::state.eq(state_number(state)))
-    };
-    let pending = || in_state(State::Pending);
-    let set_aside: i64 = in_state(State::SetAside).select(count_star()).first(connection)?;
-    let owed: i64 = pending().select(count_star()).first(connection)?;
-    let fresh: Option<i64> = pending().filter(dsl::due_at.eq(0)).select(diesel::dsl::min(dsl::id)).first(connection)?;
-    let waiting: Option<i64> =
-        pending().filter(dsl::due_at.gt(0)).select(diesel::dsl::min(dsl::id)).first(connection)?;
-    let oldest: Option<(i64, i64)> = match fresh.into_iter().chain(waiting).min() {
-        None => None,
-        Some(id) => dsl::deliveries
-            .inner_join(events::table.on(events::id.eq(dsl::event_id)))
-            .filter(dsl::id.eq(id))
-            .select((dsl::id, events::accepted_at))
-            .first(connection)
-            .optional()?,
-    };
+    let Owing { owed, is_exact, oldest } = owing(connection, subscription, COUNTED_UP_TO)?;
+    let accepted_at = oldest.map(|id| accepted_at(connection, id)).transpose()?.flatten();
     Ok(Backlog {
-        owed: u64::try_from(owed).unwrap_or_default(),
-        set_aside: u64::try_from(set_aside).unwrap_or_default(),
-        oldest: oldest.map(|(id, accepted_at)| (DeliveryId::from_raw(id), Timestamp::from_micros(accepted_at))),
+        owed: owed as u64,
+        is_exact,
+        set_aside: set_aside(connection, subscription, COUNTED_UP_TO)? as u64,
+        oldest: oldest.zip(accepted_at),
         last_attempt: last_attempt(connection, subscription)?,
     })
 }

@@ -1,0 +1,92 @@
+//! Attempts as the API shows them.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::time::rfc3339;
+use crate::domain::{
+    attempt::{Attempt, Outcome},
+    id::DeliveryId,
+};
+
+/// An attempt: answered by the endpoint, or failed without a complete answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
+pub(super) struct AttemptView {
+    #[schema(value_type = i64)]
+    delivery: DeliveryId,
+    number: u16,
+    #[schema(format = DateTime)]
+    started_at: String,
+    duration_ms: f64,
+    success: bool,
+    #[serde(flatten)]
+    outcome: OutcomeView,
+}
+
+/// What an attempt came to.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Outcome)]
+enum OutcomeView {
+    /// The endpoint answered. Of the body the first 16 KiB are kept.
+    Answered { status: u16, content_type: Option<String>, body: String },
+    /// It did not.
+    Failed { error: ErrorView },
+}
+
+/// Why there was no complete answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttemptError)]
+struct ErrorView {
+    /// `forbidden`, `dns`, `connect`, `tls`, `timeout`, `protocol`, `request` or `not_attempted`.
+    class: &'static str,
+    message: String,
+}
+
+impl AttemptView {
+    pub(super) fn new(attempt: &Attempt) -> Self {
+        let outcome = match &attempt.outcome {
+            Outcome::Answered(answer) => OutcomeView::Answered {
+                status: answer.status,
+                content_type: answer.content_type.clone(),
+                body: String::from_utf8_lossy(&answer.body).into_owned(),
+            },
+            Outcome::Failed(failure) => OutcomeView::Failed {
+                error: ErrorView { class: failure.class.as_str(), message: failure.message.clone() },
+            },
+            Outcome::NotAttempted => OutcomeView::Failed {
+                error: ErrorView { class: "not_attempted", message: "the attempt was put off".to_owned() },
+            },
+        };
+        Self {
+            delivery: attempt.delivery,
+            number: attempt.number,
+            started_at: rfc3339(attempt.started_at),
+            duration_ms: attempt.duration.as_secs_f64() * 1_000.0,
+            success: attempt.outcome.is_success(),
+            outcome,
+        }
+    }
+}
+
+/// What came of a trial.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Trial)]
+pub(super) struct TrialView {
+    /// What the receiver saw as `event.uuid` and `webhook-id`; of no delivery.
+    uuid: uuid::Uuid,
+    #[schema(format = DateTime)]
+    started_at: String,
+    duration_ms: f64,
+    success: bool,
+    #[serde(flatten)]
+    outcome: OutcomeView,
+}
+
+impl TrialView {
+    pub(super) fn new(attempt: &Attempt) -> Self {
+        let AttemptView { delivery, started_at, duration_ms, success, outcome, .. } = AttemptView::new(attempt);
+        Self { uuid: delivery.uuid(), started_at, duration_ms, success, outcome }
+    }
+}

@@ -1,0 +1,122 @@
+//! The document of the API held against what the engine really answers: it is valid OpenAPI 3.1, and whatever is asked of it,
+//! reasonable or not, no answer is a 5xx and none is outside of the document.
+//!
+//! The asking is done by Schemathesis (`schemathesis.toml` says how), the judging of the document by openapi-spec-validator; both are Python, and
+//! `scripts/prepare tests` installs them beside the build. A step of its own in `make test`, because it takes a minute.
+
+#![allow(clippy::disallowed_methods, reason = "real time, real programs")]
+#![allow(clippy::print_stdout, reason = "what the programs say is what a person needs")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use support::{
+    api::Api,
+    database::{Database, on_both},
+    engine::{Engine, TOKEN},
+    eventually::eventually,
+    sink::Sink,
+};
+
+on_both! { blocking: no_answer_is_a_5xx_or_outside_of_the_document }
+
+fn no_answer_is_a_5xx_or_outside_of_the_document(database: &Database) {
+    let (sink, engine) = (Sink::start(), Engine::start(&database.url(), &[]));
+    let api = engine.api();
+    let folder = tempfile::tempdir().expect("there is a temp folder");
+    let path = folder.path().join("openapi.json");
+    let mut document = api.get_json("/api/openapi.json");
+    write(&path, &document);
+    run(python("openapi-spec-validator").arg(&path));
+
+    populate(&api, &sink);
+    name_what_there_is(&mut document, &api);
+    write(&path, &document);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("fuzz");
+    run(python("st")
+        .current_dir(folder.path())
+        .env("POSTRIDER_FUZZ_HOOKS", here.join("hooks.py"))
+        .arg("--config-file")
+        .arg(here.join("schemathesis.toml"))
+        .arg("run")
+        .arg(&path)
+        .args(["--url", engine.base(), "--header", &format!("Authorization: Token {TOKEN}")])
+        .args(["--no-color", "--warnings", "off"]));
+    assert_eq!(api.get("/readyz").expect("the engine lives").status, 200);
+}
+
+/// Something to ask about: subscriptions at work, paused and failing, deliveries in several states, a replay.
+fn populate(api: &Api, sink: &Sink) {
+    sink.script("/fails", [500]);
+    for path in ["/in", "/fails", "/paused"] {
+        api.subscribe("package.created", &sink.url(path), json!({"secret_key": "s3cret"}));
+    }
+    api.pause(3, &json!({}));
+    for id in 0..30 {
+        api.publish("package.created", &json!({ "id": id }));
+    }
+    eventually("deliveries to arrive", Duration::from_secs(20), || match api.deliveries("state=delivered").len() {
+        30 => Ok(()),
+        other => Err(format!("{other} delivered")),
+    });
+    api.post_json("/api/v1/replays", &json!({"subscription": 1, "states": ["delivered"], "per_second": 1}), 201);
+}
+
+/// Ids that there are beside those that are made up: an operation on nothing answers 404 and shows little.
+fn name_what_there_is(document: &mut Value, api: &Api) {
+    let deliveries: Vec<Value> = api.deliveries("").iter().map(|delivery| delivery["id"].clone()).take(40).collect();
+    let events: Vec<Value> =
+        api.deliveries("").iter().map(|delivery| delivery["event"]["id"].clone()).take(40).collect();
+    let few = vec![json!(1), json!(2), json!(3)];
+    for (path, item) in document["paths"].as_object_mut().expect("paths") {
+        let known = match path.split('/').nth(3) {
+            Some("deliveries") => &deliveries,
+            Some("events") => &events,
+            Some(_) | None => &few,
+        };
+        let operations = item.as_object_mut().into_iter().flat_map(|item| item.values_mut());
+        let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut());
+        for parameter in parameters.flatten() {
+            if parameter["in"] == "path" {
+                let schema = parameter["schema"].take();
+                parameter["schema"] = json!({"anyOf": [{"enum": known}, schema]});
+            }
+        }
+    }
+}
+
+fn write(path: &Path, document: &Value) {
+    fs::write(path, document.to_string()).expect("the folder is ours");
+}
+
+/// A program of the Python environment.
+fn python(name: &str) -> Command {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
+    let program: PathBuf = target.join("python").join("bin").join(name);
+    assert!(
+        program.exists(),
+        "there is no {}: run scripts/prepare tests, which needs python3-venv and PyPI",
+        program.display()
+    );
+    let mut command = Command::new(program);
+    // A developer's own settings must not leak in.
+    command.env_clear().env("HOME", target).env("PATH", "/usr/bin:/bin").env("COLUMNS", "160");
+    command
+}
+
+/// Runs a program to its end, and shows what it says.
+#[track_caller]
+fn run(command: &mut Command) {
+    let output = command.output().expect("the program starts");
+    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}", output.status);
+}

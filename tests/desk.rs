@@ -138,7 +138,7 @@ fn status_and_subscriptions_tell_what_waits_and_what_fails() {
         let found = desk.json(&[&["subscriptions"], args].concat());
         found.iter().map(|subscription| subscription["id"].to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(ids(&["--state", "paused"]), [paused.clone()]);
+    assert_eq!(ids(&["--state", "paused"]), std::slice::from_ref(&paused));
     assert_eq!(ids(&["--event-type", TYPE, "--host", "127.0.0.1"]), [paused, failing]);
     assert_eq!(desk.done(&["subscriptions", "--host", "elsewhere.example"]), "no subscriptions\n");
 }

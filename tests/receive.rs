@@ -101,7 +101,7 @@ impl Question {
         Self { headers: json!({}), ..self }
     }
 
-    fn from_another(self) -> Self {
+    fn of_another(self) -> Self {
         Self { secret: "another".to_owned(), ..self }
     }
 }
@@ -156,12 +156,12 @@ impl Verifier {
         self.check("too old", &asked.clone().late_by(TOLERANCE + 1), false);
         self.check("of the future", &asked.clone().late_by(-TOLERANCE - 1), false);
         self.check("a changed body", &asked.clone().changed(), false);
-        self.check("another secret", &asked.clone().from_another(), false);
+        self.check("another secret", &asked.clone().of_another(), false);
         self.check("unsigned", &asked.clone().unsigned(), false);
         let asked = asked.by_contract();
         self.check("as it came", &asked, true);
         self.check("a changed body", &asked.clone().changed(), false);
-        self.check("another secret", &asked.clone().from_another(), false);
+        self.check("another secret", &asked.clone().of_another(), false);
         self.check("unsigned", &asked.unsigned(), false);
     }
 

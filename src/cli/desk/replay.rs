@@ -133,7 +133,7 @@ pub(in crate::cli) async fn run(args: ReplayArgs, terminal: &mut Terminal) -> Re
     }
     let started_at = Clock::system().now();
     let ordered = args.post(&api, false).await?;
-    let answer = watch.to_the_end(&api, ordered).await?;
+    let answer = watch.until_the_end(&api, ordered).await?;
     let replay: Replay = read(&answer)?;
     let taken = Clock::system().now().since(started_at);
     args.desk.tell(terminal, &answer, |_| Ok(vec![told(&replay, taken)]))?;
@@ -176,7 +176,7 @@ impl Watch {
     ///
     /// # Errors
     /// When the person who looks on leaves, or the engine is away for too long.
-    async fn to_the_end(&mut self, api: &Api, mut answer: Value) -> Result<Value, CliError> {
+    async fn until_the_end(&mut self, api: &Api, mut answer: Value) -> Result<Value, CliError> {
         let mut misses = 0;
         loop {
             let replay: Replay = read(&answer)?;

@@ -69,17 +69,13 @@ Examples:
 
 impl TailArgs {
     async fn page(&self, api: &Api, before: Option<i64>) -> Result<Page, crate::cli::ApiError> {
-        let mut path = format!("/api/v1/deliveries?limit={PAGE}");
-        if let Some(subscription) = self.subscription {
-            path += &format!("&subscription={subscription}");
-        }
-        if let Some(state) = &self.state {
-            path += &format!("&state={state}");
-        }
-        if let Some(before) = before {
-            path += &format!("&before={before}");
-        }
-        api.get(&path).await
+        let named = [
+            self.subscription.map(|subscription| format!("&subscription={subscription}")),
+            self.state.as_ref().map(|state| format!("&state={state}")),
+            before.map(|before| format!("&before={before}")),
+        ];
+        let named: String = named.into_iter().flatten().collect();
+        api.get(&format!("/api/v1/deliveries?limit={PAGE}{named}")).await
     }
 }
 
@@ -91,7 +87,10 @@ pub(in crate::cli) async fn run(args: TailArgs, terminal: &mut Terminal) -> Resu
     let present = changes(&mut followed, first.items)?;
     let shown = present.len().saturating_sub(usize::from(args.lines));
     print(&args.desk, terminal, &present[shown..])?;
-    while !args.once {
+    if args.once {
+        return Ok(());
+    }
+    loop {
         tokio::select! {
             () = end.recv() => break,
             () = tokio::time::sleep(BETWEEN_LOOKS) => {}
@@ -195,7 +194,7 @@ fn line(delivery: &Delivery) -> String {
         Some(State::Pending | State::Cancelled) | None => QUIET,
     };
     let due = delivery.due_at.as_deref().filter(|_| delivery.attempts > 0 && delivery.state == "pending");
-    let due = due.map(|due| format!("again at {}", time_of_day(due))).unwrap_or_default();
+    let due = due.map(|due| paint(QUIET, format_args!("again at {}", time_of_day(due))));
     let line = [
         paint(QUIET, time_of_day(delivery.changed_at())),
         format!("{:>5}", delivery.subscription_id),
@@ -204,7 +203,7 @@ fn line(delivery: &Delivery) -> String {
         paint(style, format_args!("{:<9}", delivery.state)),
         format!("{:>2} attempts", delivery.attempts),
         format!("{:<8}", delivery.ending()),
-        paint(QUIET, due),
+        due.unwrap_or_default(),
     ];
     line.join("  ").trim_end().to_owned()
 }

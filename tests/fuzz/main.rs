@@ -52,6 +52,7 @@ fn no_answer_is_a_5xx_or_outside_of_the_document(database: &Database) {
         .args(["--url", engine.base(), "--header", &format!("Authorization: Token {TOKEN}")])
         .args(["--no-color", "--warnings", "off"]));
     assert_eq!(api.get("/readyz").expect("the engine lives").status, 200);
+    assert_eq!(api.get("/api/v1/users").expect("the engine lives").status, 200, "the token was good to the end");
 }
 
 /// Something to ask about: subscriptions at work, paused and failing, deliveries in several states, a replay.
@@ -61,6 +62,9 @@ fn populate(api: &Api, sink: &Sink) {
         api.subscribe("package.created", &sink.url(path), json!({"secret_key": "s3cret"}));
     }
     api.pause(3, &json!({}));
+    for name in ["oms", "shop"] {
+        api.post_json("/api/v1/users", &json!({ "name": name }), 201);
+    }
     for id in 0..30 {
         api.publish("package.created", &json!({ "id": id }));
     }
@@ -76,17 +80,22 @@ fn name_what_there_is(document: &mut Value, api: &Api) {
     let deliveries: Vec<Value> = api.deliveries("").iter().map(|delivery| delivery["id"].clone()).take(40).collect();
     let events: Vec<Value> =
         api.deliveries("").iter().map(|delivery| delivery["event"]["id"].clone()).take(40).collect();
+    let types = vec![json!("package.created"), json!("parcel.weighed")];
     let few = vec![json!(1), json!(2), json!(3)];
     for (path, item) in document["paths"].as_object_mut().expect("paths") {
         let known = match path.split('/').nth(3) {
             Some("deliveries") => &deliveries,
             Some("events") => &events,
+            Some("event-types") => &types,
             Some(_) | None => &few,
         };
         let operations = item.as_object_mut().into_iter().flat_map(|item| item.values_mut());
         let parameters = operations.filter_map(|operation| operation.get_mut("parameters")?.as_array_mut());
         for parameter in parameters.flatten() {
-            if parameter["in"] == "path" {
+            if parameter["name"] == "token" {
+                // The first one is that of whoever asks: without it everything else would be answered with 401.
+                parameter["schema"] = json!({"type": "integer", "minimum": 2, "maximum": 20});
+            } else if parameter["in"] == "path" {
                 let schema = parameter["schema"].take();
                 parameter["schema"] = json!({"anyOf": [{"enum": known}, schema]});
             }

@@ -104,9 +104,6 @@ pub(super) fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
 
 fn fresh_ids(connection: &mut AnyConnection, subscription: SubscriptionId, order: &ReadOrder) -> Queried<Ids<i64>> {
     use deliveries::dsl;
-    if order.fresh == 0 {
-        return Ok(Ids { ids: Vec::new(), more: false });
-    }
     let found: Vec<i64> = dsl::deliveries
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
         .filter(dsl::state.eq(state_number(State::Pending)))

@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use diesel::{
     Connection,
-    connection::{AnsiTransactionManager, TransactionManager},
+    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
 };
 
 use super::{AnyConnection, Queried};
@@ -57,6 +57,29 @@ pub(super) fn in_transaction<T>(
             Err(error)
         }
     }
+}
+
+/// Runs `work`, which reads in several queries, on one state of the database: what moves meanwhile is neither missed nor
+/// found twice.
+///
+/// # Errors
+/// What `work` met, or why nothing could be begun.
+pub(super) fn in_snapshot<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Queried<T>,
+) -> Queried<T> {
+    let begin = match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(_) => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY",
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(_) => "BEGIN",
+    };
+    connection.batch_execute(begin)?;
+    let result = work(connection);
+    if connection.batch_execute("ROLLBACK").is_err() {
+        Manager::transaction_manager_status_mut(connection).set_in_error();
+    }
+    result
 }
 
 fn begin(connection: &mut AnyConnection) -> Queried<()> {

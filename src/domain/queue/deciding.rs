@@ -99,13 +99,11 @@ impl Queue {
         self.behind.begin_read(room);
         let known = self.stock.ids().chain(self.keys.ids()).chain(self.in_flight.keys().copied());
         let known = known.chain(self.recording.keys().copied()).chain(self.claimed.iter().copied()).collect();
-        // An endpoint that fails is read for again and again, for the sake of one retry.
-        let fresh = if self.behind.misses_fresh() { room.div_ceil(2) } else { 0 };
         Some(ReadOrder {
             known,
-            fresh,
+            fresh: room.div_ceil(2),
             // At least one, or a window of one would never see a retry.
-            due: (room - fresh).max(1),
+            due: (room / 2).max(1),
             keys: !self.keys.are_known(),
             ordering: self.limits.ordering,
             heads: self.keys.heads_to_read(),

@@ -31,7 +31,7 @@ pub enum Step {
 pub struct ReadOrder {
     /// Deliveries to leave out: they are in memory.
     pub known: HashSet<DeliveryId>,
-    /// At most so many that were never attempted, oldest first. 0: there are none but in memory, do not look.
+    /// At most so many that were never attempted, oldest first.
     pub fresh: usize,
     /// At most so many whose retry is due, longest due first.
     pub due: usize,

@@ -24,6 +24,7 @@ use crate::{
     store::{
         AnyConnection, Queried,
         schema::{attempts, deliveries, events, subscriptions},
+        transaction::in_snapshot,
         values::state_number,
     },
 };
@@ -136,12 +137,16 @@ pub struct Page {
     pub next: Option<DeliveryId>,
 }
 
-/// A page of deliveries, the newest first. Queries of primary keys and of the index of the queue, as many as the bound of a
+/// A page of deliveries, the newest first, all of one moment. Queries of primary keys and of the index of the queue, as many as the bound of a
 /// walk allows.
 ///
 /// # Errors
 /// A row that this version cannot read.
 pub fn list(connection: &mut AnyConnection, filter: &Filter) -> Queried<Page> {
+    in_snapshot(connection, |connection| walk(connection, filter))
+}
+
+fn walk(connection: &mut AnyConnection, filter: &Filter) -> Queried<Page> {
     let (low, mut high) = filter.bounds();
     let source = Source::of(connection, filter)?;
     let mut found = Vec::new();

@@ -5,9 +5,11 @@
 
 use std::cell::Cell;
 
+#[cfg(feature = "sqlite")]
+use diesel::connection::AnsiTransactionManager;
 use diesel::{
     Connection,
-    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+    connection::{SimpleConnection, TransactionManager},
 };
 
 use super::{AnyConnection, Queried};

@@ -10,10 +10,9 @@ use serde_json::json;
 use self::page::{Page, TOKEN, Tell, engine_settings};
 use crate::{
     load::Load,
-    scene::{SOON, Scene, TYPE},
+    scene::{Scene, TYPE},
     support::{
         database::{Database, on_both},
-        eventually::eventually,
         sink::Behaviour,
     },
 };
@@ -190,7 +189,13 @@ fn metrics_have_a_token_of_their_own(database: &Database) {
 #[test]
 #[cfg(feature = "mysql")]
 fn metrics_are_told_while_the_database_is_away() {
-    use crate::support::mariadb::{Durability, PrivateMariaDb};
+    use crate::{
+        scene::SOON,
+        support::{
+            eventually::eventually,
+            mariadb::{Durability, PrivateMariaDb},
+        },
+    };
     let mut server = PrivateMariaDb::start(Durability::Kill);
     let database = Database::on(&server);
     let scene = Scene::new(&database, &engine_settings());

@@ -1,6 +1,6 @@
 //! What most tests of this ring begin with: an engine on a database, and a receiver.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -77,6 +77,19 @@ impl Scene {
     pub(crate) fn crash(&mut self) {
         self.engine.kill9();
         self.engine.start_again();
+    }
+}
+
+/// When a test fails: what the engine says of its subscriptions and of what it owes longest.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            return;
+        }
+        for path in ["/api/v1/subscriptions", "/api/v1/deliveries?state=pending"] {
+            let told = self.api.get(path).map_or_else(|error| error.to_string(), |reply| reply.text);
+            println!("{path}: {told}");
+        }
     }
 }
 

@@ -83,6 +83,7 @@ pub enum StartError {
 pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
     raise_file_limit();
+    refuse_huge_pages();
     let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys));
     for migration in store.migrate().await? {
         log::info!(migration = migration.as_str(); "migration run");
@@ -141,6 +142,13 @@ fn raise_file_limit() {
     let raised = Rlimit { current: limit.maximum, ..limit };
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
         log::warn!(limit:? = limit.current, error:% = error; "the limit of open files stays as it is");
+    }
+}
+
+/// The allocator asks for pages of 2 MiB, of which an engine with little to do would fill a corner of each.
+fn refuse_huge_pages() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        log::debug!(error:% = error; "memory may come in huge pages");
     }
 }
 

@@ -110,7 +110,7 @@ pub struct State {
 /// Every route. An app that is given this needs nothing else.
 pub fn configure(app: &mut ServiceConfig, state: State) {
     app.app_data(web::Data::new(state))
-        .app_data(web::Data::new(Document::new()))
+        .app_data(web::Data::new(Document::default()))
         .app_data(body::query_config())
         .app_data(body::path_config())
         .configure(|app| native().serve(app))

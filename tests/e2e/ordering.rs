@@ -130,10 +130,12 @@ fn order_holds_through_failures_kills_pauses_and_refills(database: &Database) {
         move || publish_until(&enough, &api)
     });
     for round in 1..=ROUNDS {
-        scene.sink.wait_for("/subscription", round * 30, DEADLINE);
-        let paused = subscriptions[round % paths.len()];
+        for path in paths {
+            scene.sink.wait_for(path, round * 30, DEADLINE);
+        }
+        let (paused, flowing) = (subscriptions[round % paths.len()], paths[(round + 1) % paths.len()]);
         scene.api.pause(paused, &json!({}));
-        scene.sink.wait_for("/none", round * 30, DEADLINE);
+        scene.sink.wait_for(flowing, scene.sink.count(flowing) + 10, DEADLINE);
         scene.crash();
         scene.api.resume(paused);
     }

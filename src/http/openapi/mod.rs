@@ -9,6 +9,8 @@ mod page;
 mod refusals;
 mod webhooks;
 
+use std::cell::OnceCell;
+
 use actix_web::{
     HttpResponse,
     http::header::{self, HeaderValue},
@@ -82,15 +84,25 @@ impl Modify for Common {
     }
 }
 
-/// The document and its page, made once for each thread that serves.
-pub(super) struct Document {
+/// The document and its page, made by each thread that serves when somebody first asks it for them: few ever do, and
+/// making them takes some megabytes.
+#[derive(Default)]
+pub(super) struct Document(OnceCell<Written>);
+
+struct Written {
     json: Bytes,
     page: Bytes,
     policy: HeaderValue,
 }
 
 impl Document {
-    pub(super) fn new() -> Self {
+    fn written(&self) -> &Written {
+        self.0.get_or_init(Written::new)
+    }
+}
+
+impl Written {
+    fn new() -> Self {
         let document = document();
         let page = page::render(&document);
         Self {
@@ -125,7 +137,7 @@ fn leave_out_null(operation: &mut Value) {
     responses((status = 200, description = "OpenAPI 3.1", body = Value)),
 )]
 pub(super) async fn show(document: Data<Document>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(document.json.clone())
+    HttpResponse::Ok().content_type("application/json").body(document.written().json.clone())
 }
 
 /// This document, to be read by people.
@@ -134,6 +146,7 @@ pub(super) async fn show(document: Data<Document>) -> HttpResponse {
     responses((status = 200, description = "A page", body = String, content_type = "text/html")),
 )]
 pub(super) async fn page(document: Data<Document>) -> HttpResponse {
+    let document = document.written();
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_SECURITY_POLICY, document.policy.clone()))

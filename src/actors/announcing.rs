@@ -133,7 +133,7 @@ impl Handler<Admins> for Router {
             };
             // Nobody waits for the answer.
             let (answer, _) = oneshot::channel();
-            self.intake.push(Waiting { events: vec![event], answer, ticket });
+            self.intake.push(Waiting { events: vec![event], answer, tickets: vec![ticket] });
         }
         told_of_loss(lost);
         ctx.notify(Flush);

@@ -32,9 +32,9 @@ use crate::{
     },
 };
 
-/// Events in one transaction, unless one request brings more.
-const BATCH_EVENTS: usize = 500;
-/// Payload bytes in one transaction, unless one request brings more.
+/// Events in one transaction, unless what came together is more.
+pub(super) const BATCH_EVENTS: usize = 500;
+/// Payload bytes in one transaction, unless what came together is more.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How often a batch is tried again that met an idempotency key another node took in the same moment.
 const CONFLICT_RERUNS: u32 = 3;
@@ -74,19 +74,19 @@ pub enum Receipt {
     Refused,
 }
 
-/// Events of one request, and who waits for the answer.
+/// Events that came together, and who waits for the answer.
 pub(super) struct Waiting {
     pub(super) events: Vec<Submission>,
     pub(super) answer: oneshot::Sender<Vec<Receipt>>,
-    /// The place among those who wait; free again when the answer is given.
-    pub(super) ticket: Ticket,
+    /// The places among those who wait; free again when the answer is given.
+    pub(super) tickets: Vec<Ticket>,
 }
 
 /// A batch that is being stored.
 pub(super) struct Batch {
     pub(super) acceptances: Arc<[Acceptance]>,
     /// In the order of the acceptances: who gets how many of the receipts.
-    pub(super) waiting: Vec<(usize, oneshot::Sender<Vec<Receipt>>, Ticket)>,
+    pub(super) waiting: Vec<(usize, oneshot::Sender<Vec<Receipt>>, Vec<Ticket>)>,
 }
 
 /// Events that wait for a transaction.
@@ -100,7 +100,7 @@ impl Intake {
         self.waiting.push_back(waiting);
     }
 
-    /// How many requests wait.
+    /// How many groups wait.
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -125,7 +125,7 @@ impl Intake {
             }
             let Some(next) = self.waiting.pop_front() else { break };
             bytes += more;
-            waiting.push((next.events.len(), next.answer, next.ticket));
+            waiting.push((next.events.len(), next.answer, next.tickets));
             acceptances.extend(next.events.into_iter().map(|event| accept(event, table, minter, budget, now)));
         }
         (!waiting.is_empty()).then(|| Batch { acceptances: acceptances.into(), waiting })

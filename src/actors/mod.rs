@@ -15,6 +15,7 @@ pub mod announcing;
 pub mod budget;
 pub mod colleagues;
 pub mod deliverer;
+pub mod door;
 pub mod erasing;
 pub mod gauges;
 pub mod intake;

@@ -150,16 +150,16 @@ pub struct AcceptEvents {
     pub events: Vec<Submission>,
     /// Who waits.
     pub answer: oneshot::Sender<Vec<Receipt>>,
-    /// Their place.
-    pub ticket: Ticket,
+    /// Their places.
+    pub tickets: Vec<Ticket>,
 }
 
 impl Handler<AcceptEvents> for Router {
     type Result = ();
 
     fn handle(&mut self, message: AcceptEvents, ctx: &mut Self::Context) {
-        let AcceptEvents { events, answer, ticket } = message;
-        self.intake.push(Waiting { events, answer, ticket });
+        let AcceptEvents { events, answer, tickets } = message;
+        self.intake.push(Waiting { events, answer, tickets });
         // Behind what is in the mailbox already: a burst shares one transaction.
         if !self.busy && self.intake.len() == 1 {
             ctx.notify(Flush);
@@ -206,10 +206,10 @@ impl Handler<Done> for Router {
             }
         };
         let mut receipts = receipts.into_iter();
-        for (count, answer, ticket) in waiting {
+        for (count, answer, tickets) in waiting {
             // Whoever has gone away in the meantime asks again under the same key.
             drop(answer.send(receipts.by_ref().take(count).collect()));
-            drop(ticket);
+            drop(tickets);
         }
         match &result {
             Ok(stored) => self.hand_over(&batch, stored),

@@ -19,7 +19,10 @@ use super::{
     problem::{Problem, ProblemBody},
     submission::{self, EventBody},
 };
-use crate::actors::intake::{Receipt, Submission};
+use crate::actors::{
+    door::Door,
+    intake::{Receipt, Submission},
+};
 
 /// The most events in one request.
 const MAX_EVENTS: usize = 1_000;
@@ -72,6 +75,7 @@ enum EventResult {
 pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
+    door: Data<Door>,
     Caller(publisher): Caller,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
@@ -82,7 +86,7 @@ pub(super) async fn accept(
     let read: Vec<Result<Submission, Problem>> =
         items.iter().map(|item| submission::read(&state.catalogue, item, None, publisher.id, now)).collect();
     let good: Vec<Submission> = read.iter().filter_map(|item| item.as_ref().ok()).cloned().collect();
-    let receipts = if good.is_empty() { Vec::new() } else { hand_in(&state, good).await? };
+    let receipts = if good.is_empty() { Vec::new() } else { hand_in(&state, &door, good).await? };
     // One transaction stores all or nothing, so one without a database means that all are.
     if receipts.contains(&Receipt::Unavailable) {
         return Err(Problem::unavailable());

@@ -6,7 +6,6 @@ use actix_web::{
     web::{Data, Payload},
 };
 use serde::Serialize;
-use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
 use super::{
@@ -19,9 +18,8 @@ use super::{
 };
 use crate::{
     actors::{
+        door::Door,
         intake::{Receipt, Submission},
-        router::AcceptEvents,
-        tell,
     },
     domain::{event::MAX_PAYLOAD_BYTES, id::EventId, owner::Owner},
     metrics::EventFate,
@@ -65,6 +63,7 @@ impl AcceptedEvent {
 pub(super) async fn accept(
     request: HttpRequest,
     state: Data<State>,
+    door: Data<Door>,
     Caller(publisher): Caller,
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
@@ -76,7 +75,7 @@ pub(super) async fn accept(
         None => None,
     };
     let event = submission::read(&state.catalogue, &body, key, publisher.id, state.clock.now())?;
-    let receipts = hand_in(&state, vec![event]).await?;
+    let receipts = hand_in(&state, &door, vec![event]).await?;
     match receipts.first().copied().unwrap_or(Receipt::Unavailable) {
         Receipt::Accepted { event, deliveries } => {
             Ok(HttpResponse::build(StatusCode::ACCEPTED).json(AcceptedEvent::new(event, deliveries)))
@@ -91,15 +90,13 @@ pub(super) async fn accept(
 ///
 /// # Errors
 /// 503 when too many wait already, or the router is gone.
-pub(super) async fn hand_in(state: &State, events: Vec<Submission>) -> Result<Vec<Receipt>, Problem> {
+pub(super) async fn hand_in(state: &State, door: &Door, events: Vec<Submission>) -> Result<Vec<Receipt>, Problem> {
     let bytes = events.iter().map(|event| event.payload.len()).sum();
     let ticket = state.admission.enter(events.len(), bytes).ok_or_else(|| {
         state.metrics.published(EventFate::Busy, events.len() as u64);
         Problem::busy()
     })?;
-    let (answer, receipts) = oneshot::channel();
-    tell(&state.router, AcceptEvents { events, answer, ticket });
-    receipts.await.map_err(|_| Problem::unavailable())
+    door.enter(events, ticket).await.ok_or_else(Problem::unavailable)
 }
 
 /// # Errors

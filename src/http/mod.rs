@@ -61,7 +61,7 @@ use self::{
 };
 pub use self::{catalogue::Catalogue, trials::Trials};
 use crate::{
-    actors::{admission::Admission, gauges::Gauges, router::Router, tally::Tally},
+    actors::{admission::Admission, door::Door, gauges::Gauges, router::Router, tally::Tally},
     clock::Clock,
     domain::token::TokenDigest,
     egress::Guard,
@@ -109,7 +109,8 @@ pub struct State {
 
 /// Every route. An app that is given this needs nothing else.
 pub fn configure(app: &mut ServiceConfig, state: State) {
-    app.app_data(web::Data::new(state))
+    app.app_data(web::Data::new(Door::new(state.router.clone().recipient())))
+        .app_data(web::Data::new(state))
         .app_data(web::Data::new(Document::default()))
         .app_data(body::query_config())
         .app_data(body::path_config())

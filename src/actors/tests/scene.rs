@@ -243,7 +243,7 @@ impl Scene {
             key: None,
             audience: None,
         };
-        tell(&self.router, AcceptEvents { events: (0..count).map(event).collect(), answer, ticket });
+        tell(&self.router, AcceptEvents { events: (0..count).map(event).collect(), answer, tickets: vec![ticket] });
         receipts.await.unwrap_or_default()
     }
 

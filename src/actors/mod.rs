@@ -4,7 +4,7 @@
 //! http ──Accept──▶ Router ──Offer──▶ Subscription ──Attempt──▶ Deliverer
 //!                                        ▲    ▲                    │
 //!                                        │    └─────Attempted──────┘
-//!                                        └─Recorded── Recorder ◀──Record── (Subscription)
+//!                                        └─Recorded── Recorder ◀── Scribe ◀──Record── (Subscription)
 //! ```
 //!
 //! Every actor may lose everything it has: what matters is in the store, and a new actor reads it there. Work is bounded by
@@ -27,6 +27,7 @@ pub mod recorder;
 pub mod replayer;
 pub mod roster;
 pub mod router;
+pub mod scribe;
 pub mod slots;
 pub mod subscription;
 mod sweeping;

@@ -219,18 +219,26 @@ pub enum Urgency {
     Soon,
 }
 
-impl Handler<RecordAttempt> for Recorder {
+/// Write these attempts down, in this order.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct RecordAttempts(pub Vec<RecordAttempt>);
+
+impl Handler<RecordAttempts> for Recorder {
     type Result = ();
 
-    fn handle(&mut self, message: RecordAttempt, ctx: &mut Self::Context) {
-        self.waiting.0.fetch_add(1, Ordering::Relaxed);
-        let RecordAttempt { record, subscription, from, urgency } = message;
-        self.open.push(Entry { record, sender: Sender { subscription, from } });
-        match urgency {
+    fn handle(&mut self, RecordAttempts(attempts): RecordAttempts, ctx: &mut Self::Context) {
+        let (before, is_urgent) = (self.open.len(), attempts.iter().any(|attempt| attempt.urgency == Urgency::Now));
+        self.waiting.0.fetch_add(attempts.len(), Ordering::Relaxed);
+        self.open.extend(attempts.into_iter().map(|RecordAttempt { record, subscription, from, urgency: _ }| Entry {
+            record,
+            sender: Sender { subscription, from },
+        }));
+        if is_urgent {
             // Behind what is in the mailbox already: a burst shares one transaction.
-            Urgency::Now => ctx.notify(Flush),
-            Urgency::Soon if self.open.len() == 1 || self.open.len() == ENOUGH => self.gather(ctx),
-            Urgency::Soon => {}
+            ctx.notify(Flush);
+        } else if before == 0 || (before < ENOUGH && self.open.len() >= ENOUGH) {
+            self.gather(ctx);
         }
     }
 }

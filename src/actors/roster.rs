@@ -11,6 +11,8 @@ use super::{
     colleagues::Colleagues,
     deliverer::{Attempt, Deliverer},
     mail::tell,
+    recorder::Recorder,
+    scribe::Scribe,
     subscription::{
         AttemptNow, GetStatus, LookAgain, Offer, Quiesce, SetSubscription, Stop, SubscriptionActor, Withdraw,
     },
@@ -34,6 +36,7 @@ pub struct Bench {
     arbiter: ArbiterHandle,
     start_deliverer: StartDeliverer,
     deliverer: Recipient<Attempt>,
+    scribe: Option<Addr<Scribe>>,
 }
 
 impl Bench {
@@ -54,7 +57,7 @@ impl Bench {
         start_deliverer: impl Fn(&ArbiterHandle) -> Recipient<Attempt> + 'static,
     ) -> Self {
         let deliverer = start_deliverer(&arbiter);
-        Self { arbiter, start_deliverer: Box::new(start_deliverer), deliverer }
+        Self { arbiter, start_deliverer: Box::new(start_deliverer), deliverer, scribe: None }
     }
 
     /// The deliverer; a new one when it died.
@@ -64,6 +67,15 @@ impl Bench {
             self.deliverer = (self.start_deliverer)(&self.arbiter);
         }
         self.deliverer.clone()
+    }
+
+    /// The scribe who writes for `recorder`; the first who asks has it started.
+    fn scribe(&mut self, recorder: &Addr<Recorder>) -> Addr<Scribe> {
+        let start = || {
+            let recorder = recorder.clone();
+            Scribe::start_in_arbiter(&self.arbiter, move |_| Scribe::new(recorder))
+        };
+        self.scribe.get_or_insert_with(start).clone()
     }
 }
 
@@ -177,8 +189,16 @@ impl Roster {
         self.running.extract_if(|_, running| !running.addr.connected()).map(|(id, _)| id).collect()
     }
 
-    /// Stops every actor, whatever it was doing; gives whose they were.
+    /// Whether a scribe died, and with it attempts that nobody will record.
+    pub(super) fn lost_scribe(&self) -> bool {
+        self.benches.iter().filter_map(|bench| bench.scribe.as_ref()).any(|scribe| !scribe.connected())
+    }
+
+    /// Stops every actor, whatever it was doing, and starts anew with another recorder; gives whose they were.
     pub(super) fn dismiss(&mut self) -> Vec<SubscriptionId> {
+        for bench in &mut self.benches {
+            bench.scribe = None;
+        }
         let stop = |(id, running): (SubscriptionId, Running)| {
             tell(&running.addr, Stop);
             id
@@ -205,9 +225,9 @@ impl Roster {
         let seat = usize::try_from(id.as_raw().unsigned_abs()).unwrap_or_default() % self.benches.len();
         let bench = &mut self.benches[seat];
         Some(self.running.entry(id).or_insert_with(|| {
-            let deliverer = bench.deliverer();
+            let (deliverer, scribe) = (bench.deliverer(), bench.scribe(&with.recorder));
             let (subscription, with) = (Arc::clone(to), with.clone());
-            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, deliverer, with);
+            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, (deliverer, scribe), with);
             Running { addr: SubscriptionActor::start_in_arbiter(&bench.arbiter, start), offers: 0 }
         }))
     }

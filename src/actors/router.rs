@@ -71,8 +71,10 @@ impl Router {
 
     /// Looks for actors that died, and has new ones read what they left.
     fn look_after(&mut self, ctx: &Context<Self>) {
-        if !self.with.recorder.connected() {
-            log::error!("the recorder died, starting a new one; attempts that were not recorded are repeated");
+        if !self.with.recorder.connected() || self.roster.lost_scribe() {
+            log::error!(
+                "the recorder or a scribe died, starting a new one; attempts that were not recorded are repeated"
+            );
             self.with = Colleagues::new(self.with.shared.clone(), ctx.address());
             for id in self.roster.dismiss() {
                 self.wake(id);

@@ -115,7 +115,7 @@ impl Handler<Attempted> for SubscriptionActor {
         let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
         let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
         let (record, subscription) = (Record { attempt, verdict }, self.subscription.id);
-        tell(&self.with.recorder, RecordAttempt { record, subscription, from: ctx.address(), urgency });
+        tell(&self.scribe, RecordAttempt { record, subscription, from: ctx.address(), urgency });
         if is_gone && self.demand() == Demand::Standing {
             self.hold_by_engine("the endpoint answered 410 Gone");
         }

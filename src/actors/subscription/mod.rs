@@ -14,7 +14,7 @@ mod work;
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, Context, Recipient, SpawnHandle};
+use actix::{Actor, Addr, Context, Recipient, SpawnHandle};
 use tokio::sync::oneshot;
 
 pub use self::{
@@ -28,6 +28,7 @@ use self::{failing::Troubles, orders::Orders, withdrawals::Withdrawals};
 use super::{
     colleagues::Colleagues,
     deliverer::{self, Sending},
+    scribe::Scribe,
     slots::InUse,
 };
 use crate::{
@@ -71,6 +72,7 @@ pub struct SubscriptionActor {
     dying: HashMap<DeliveryId, Death>,
     in_use: InUse,
     deliverer: Recipient<deliverer::Attempt>,
+    pub(in crate::actors) scribe: Addr<Scribe>,
     pub(in crate::actors) with: Colleagues,
 }
 
@@ -79,7 +81,7 @@ impl SubscriptionActor {
     pub(in crate::actors) fn new(
         subscription: Arc<Subscription>,
         last_minted: DeliveryId,
-        deliverer: Recipient<deliverer::Attempt>,
+        (deliverer, scribe): (Recipient<deliverer::Attempt>, Addr<Scribe>),
         with: Colleagues,
     ) -> Self {
         let (shared, is_active) = (&with.shared, subscription.terms.is_active);
@@ -104,6 +106,7 @@ impl SubscriptionActor {
             dying: HashMap::new(),
             in_use: shared.slots.in_use(),
             deliverer,
+            scribe,
             with,
         }
     }

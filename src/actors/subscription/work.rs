@@ -118,7 +118,7 @@ impl SubscriptionActor {
         };
         let (record, subscription) = (Record { attempt, verdict: Verdict::Expired }, self.subscription.id);
         let urgency = Urgency::Soon;
-        tell(&self.with.recorder, RecordAttempt { record, subscription, from: ctx.address(), urgency });
+        tell(&self.scribe, RecordAttempt { record, subscription, from: ctx.address(), urgency });
     }
 
     /// Keeps the one timer: it rings at `at` or earlier. To be woken too early costs less than to move the timer each time.

@@ -62,6 +62,11 @@ fn a_recorder_that_dies_is_replaced() {
 }
 
 #[test]
+fn a_scribe_that_dies_is_replaced() {
+    everything_arrives(with(Deed::KillTheScribe, &[1, 40, 200]), 3 * 100);
+}
+
+#[test]
 fn an_attempt_whose_task_dies_is_made_again_and_not_counted() {
     in_virtual_time(async {
         let scene = Scene::new(with(Deed::LoseTheAttempt, &[1, 2, 3]), 50).await;

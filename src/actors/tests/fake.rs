@@ -15,6 +15,7 @@ use crate::{
         recorder::Recorder,
         replayer::Replayer,
         router::Router,
+        scribe::Scribe,
         subscription::SubscriptionActor,
     },
     clock::Clock,
@@ -46,6 +47,8 @@ pub(super) enum Deed {
     KillTheSubscription,
     /// The recorder dies while the endpoint answers 200.
     KillTheRecorder,
+    /// The scribe of the arbiter dies while the endpoint answers 200.
+    KillTheScribe,
 }
 
 /// An attempt as the endpoint saw it.
@@ -133,6 +136,10 @@ impl Handler<Attempt> for FakeDeliverer {
                 tell(&report.to, KillYourRecorder);
                 answer(report, started_at, Duration::ZERO, 200, None);
             }
+            Deed::KillTheScribe => {
+                tell(&report.to, KillYourScribe);
+                answer(report, started_at, Duration::ZERO, 200, None);
+            }
         }
     }
 }
@@ -179,6 +186,26 @@ impl Handler<Die> for Router {
         self.roster.dismiss();
         tell(&self.with.recorder, Die);
         ctx.terminate();
+    }
+}
+
+impl Handler<Die> for Scribe {
+    type Result = ();
+
+    fn handle(&mut self, Die: Die, _: &mut Self::Context) {
+        panic!("{ON_PURPOSE}: a scribe dies");
+    }
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct KillYourScribe;
+
+impl Handler<KillYourScribe> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, KillYourScribe: KillYourScribe, _: &mut Self::Context) {
+        tell(&self.scribe, Die);
     }
 }
 

@@ -325,7 +325,7 @@ mod tests {
             line.shutdown().await.expect("it is closed");
         };
         let mut came = String::new();
-        let (_, read) = tokio::join!(writing, peer.read_to_string(&mut came));
+        let ((), read) = tokio::join!(writing, peer.read_to_string(&mut came));
         read.expect("it is read");
         assert!(came == request("x-a"), "{} bytes came, {}…", came.len(), came.get(..80).unwrap_or(&came));
     }

@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn time_out_and_basic_auth_leave_the_rest_of_the_config_alone() {
         let raw = json!({"own": [1], "timeout": 5, "auth": {"auth_type": "bearer"}, "last": null});
-        let config = Config::new(raw.as_object().expect("an object").clone()).expect("valid");
+        let config = Config::new(serde_json::from_value(raw).expect("an object")).expect("valid");
         let url = Edit::TargetUrl("https://a.example/".to_owned());
         let terms = Edits::new(vec![url, Edit::EventType(event_type()), Edit::Config(config)]).to_new_terms();
         let basic_auth = BasicAuth::new("u", "p").expect("valid");

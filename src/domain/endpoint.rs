@@ -1,10 +1,11 @@
 //! The URL that a subscription points to.
 //!
 //! Relies on the WHATWG rules of the `url` crate, which turn every spelling of an address (`0x7f.1`, `2130706433`,
-//! `[::ffff:7f00:1]`) into one: what is checked is what is dialled. Whether an address may be dialled is the business of
+//! `[::ffff:7f00:1]`) into one: what is checked is what is dialled. Where those rules are a browser's and the contract's
+//! differ, behind the host, the contract's hold. Whether an address may be dialled is the business of
 //! `crate::egress::guard`.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::{Position, Url};
@@ -42,8 +43,14 @@ impl Endpoint {
         if rest.starts_with(['/', '\\']) || text.chars().any(char::is_control) {
             return Err(BadEndpoint);
         }
-        let mut url = Url::parse(text).map_err(|_| BadEndpoint)?;
+        let (authority, path) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
+        let scheme = &text[..text.len() - rest.len()];
+        let mut url = Url::parse(&format!("{scheme}{authority}{}", escaped(path))).map_err(|_| BadEndpoint)?;
         url.set_fragment(None);
+        let has_password = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+        if !has_password {
+            url.set_username("").map_err(|()| BadEndpoint)?;
+        }
         if url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
             return Err(BadEndpoint);
         }
@@ -76,7 +83,8 @@ impl Endpoint {
         format!("{origin}{}", utf8_percent_encode(rest, NOT_IN_A_URL))
     }
 
-    /// User and password of `user:password@` in the URL, percent-decoded; they become basic auth (contract, section 9).
+    /// User and password of `user:password@` in the URL, percent-decoded; they become basic auth (contract, section 9). A
+    /// user without the colon is nobody: the reference sends no credentials for it.
     #[must_use]
     pub fn credentials(&self) -> Option<(String, String)> {
         let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -98,6 +106,31 @@ pub fn parse_host(text: &str) -> Result<Host<String>, BadEndpoint> {
         Some(host) if !has_more => Ok(host.to_owned()),
         Some(_) | None => Err(BadEndpoint),
     }
+}
+
+/// What follows the host, with those characters escaped that the URL standard would read otherwise: backslashes of the path,
+/// and percent signs that begin no escape.
+fn escaped(path: &str) -> Cow<'_, str> {
+    if !path.contains(['\\', '%']) {
+        return path.into();
+    }
+    let end = path.find(['?', '#']).unwrap_or(path.len());
+    let mut escaped = String::with_capacity(path.len() + 8);
+    if path.starts_with('\\') {
+        escaped.push('/');
+    }
+    for (at, c) in path.char_indices() {
+        match c {
+            '\\' if at < end => escaped.push_str("%5C"),
+            '%' if !is_escape(&path.as_bytes()[at + 1..]) => escaped.push_str("%25"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped.into()
+}
+
+fn is_escape(behind: &[u8]) -> bool {
+    behind.get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -175,8 +208,35 @@ mod tests {
             ),
             ("http://[::1]:8080/%5B%c5%9f?", "http://[::1]:8080/%5B%c5%9f"),
             ("http://a.example?a=%20", "http://a.example/?a=%20"),
+            ("http://a.example/a\\..\\b", "http://a.example/a%5C..%5Cb"),
+            ("http://a.example\\a/../b?c\\d", "http://a.example/b?c%5Cd"),
+            ("http://a.example/100%?a=%zz&b=%2&c=%5c", "http://a.example/100%25?a=%25zz&b=%252&c=%5c"),
         ] {
             assert_eq!(Endpoint::parse(given).expect(given).request_url(), requested);
         }
+    }
+
+    #[test]
+    fn only_a_user_with_a_password_has_credentials() {
+        let credentials = |url: &str| Endpoint::parse(url).expect(url).credentials();
+        let both = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        for (url, expected) in [
+            ("http://u@a.example/", None),
+            ("http://@a.example/", None),
+            ("http://:@a.example/", None),
+            ("http://a.example/u:p@", None),
+            ("http://u:@a.example/", both("u", "")),
+            ("http://:p@a.example/", both("", "p")),
+            ("http://u:p:q@a.example/", both("u", "p:q")),
+            ("http://u%40:%3A@a.example/", both("u@", ":")),
+        ] {
+            assert_eq!(credentials(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_ends_the_host() {
+        let endpoint = Endpoint::parse("http://a.example\\@b.example/").expect("a URL");
+        assert_eq!(endpoint.request_url(), "http://a.example/%5C@b.example/");
     }
 }

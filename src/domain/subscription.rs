@@ -4,7 +4,7 @@ mod config;
 
 use std::time::Duration;
 
-pub use self::config::{BadConfig, BasicAuth, Config};
+pub use self::config::{BadConfig, BasicAuth, Config, Members};
 use super::{
     endpoint::{BadEndpoint, Endpoint},
     event_type::EventType,

@@ -34,6 +34,7 @@ use super::{
     guard::{Checker, NoAddress},
     line::{Line, Protocol, Socket},
     names::Unresolved,
+    spelling::Spelling,
 };
 use crate::{
     domain::attempt::{Failure, FailureClass},
@@ -69,6 +70,7 @@ pub(super) struct Dialler(Rc<Inner>);
 
 struct Inner {
     destination: Arc<Destination>,
+    spelling: Spelling,
     checker: Rc<Checker>,
     tls: Arc<rustls::ClientConfig>,
     /// How long an address is waited for while others are left to try.
@@ -81,18 +83,19 @@ struct Inner {
 impl Dialler {
     pub(super) fn new(
         destination: Arc<Destination>,
+        spelling: Spelling,
         checker: Rc<Checker>,
         tls: Arc<rustls::ClientConfig>,
         open: Presence,
     ) -> Self {
         let (patience, parked) = (Cell::default(), RefCell::default());
-        Self(Rc::new(Inner { destination, checker, tls, patience, parked, open }))
+        Self(Rc::new(Inner { destination, spelling, checker, tls, patience, parked, open }))
     }
 
     /// A dialler for the same origin that knows nothing of the connections of this one.
     pub(super) fn another(&self) -> Self {
-        let Inner { destination, checker, tls, open, .. } = &*self.0;
-        Self::new(Arc::clone(destination), Rc::clone(checker), Arc::clone(tls), open.clone())
+        let Inner { destination, spelling, checker, tls, open, .. } = &*self.0;
+        Self::new(Arc::clone(destination), spelling.clone(), Rc::clone(checker), Arc::clone(tls), open.clone())
     }
 
     /// Takes over what `other` has parked.
@@ -120,7 +123,7 @@ impl Inner {
             None => (Socket::Plain(socket), Protocol::Http1),
             Some(name) => self.shake_hands(name.clone(), socket).await?,
         };
-        let line = Line::new(socket, speaks, self.open.enter());
+        let line = Line::new(socket, speaks, self.spelling.clone(), self.open.enter());
         if speaks == wanted {
             return Ok(line);
         }

@@ -1,11 +1,13 @@
 //! One connection to an endpoint, plain or TLS, as awc reads and writes it.
 //!
 //! Between awc and the socket it follows which request is under way, so that (1) interim answers are skipped and bodies end
-//! where they end ([`super::framing`]), (2) an answer that breaks off is an error, which awc takes for its end, and (3) an
-//! error can be told from the usual end of a connection that had been idle ([`Broken::Stale`]).
+//! where they end ([`super::framing`]), (2) an answer that breaks off is an error, which awc takes for its end, (3) an error
+//! can be told from the usual end of a connection that had been idle ([`Broken::Stale`]), and (4) header names are spelled as
+//! they are stored ([`super::spelling`]).
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -17,7 +19,10 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::framing::{End, Seen, inspect};
+use super::{
+    framing::{End, Seen, inspect},
+    spelling::Spelling,
+};
 use crate::metrics::Present;
 
 /// The most bytes of heads, interim ones included, that one answer may have.
@@ -62,6 +67,9 @@ pub(super) struct Line {
     heard: usize,
     /// The head, while it comes in pieces or behind interim answers.
     held: Vec<u8>,
+    spelling: Spelling,
+    /// What is left to write of a respelled head.
+    respelled: Vec<u8>,
     /// Counts this connection for as long as it is there.
     _open: Present,
 }
@@ -92,21 +100,25 @@ impl Broken {
 }
 
 impl Line {
-    pub(super) const fn new(socket: Socket, protocol: Protocol, open: Present) -> Self {
+    pub(super) const fn new(socket: Socket, protocol: Protocol, spelling: Spelling, open: Present) -> Self {
         let stage = match protocol {
             Protocol::Http1 => Stage::Idle,
             Protocol::Http2 => Stage::Opaque,
         };
-        Self { socket, stage, requests: 0, heard: 0, held: Vec::new(), _open: open }
+        Self { socket, stage, requests: 0, heard: 0, held: Vec::new(), spelling, respelled: Vec::new(), _open: open }
     }
 
-    /// A request begins with the first byte written after an answer.
-    const fn note_write(&mut self) {
+    /// A request begins with the first byte written after an answer, and `bytes` then hold its whole head: awc makes a head
+    /// ready before it writes.
+    fn note_write(&mut self, bytes: &[u8]) {
         match self.stage {
             Stage::Idle | Stage::Body(_) => {
                 self.stage = Stage::Asked;
                 self.requests += 1;
                 self.heard = 0;
+                if !self.spelling.is_usual() {
+                    self.respelled = self.spelling.respelled(bytes);
+                }
             }
             Stage::Opaque | Stage::Asked | Stage::GivingOut(..) => {}
         }
@@ -216,12 +228,16 @@ impl AsyncRead for Line {
 impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let line = self.get_mut();
-        line.note_write();
-        let written = match &mut line.socket {
-            Socket::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Socket::Tls(socket) => Pin::new(socket).poll_write(cx, bytes),
-        };
-        written.map_err(|error| line.told(error))
+        line.note_write(bytes);
+        if line.respelled.is_empty() {
+            let written = line.socket.poll_write(cx, &[IoSlice::new(bytes)]);
+            return written.map_err(|error| line.told(error));
+        }
+        let length = line.respelled.len().min(bytes.len());
+        let parts = [IoSlice::new(&line.respelled[..length]), IoSlice::new(&bytes[length..])];
+        let written = ready!(line.socket.poll_write(cx, &parts)).map_err(|error| line.told(error))?;
+        line.respelled.drain(..written.min(length));
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -249,6 +265,13 @@ impl Socket {
         }
     }
 
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, parts),
+            Self::Tls(socket) => Pin::new(socket).poll_write_vectored(cx, parts),
+        }
+    }
+
     fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
@@ -271,5 +294,39 @@ impl ActixStream for Line {
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("requests", &self.requests).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpSocket},
+    };
+
+    use super::*;
+    use crate::metrics::Presence;
+
+    #[actix_rt::test]
+    async fn a_head_that_the_socket_takes_in_pieces_is_respelled_to_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_send_buffer_size(4096).expect("a small buffer");
+        let socket = socket.connect(listener.local_addr().expect("bound")).await.expect("a connection");
+        let (mut peer, _) = listener.accept().await.expect("a connection");
+        let spelling = Spelling::of(["x-a"].into_iter());
+        let mut line = Line::new(Socket::Plain(socket), Protocol::Http1, spelling, Presence::default().enter());
+
+        let value = "X-A: 1;".repeat(1_000_000);
+        let request = |name: &str| format!("POST / HTTP/1.1\r\n{name}: {value}\r\n{name}: 2\r\n\r\nX-A: body\r\n");
+        let sent = request("X-A");
+        let writing = async move {
+            line.write_all(sent.as_bytes()).await.expect("it is written");
+            line.shutdown().await.expect("it is closed");
+        };
+        let mut came = String::new();
+        let ((), read) = tokio::join!(writing, peer.read_to_string(&mut came));
+        read.expect("it is read");
+        assert!(came == request("x-a"), "{} bytes came, {}…", came.len(), came.get(..80).unwrap_or(&came));
     }
 }

@@ -22,6 +22,7 @@ mod names;
 mod origin;
 mod policy;
 mod request;
+mod spelling;
 mod template;
 
 pub use client::Client;

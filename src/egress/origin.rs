@@ -1,5 +1,8 @@
 //! What one thread keeps for one origin: an awc client, its connections, and the heads of requests.
 //!
+//! Subscriptions that spell their headers unusually ([`super::spelling`]) share it only with those that spell them so, too:
+//! what a connection respells is then the same for every request on it, whichever awc gives it to.
+//!
 //! A client per origin, because awc bounds and pools per client: what happens at one origin cannot hold up another, and
 //! dropping the client closes all its idle connections, which awc itself never does ([`super::client`]).
 
@@ -67,7 +70,8 @@ struct Head {
 
 impl Origin {
     pub(super) fn new(template: &Template, checker: Rc<Checker>, tls: Arc<ClientConfig>, open: Presence) -> Self {
-        Self::through(Dialler::new(Arc::clone(&template.0.destination), checker, tls, open), Protocol::Http1)
+        let (destination, spelling) = (Arc::clone(&template.0.destination), template.0.spelling.clone());
+        Self::through(Dialler::new(destination, spelling, checker, tls, open), Protocol::Http1)
     }
 
     /// A new start at the same origin, in `protocol`, with connections of its own.

@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Host;
 
-use super::dialler::Destination;
+use super::{dialler::Destination, spelling::Spelling};
 use crate::domain::{
     attempt::{Failure, FailureClass},
     endpoint::Endpoint,
@@ -44,9 +44,10 @@ pub(super) struct Shared {
     /// `http` for HTTP/1.1 and `https` for HTTP/2, see [`super::dialler`].
     pub(super) uri: Uri,
     pub(super) secure_uri: Option<Uri>,
-    /// The key of the origin, and where it is.
+    /// What connections are shared by: the origin, and an unusual spelling, which is that of a connection.
     pub(super) origin: Arc<str>,
     pub(super) destination: Arc<Destination>,
+    pub(super) spelling: Spelling,
     /// Headers that are the same on every attempt.
     pub(super) headers: HeaderMap,
     /// Sent, but kept from awc, which would wait for `100 Continue` and not send the body without it.
@@ -89,17 +90,20 @@ impl Template {
             standard: signer.filter(|_| !overrides(terms, &WEBHOOK_SIGNATURE)),
         };
         let closes = add_additional(&mut headers, terms)?;
-        if let Some(credentials) = basic_auth(terms, &endpoint) {
-            headers.insert(AUTHORIZATION, credentials?);
+        let credentials = basic_auth(terms, &endpoint).transpose()?;
+        let spelling = spelling(terms, credentials.is_some());
+        if let Some(credentials) = credentials {
+            headers.insert(AUTHORIZATION, credentials);
         }
         Ok(Self(Arc::new(Shared {
             secure_uri: place.secure_uri(headers.get(HOST))?,
             expect: headers.remove(EXPECT).next(),
-            origin: endpoint.origin().into(),
+            origin: connection_key(&endpoint, &spelling).into(),
             timeout: terms.config.timeout(),
             uri: place.uri,
             destination: place.destination,
             headers,
+            spelling,
             closes,
             late,
         })))
@@ -176,6 +180,23 @@ fn default_headers(place: &Place, event_type: &EventType) -> Result<HeaderMap, F
 /// Whether the subscription replaces or removes the header `name`.
 fn overrides(terms: &Terms, name: &HeaderName) -> bool {
     terms.additional_headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name.as_str()))
+}
+
+/// The spelling of what the subscription sends; of one name the last one. Credentials come with a name of their own.
+fn spelling(terms: &Terms, has_credentials: bool) -> Spelling {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, text) in terms.additional_headers.iter() {
+        names.retain(|earlier| !earlier.eq_ignore_ascii_case(name));
+        if text.is_some() && !(has_credentials && name.eq_ignore_ascii_case(AUTHORIZATION.as_str())) {
+            names.push(name);
+        }
+    }
+    Spelling::of(names.into_iter())
+}
+
+fn connection_key(endpoint: &Endpoint, spelling: &Spelling) -> String {
+    let origin = endpoint.origin();
+    if spelling.is_usual() { origin } else { format!("{origin} {}", spelling.text()) }
 }
 
 /// Puts the subscription's headers over the defaults; of one name in several spellings the last one stays. Says whether

@@ -21,7 +21,7 @@ async fn a_hook_comes_back_as_it_was_written(database: Database) {
     let (_engine, admin) = start(&database, &[]);
     let body = r#"{"retry_countdown_config":{"choice":"exponential","kwargs":{"base":"2"}},"target_url":" http://127.0.0.1:9/ş ","is_active":"no",
         "secret_key":"","event_type":"package.created","callback":"a.b","additional_headers":{"X-B":"2","X-A":null},
-        "config":{"z":1,"a":[1.0,"\u2028"]},"id":5,"user":1,"created_date":null}"#;
+        "config":{"z":12345678901234567890123,"a":[1.0,1e22,"\u2028"]},"id":5,"user":1,"created_date":null}"#;
     let reply = admin.send("POST", "/whisperer/hooks/", Some("application/json"), body);
     let hook = reply.json();
     let text = |name: &str| hook[name].as_str().unwrap_or_else(|| panic!("{name}: {hook}")).to_owned();
@@ -33,7 +33,7 @@ async fn a_hook_comes_back_as_it_was_written(database: Database) {
                 r#"{{"id":{},"retry_countdown_config":{{"choice":"exponential","kwargs":{{"base":2,"factor":1}}}},"#,
                 r#""created_date":"{}","modified_date":"{}","target_url":"http://127.0.0.1:9/ş","is_active":false,"#,
                 r#""secret_key":"","event_type":"package.created","callback":"a.b","#,
-                r#""additional_headers":{{"X-B":"2","X-A":null}},"config":{{"z":1,"a":[1.0,"\u2028"]}}}}"#,
+                r#""additional_headers":{{"X-B":"2","X-A":null}},"config":{{"z":12345678901234567890123,"a":[1.0,1e+22,"\u2028"]}}}}"#,
             ),
             hook["id"],
             text("created_date"),
@@ -41,7 +41,7 @@ async fn a_hook_comes_back_as_it_was_written(database: Database) {
         )
     );
     let path = format!("/whisperer/hooks/{}/", hook["id"]);
-    assert_eq!(admin.get(&path), hook);
+    assert_eq!(admin.send("GET", &path, None, "").body, reply.body);
     let patched = admin.send("PATCH", &path, Some("application/json"), r#"{"secret_key":null,"config":null}"#).json();
     assert_eq!(
         (&patched["secret_key"], &patched["config"], &patched["callback"]),

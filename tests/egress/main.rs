@@ -4,6 +4,7 @@ mod answers;
 mod connections;
 mod hostile;
 mod server;
+mod spelling;
 mod subject;
 mod tls;
 mod wire;

@@ -48,7 +48,7 @@ pub(crate) fn with_headers(mut terms: Terms, headers: &Value) -> Terms {
 }
 
 pub(crate) fn with_config(mut terms: Terms, config: &Value) -> Terms {
-    terms.config = Config::new(config.as_object().expect("an object").clone()).expect("a valid config");
+    terms.config = Config::new(serde_json::from_value(config.clone()).expect("an object")).expect("a valid config");
     terms
 }
 

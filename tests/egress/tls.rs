@@ -194,6 +194,25 @@ async fn headers_that_http2_does_not_know_do_not_hinder_it() {
 }
 
 #[actix_rt::test]
+async fn names_are_sent_as_they_are_stored_where_the_protocol_lets_them() {
+    let authority = Authority::new();
+    let client = authority.client();
+    let unusual = serde_json::json!({"hOST": "oms.example", "WEBHOOK-id": "mine", "X_Under": "1"});
+    let server = http2_server(authority.acceptor("secure.example", &["h2"]), None).await;
+    for _ in 0..2 {
+        let terms = with_headers(terms(&url(&server, "secure.example")), &unusual);
+        assert_eq!(answer(&client, &terms).await.body, "oms.example mine", "HTTP/2 would refuse capitals");
+    }
+    assert_eq!(server.connections(), 1);
+    let server = http1_server(authority.acceptor("secure.example", &["http/1.1"])).await;
+    answer(&client, &with_headers(terms(&url(&server, "secure.example")), &unusual)).await;
+    let head = server.requests().pop().expect("a request").head;
+    for line in ["hOST: oms.example", "WEBHOOK-id: mine", "X_Under: 1"] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line}: {head}");
+    }
+}
+
+#[actix_rt::test]
 async fn an_http2_connection_that_ended_does_not_cost_an_attempt() {
     let authority = Authority::new();
     let server = http2_server(authority.acceptor("secure.example", &["h2"]), Some(2)).await;

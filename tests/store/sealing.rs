@@ -50,7 +50,7 @@ fn secretive(name: &str) -> Terms {
         secret: Some(Secret::new(secret)),
         retiring: vec![Retiring { secret: Secret::new(retiring), until: at(60) }],
         additional_headers: AdditionalHeaders::new(headers).expect("a header"),
-        config: Config::new(config.as_object().expect("an object").clone()).expect("a config"),
+        config: Config::new(serde_json::from_value(config).expect("an object")).expect("a config"),
         ..terms(name)
     }
 }

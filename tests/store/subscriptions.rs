@@ -55,7 +55,7 @@ async fn terms_come_back_as_they_were(database: Database) {
         is_active: false,
         callback: Some("paket.güncelle".to_owned()),
         additional_headers: AdditionalHeaders::new(headers).expect("valid headers"),
-        config: Config::new(config.as_object().expect("an object").clone()).expect("a valid config"),
+        config: Config::new(serde_json::from_value(config).expect("an object")).expect("a valid config"),
         flow: Flow {
             max_in_flight: MAX_MAX_IN_FLIGHT,
             ordering: Ordering::Key,

@@ -2,15 +2,19 @@
 
 use std::{fmt, time::Duration};
 
-use serde_json::{Map, Value, json};
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::DEFAULT_TIMEOUT;
 use crate::domain::{headers::latin_1, secret::Secret};
 
+/// The members of a `config`, each in the JSON that was written: no number loses a digit.
+pub type Members = IndexMap<String, Box<RawValue>>;
+
 /// The contract's `config`: an object of which we read `auth` and `timeout` and keep the rest.
-#[derive(Clone, Default, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Config {
-    raw: Map<String, Value>,
+    raw: Members,
     basic_auth: Option<BasicAuth>,
     timeout: Option<Duration>,
 }
@@ -47,28 +51,27 @@ impl Config {
     ///
     /// # Errors
     /// The first [`BadConfig`].
-    pub fn new(raw: Map<String, Value>) -> Result<Self, BadConfig> {
-        let basic_auth = match raw.get("auth") {
+    pub fn new(raw: Members) -> Result<Self, BadConfig> {
+        let auth = raw.get("auth").map(|auth| serde_json::from_str(auth.get()));
+        let basic_auth = match auth.transpose().map_err(|_| BadConfig::Auth)? {
             None | Some(Value::Null) => None,
-            Some(Value::Object(auth)) => basic_auth(auth)?,
+            Some(Value::Object(auth)) => basic_auth(&auth)?,
             Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                 return Err(BadConfig::Auth);
             }
         };
-        let timeout = match raw.get("timeout") {
-            None | Some(Value::Null) => None,
-            Some(value) => {
-                let seconds =
-                    value.as_f64().filter(|seconds| (1.0..=60.0).contains(seconds)).ok_or(BadConfig::Timeout)?;
-                Some(Duration::from_secs_f64(seconds))
-            }
+        let seconds = raw.get("timeout").map(|seconds| serde_json::from_str::<Option<f64>>(seconds.get()));
+        let timeout = match seconds.transpose().map_err(|_| BadConfig::Timeout)?.flatten() {
+            None => None,
+            Some(seconds) if (1.0..=60.0).contains(&seconds) => Some(Duration::from_secs_f64(seconds)),
+            Some(_) => return Err(BadConfig::Timeout),
         };
         Ok(Self { raw, basic_auth, timeout })
     }
 
     /// The object as given.
     #[must_use]
-    pub const fn raw(&self) -> &Map<String, Value> {
+    pub const fn raw(&self) -> &Members {
         &self.raw
     }
 
@@ -88,7 +91,7 @@ impl Config {
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
         match timeout {
-            Some(timeout) => self.raw.insert("timeout".to_owned(), timeout.as_secs_f64().into()),
+            Some(timeout) => self.raw.insert("timeout".to_owned(), written(&timeout.as_secs_f64().into())),
             None => self.raw.shift_remove("timeout"),
         };
     }
@@ -98,11 +101,27 @@ impl Config {
         match &basic_auth {
             Some(BasicAuth { username, password }) => self.raw.insert(
                 "auth".to_owned(),
-                json!({"auth_type": "basic", "username": username, "password": password.reveal()}),
+                written(&json!({"auth_type": "basic", "username": username, "password": password.reveal()})),
             ),
             None => self.raw.shift_remove("auth"),
         };
         self.basic_auth = basic_auth;
+    }
+}
+
+/// A value in JSON.
+fn written(value: &Value) -> Box<RawValue> {
+    RawValue::from_string(value.to_string()).expect("a value is written as JSON")
+}
+
+fn texts(members: &Members) -> impl Iterator<Item = (&str, &str)> {
+    members.iter().map(|(name, value)| (name.as_str(), value.get()))
+}
+
+/// Two are the same when they are written the same.
+impl PartialEq for Config {
+    fn eq(&self, other: &Self) -> bool {
+        texts(&self.raw).eq(texts(&other.raw))
     }
 }
 
@@ -153,7 +172,7 @@ mod tests {
     use super::*;
 
     fn config(value: &Value) -> Result<Config, BadConfig> {
-        Config::new(value.as_object().expect("an object").clone())
+        Config::new(serde_json::from_value(value.clone()).expect("an object"))
     }
 
     #[test]

@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::{
     dates,
     errors::{Fault, Faults},
+    json::hexadecimal,
     query::Query,
     rules::no_null,
-    text::strip,
+    text::{strip, with_ascii_digits},
 };
 use crate::domain::time::Timestamp;
 
@@ -59,13 +60,14 @@ impl<'a> Filters<'a> {
         }
         let digits = text.replace("urn:", "").replace("uuid:", "");
         let digits = digits.trim_matches(['{', '}']).replace('-', "");
-        let uuid = (digits.len() == 32).then(|| u128::from_str_radix(&digits, 16).ok()).flatten().map(Uuid::from_u128);
+        let number = (digits.chars().count() == 32).then(|| hexadecimal(&digits)).flatten();
+        let uuid = number.map(Uuid::from_u128);
         self.or_fault(name, uuid, "Enter a valid UUID.")
     }
 
     /// A number without its fraction. Whatever no 64 bits hold becomes the greatest or the least number of 64 bits.
     pub(super) fn whole_number(&mut self, name: &'static str) -> Option<i64> {
-        let number = decimal(&strip(self.given(name)?).replace('_', ""));
+        let number = decimal(&with_ascii_digits(strip(self.given(name)?)).replace('_', ""));
         if number.is_some_and(|number| number > GREATEST_NUMBER) {
             self.faults.add(name, Fault::text("Ensure this value is less than or equal to 1e+50."));
         }
@@ -175,6 +177,7 @@ mod tests {
             ("-1", -1),
             ("5_00", 500),
             ("+500+", 500),
+            ("%D9%A2%EF%BC%90%D9%A0", 200),
             ("99999999999999999999", i64::MAX),
         ] {
             assert_eq!(number(text), Ok(Some(value)), "{text}");

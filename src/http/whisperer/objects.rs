@@ -1,13 +1,16 @@
 //! `additional_headers` and `config`: objects that the domain checks (contract, sections 0 and 9).
 
-use serde_json::{Map, Number, Value};
+use serde_json::value::RawValue;
 
 use super::{
     errors::Fault,
-    json::{Json, Object, Text},
+    json::{Json, Object, Text, float_repr},
     rules::{NO_JSON, no_surrogate},
 };
-use crate::domain::{headers::AdditionalHeaders, subscription::Config};
+use crate::domain::{
+    headers::AdditionalHeaders,
+    subscription::{Config, Members},
+};
 
 /// Header names and their values, strings or null.
 ///
@@ -34,7 +37,7 @@ pub(super) fn headers(value: &Json) -> Result<AdditionalHeaders, Fault> {
 /// # Errors
 /// The first thing that is wrong.
 pub(super) fn config(value: &Json) -> Result<Config, Fault> {
-    Config::new(map(object(value)?)?).map_err(|error| Fault::text(error.to_string()))
+    Config::new(members(object(value)?)?).map_err(|error| Fault::text(error.to_string()))
 }
 
 fn object(value: &Json) -> Result<&Object, Fault> {
@@ -51,26 +54,37 @@ fn valid(text: &Text) -> Result<String, Fault> {
     text.surrogate.map_or_else(|| Ok(text.text.clone()), |unit| Err(Fault::text(no_surrogate(unit))))
 }
 
-fn map(object: &Object) -> Result<Map<String, Value>, Fault> {
-    object.iter().map(|(name, value)| Ok((valid(name)?, stored(value)?))).collect()
+fn members(object: &Object) -> Result<Members, Fault> {
+    let member = |(name, value): (&Text, &Json)| {
+        let text = RawValue::from_string(written(value)?).expect("what is written is JSON");
+        Ok((valid(name)?, text))
+    };
+    object.iter().map(member).collect()
 }
 
-/// `value` as it is stored. An integer beyond 64 bits becomes the nearest double.
-fn stored(value: &Json) -> Result<Value, Fault> {
-    let number = |number: Option<Number>| number.map(Value::Number).ok_or_else(|| Fault::text(NO_JSON));
+/// `value` in JSON, as Python writes it: with all digits.
+fn written(value: &Json) -> Result<String, Fault> {
     Ok(match value {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Int(digits) => match (digits.as_str().parse::<i64>(), digits.as_str().parse::<u64>()) {
-            (Ok(value), _) => Value::Number(value.into()),
-            (_, Ok(value)) => Value::Number(value.into()),
-            (Err(_), Err(_)) => number(digits.as_str().parse().ok().and_then(Number::from_f64))?,
-        },
-        Json::Float(value) => number(Number::from_f64(*value))?,
-        Json::Text(text) => Value::String(valid(text)?),
-        Json::List(items) => Value::Array(items.iter().map(stored).collect::<Result<_, _>>()?),
-        Json::Object(object) => Value::Object(map(object)?),
+        Json::Null => "null".to_owned(),
+        Json::Bool(value) => value.to_string(),
+        Json::Int(digits) => digits.as_str().to_owned(),
+        Json::Float(value) if value.is_finite() => float_repr(*value),
+        Json::Float(_) => return Err(Fault::text(NO_JSON)),
+        Json::Text(text) => quoted(text)?,
+        Json::List(items) => format!("[{}]", joined(items.iter().map(written))?),
+        Json::Object(object) => {
+            let member = |(name, value)| Ok(format!("{}:{}", quoted(name)?, written(value)?));
+            format!("{{{}}}", joined(object.iter().map(member))?)
+        }
     })
+}
+
+fn quoted(text: &Text) -> Result<String, Fault> {
+    Ok(serde_json::Value::String(valid(text)?).to_string())
+}
+
+fn joined(parts: impl Iterator<Item = Result<String, Fault>>) -> Result<String, Fault> {
+    Ok(parts.collect::<Result<Vec<_>, _>>()?.join(","))
 }
 
 #[cfg(test)]
@@ -83,7 +97,10 @@ mod tests {
 
     #[test]
     fn order_and_numbers_survive() {
-        let text = r#"{"z":1,"a":[1.0,-5,18446744073709551615,{"y":null,"x":"ş"}],"m":0.1}"#;
+        let text = concat!(
+            r#"{"z":1,"a":[1.0,-5,18446744073709551616,{"y":null,"x":"ş\\\""},[],{}],"m":0.1,"#,
+            r#""b":-12345678901234567890123,"c":1e+22,"d":-0.0,"auth":{"auth_type":"x","n":12345678901234567890123}}"#
+        );
         let config = config(&json(text)).expect("a config");
         assert_eq!(serde_json::to_string(config.raw()).expect("it serialises"), text);
         let text = r#"{"X-B":"2","User-Agent":null,"X-A":"1"}"#;

@@ -1,10 +1,14 @@
 //! A subscription as the contract shows it: a hook (section 3).
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::format::date;
-use crate::domain::{headers::AdditionalHeaders, retry::RetryPolicy, secret::Secret, subscription::Subscription};
+use crate::domain::{
+    headers::AdditionalHeaders,
+    retry::RetryPolicy,
+    secret::Secret,
+    subscription::{Members, Subscription},
+};
 
 /// The keys of a hook in their order. The secret and the passwords in `config` are shown: only the owner and admins see this.
 #[derive(Serialize)]
@@ -19,7 +23,7 @@ pub(super) struct Webhook<'a> {
     event_type: &'a str,
     callback: Option<&'a str>,
     additional_headers: &'a AdditionalHeaders,
-    config: &'a Map<String, Value>,
+    config: &'a Members,
 }
 
 impl<'a> From<&'a Subscription> for Webhook<'a> {

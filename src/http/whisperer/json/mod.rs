@@ -8,7 +8,7 @@ mod number;
 mod reader;
 mod utf8;
 
-pub(super) use number::{Int, float_repr};
+pub(super) use number::{Int, float_repr, hexadecimal};
 
 use std::collections::HashMap;
 

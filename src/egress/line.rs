@@ -6,6 +6,7 @@
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -17,8 +18,11 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::framing::{End, Seen, inspect};
-use crate::metrics::Present;
+use super::{
+    framing::{End, Seen, inspect},
+    notes::Notes,
+};
+use crate::{domain::trace::ResponseHeaders, metrics::Present};
 
 /// The most bytes of heads, interim ones included, that one answer may have.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -62,6 +66,8 @@ pub(super) struct Line {
     heard: usize,
     /// The head, while it comes in pieces or behind interim answers.
     held: Vec<u8>,
+    remote: SocketAddr,
+    notes: Notes,
     /// Counts this connection for as long as it is there.
     _open: Present,
 }
@@ -92,21 +98,34 @@ impl Broken {
 }
 
 impl Line {
-    pub(super) const fn new(socket: Socket, protocol: Protocol, open: Present) -> Self {
+    /// A connection to `remote`; what attempts meet on it is written into `notes`.
+    pub(super) const fn new(
+        socket: Socket,
+        protocol: Protocol,
+        remote: SocketAddr,
+        notes: Notes,
+        open: Present,
+    ) -> Self {
         let stage = match protocol {
             Protocol::Http1 => Stage::Idle,
             Protocol::Http2 => Stage::Opaque,
         };
-        Self { socket, stage, requests: 0, heard: 0, held: Vec::new(), _open: open }
+        Self { socket, stage, requests: 0, heard: 0, held: Vec::new(), remote, notes, _open: open }
+    }
+
+    /// The other end.
+    pub(super) const fn remote(&self) -> SocketAddr {
+        self.remote
     }
 
     /// A request begins with the first byte written after an answer.
-    const fn note_write(&mut self) {
+    fn note_write(&mut self) {
         match self.stage {
             Stage::Idle | Stage::Body(_) => {
                 self.stage = Stage::Asked;
                 self.requests += 1;
                 self.heard = 0;
+                self.notes.note(|trace| trace.remote = Some(self.remote));
             }
             Stage::Opaque | Stage::Asked | Stage::GivingOut(..) => {}
         }
@@ -138,8 +157,9 @@ impl Line {
                 return Poll::Ready(Err(Broken::HeadTooLarge.error()));
             }
             if self.held.is_empty()
-                && let Some(end) = complete(piece)
+                && let Some((end, headers)) = complete(piece)
             {
+                self.notes.note(|trace| trace.response = headers);
                 self.stage = Stage::Body(end);
                 return Poll::Ready(Ok(()));
             }
@@ -149,8 +169,9 @@ impl Line {
                 self.held.drain(..length);
             }
             if !self.held.is_empty()
-                && let Some(end) = complete(&mut self.held)
+                && let Some((end, headers)) = complete(&mut self.held)
             {
+                self.notes.note(|trace| trace.response = headers);
                 self.give_out(0, end, buf);
                 return Poll::Ready(Ok(()));
             }
@@ -171,16 +192,17 @@ impl Line {
     }
 }
 
-/// Makes the head ready for awc when it is complete. What is no head at all is left to awc to refuse.
-fn complete(head: &mut [u8]) -> Option<End> {
+/// Makes the head ready for awc when it is complete; gives what is kept of it. What is no head at all is left to awc to
+/// refuse.
+fn complete(head: &mut [u8]) -> Option<(End, Option<ResponseHeaders>)> {
     match inspect(head) {
         Seen::Part | Seen::Interim(_) => None,
-        Seen::Nonsense => Some(End::Declared),
-        Seen::Answer { end, edits } => {
+        Seen::Nonsense => Some((End::Declared, None)),
+        Seen::Answer { end, edits, headers } => {
             for (at, byte) in edits {
                 head[at] = byte;
             }
-            Some(end)
+            Some((end, Some(headers)))
         }
     }
 }

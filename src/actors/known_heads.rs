@@ -33,8 +33,7 @@ impl KnownHeads {
         let mut missing: Vec<NewHead> = Vec::new();
         for (subscription, record) in attempts {
             let Some(head) = &record.attempt.trace.request else { continue };
-            let is_listed =
-                |new: &NewHead| new.subscription == subscription && new.head.digest() == head.digest();
+            let is_listed = |new: &NewHead| new.subscription == subscription && new.head.digest() == head.digest();
             if !self.known.contains(&(subscription, head.digest())) && !missing.iter().any(is_listed) {
                 missing.push(NewHead { subscription, head: Arc::clone(head) });
             }

@@ -190,9 +190,7 @@ async fn record(
     let mut written = Vec::with_capacity(records.len());
     for record in records.iter() {
         let (alone, heads) = (record.clone(), Arc::clone(&heads));
-        let work = move |connection: &mut _| {
-            record_with_heads(connection, &heads, std::slice::from_ref(&alone), now)
-        };
+        let work = move |connection: &mut _| record_with_heads(connection, &heads, std::slice::from_ref(&alone), now);
         written.push(match store.run(Lane::Write, work).await {
             Ok(()) => Written::Durable,
             Err(error @ StoreError::Unavailable(_)) => return Err(error),

@@ -169,7 +169,8 @@ impl ResponseHeaders {
 }
 
 fn may_be_secret(name: &str) -> bool {
-    let has = |part: &str| name.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()));
+    let has =
+        |part: &str| name.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()));
     // A challenge tells what was asked for, and is what explains a 401.
     !name.eq_ignore_ascii_case("www-authenticate") && SECRETIVE.into_iter().any(has)
 }
@@ -185,7 +186,8 @@ mod tests {
 
     #[test]
     fn only_values_that_are_known_to_be_harmless_are_kept_of_a_request() {
-        let head = head(&[("x-api-key", Some("hunter2")), ("accept", Some("*/*")), ("authorization", Some("Basic aHVu"))]);
+        let head =
+            head(&[("x-api-key", Some("hunter2")), ("accept", Some("*/*")), ("authorization", Some("Basic aHVu"))]);
         let kept: Vec<_> = head.headers().iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
         assert_eq!(
             kept,
@@ -213,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_header_replaces_the_one_of_its_name() {
-        let changed = head(&[("x-whisperer-event", Some("a.created")), ("webhook-id", None)]).with("x-whisperer-event", "b");
+        let changed =
+            head(&[("x-whisperer-event", Some("a.created")), ("webhook-id", None)]).with("x-whisperer-event", "b");
         assert_eq!(
             changed.headers(),
             [("webhook-id".to_owned(), None), ("x-whisperer-event".to_owned(), Some("b".to_owned()))]

@@ -55,7 +55,7 @@ struct RequestView {
     /// Without user and password.
     url: String,
     /// Names, in their order, and values. Those that may be secrets are `[redacted]`. Signatures are `[not kept]`: they can be
-    /// made again of the body. `Content-Length` and what HTTP itself adds is left out.
+    /// made again from the body, the id and the time. `Content-Length` and `Date` are left out.
     #[schema(value_type = Vec<Vec<String>>)]
     headers: Vec<(String, String)>,
 }
@@ -87,9 +87,8 @@ impl RequestView {
             "webhook-timestamp" => attempt.started_at.as_secs().to_string(),
             _ => NOT_KEPT.to_owned(),
         };
-        let shown = |(name, value): &(String, Option<String>)| {
-            (name.clone(), value.clone().unwrap_or_else(|| own(name)))
-        };
+        let shown =
+            |(name, value): &(String, Option<String>)| (name.clone(), value.clone().unwrap_or_else(|| own(name)));
         Self { url: head.url().to_owned(), headers: head.headers().iter().map(shown).collect() }
     }
 }

@@ -53,16 +53,8 @@ impl<'a> From<&'a Trace> for TraceColumns<'a> {
 }
 
 /// The same columns as they are read.
-pub(super) type TraceRow = (
-    Option<String>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    Option<bool>,
-    Option<i64>,
-);
+pub(super) type TraceRow =
+    (Option<String>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<bool>, Option<i64>);
 
 /// The columns of [`TraceRow`].
 pub(super) const COLUMNS: (
@@ -121,7 +113,8 @@ pub(super) fn heads_of(
         .select((dsl::digest, dsl::url, dsl::headers))
         .load(connection)?;
     let read = |(digest, url, headers): (i64, String, String)| {
-        let headers = serde_json::from_str(&headers).map_err(|error| corrupt(format!("a head of requests: {error}")))?;
+        let headers =
+            serde_json::from_str(&headers).map_err(|error| corrupt(format!("a head of requests: {error}")))?;
         Ok((digest, Arc::new(RequestHead::of(url, headers))))
     };
     rows.into_iter().map(read).collect()

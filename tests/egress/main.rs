@@ -6,4 +6,5 @@ mod hostile;
 mod server;
 mod subject;
 mod tls;
+mod traces;
 mod wire;

@@ -10,6 +10,7 @@ use postrider::{
         id::{Minter, Node, SubscriptionId},
         owner::{Role, Scope, Standing},
         queue::Page,
+        trace::Trace,
     },
     store::{
         Lane,

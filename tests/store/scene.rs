@@ -18,6 +18,7 @@ use postrider::{
         retry::RetryPolicy,
         subscription::{Config, Flow, Terms},
         time::Timestamp,
+        trace::Trace,
     },
     store::{
         AnyConnection, Keyring, Lane, Queried, Store, StoreError,

@@ -163,11 +163,7 @@ pub(super) const ATTEMPT_COLUMNS: (
 );
 
 /// All attempts of a delivery to `subscription`, with their traces.
-fn attempts_of(
-    connection: &mut AnyConnection,
-    subscription: SubscriptionId,
-    id: DeliveryId,
-) -> Queried<Vec<Attempt>> {
+fn attempts_of(connection: &mut AnyConnection, subscription: SubscriptionId, id: DeliveryId) -> Queried<Vec<Attempt>> {
     let rows: Vec<(AttemptRow, TraceRow)> = attempts::table
         .filter(attempts::delivery_id.eq(id.as_raw()))
         .order(attempts::number)

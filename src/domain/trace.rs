@@ -115,8 +115,8 @@ fn digest(url: &str, headers: &[(String, Option<String>)]) -> i64 {
             hash.update(value);
         }
     }
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
-    i64::from_be_bytes([a, b, c, d, e, f, g, h]) & i64::MAX
+    let hash = <[u8; 32]>::from(hash.finalize());
+    i64::from_be_bytes(*hash.first_chunk().expect("32 bytes begin with 8")) & i64::MAX
 }
 
 /// The headers of an answer in the order in which they came, as the text in which they are kept: a JSON array of names and

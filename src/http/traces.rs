@@ -35,6 +35,7 @@ pub(super) struct TraceView {
 /// How long it took, in milliseconds. The first three are null when a connection was used again, or there was nothing to do.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Timings)]
+#[expect(clippy::struct_field_names, reason = "the API names the unit with each number")]
 struct TimingsView {
     /// The look-up of the name.
     dns_ms: Option<f64>,

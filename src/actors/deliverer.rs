@@ -14,8 +14,9 @@ use crate::{
         attempt::{Failure, Outcome},
         queue::Owed,
         time::Timestamp,
+        trace::Trace,
     },
-    egress::{Client, Template},
+    egress::{Client, Sent, Template},
 };
 
 /// How often idle connections are looked for.
@@ -69,15 +70,21 @@ impl Report {
     /// A report to `to` on an attempt that `now` is asked for.
     #[must_use]
     pub fn new(to: Addr<SubscriptionActor>, owed: &Owed, now: Timestamp) -> Self {
-        let not_attempted =
-            Attempted { delivery: owed.id, started_at: now, duration: Duration::ZERO, outcome: Outcome::NotAttempted };
+        let not_attempted = Attempted {
+            delivery: owed.id,
+            started_at: now,
+            duration: Duration::ZERO,
+            outcome: Outcome::NotAttempted,
+            trace: Trace::default(),
+        };
         Self { to, ended: Some(not_attempted) }
     }
 
     /// The attempt ended like this.
-    pub(super) fn end(mut self, started_at: Timestamp, duration: Duration, outcome: Outcome) {
+    pub(super) fn end(mut self, started_at: Timestamp, duration: Duration, sent: Sent) {
+        let Sent { outcome, trace } = sent;
         if let Some(ended) = &mut self.ended {
-            *ended = Attempted { delivery: ended.delivery, started_at, duration, outcome };
+            *ended = Attempted { delivery: ended.delivery, started_at, duration, outcome, trace };
         }
     }
 }
@@ -98,11 +105,11 @@ impl Handler<Attempt> for Deliverer {
         let (client, clock) = (Rc::clone(&self.client), self.clock.clone());
         actix::spawn(async move {
             let started_at = clock.now();
-            let outcome = match &*sending {
+            let sent = match &*sending {
                 Ok(template) => client.send(template.request(owed.id, &owed.event, started_at)).await,
-                Err(failure) => Outcome::Failed(failure.clone()),
+                Err(failure) => Sent { outcome: Outcome::Failed(failure.clone()), trace: Trace::default() },
             };
-            report.end(started_at, clock.now().since(started_at), outcome);
+            report.end(started_at, clock.now().since(started_at), sent);
         });
     }
 }

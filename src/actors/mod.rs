@@ -20,6 +20,7 @@ pub mod erasing;
 pub mod gauges;
 pub mod intake;
 pub mod janitor;
+mod known_heads;
 pub mod lag;
 mod mail;
 pub mod open_breakers;

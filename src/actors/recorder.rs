@@ -12,6 +12,7 @@ use std::{
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
 
 use super::{
+    known_heads::KnownHeads,
     mail::tell,
     subscription::{Recorded, SubscriptionActor},
     tally::Tally,
@@ -26,7 +27,8 @@ use crate::{
     metrics::{Metrics, Write},
     store::{
         Lane, Store, StoreError,
-        record::{Record, record_attempts},
+        record::Record,
+        traces::{NewHead, record_with_heads},
     },
 };
 
@@ -76,6 +78,7 @@ pub struct Recorder {
     metrics: Metrics,
     waiting: Waiting,
     tally: Tally,
+    heads: KnownHeads,
     open: Vec<Entry>,
     /// A transaction is under way, or its failure waits to be retried.
     busy: bool,
@@ -98,7 +101,8 @@ impl Recorder {
     /// A recorder with nothing to do.
     #[must_use]
     pub fn new(store: Store, clock: Clock, metrics: Metrics, waiting: Waiting, tally: Tally) -> Self {
-        Self { store, clock, metrics, waiting, tally, open: Vec::new(), busy: false, pause: FIRST_PAUSE }
+        let (heads, open) = (KnownHeads::default(), Vec::new());
+        Self { store, clock, metrics, waiting, tally, heads, open, busy: false, pause: FIRST_PAUSE }
     }
 
     /// Starts a transaction with what has gathered, unless one is under way.
@@ -110,12 +114,14 @@ impl Recorder {
         let rest = self.open.split_off(self.open.len().min(BATCH));
         let batch = std::mem::replace(&mut self.open, rest);
         let (store, clock, now, me) = (self.store.clone(), self.clock.clone(), self.clock.now(), ctx.address());
+        let attempts = batch.iter().map(|entry| (entry.sender.subscription, &entry.record));
+        let heads: Arc<[NewHead]> = self.heads.missing(attempts, now).into();
         actix::spawn(async move {
             let (records, senders): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|entry| (entry.record, entry.sender)).unzip();
             let records: Arc<[Record]> = records.into();
-            let result = record(&store, Arc::clone(&records), now).await;
-            tell(&me, Done { records, senders, result, took: clock.now().since(now) });
+            let result = record(&store, Arc::clone(&records), Arc::clone(&heads), now).await;
+            tell(&me, Done { records, senders, heads, result, took: clock.now().since(now) });
         });
     }
 
@@ -168,17 +174,23 @@ enum Written {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the database is away: nothing was written, or it is not known.
-async fn record(store: &Store, records: Arc<[Record]>, now: Timestamp) -> Result<Vec<Written>, StoreError> {
-    let together = Arc::clone(&records);
-    match store.run(Lane::Write, move |connection| record_attempts(connection, &together, now)).await {
+async fn record(
+    store: &Store,
+    records: Arc<[Record]>,
+    heads: Arc<[NewHead]>,
+    now: Timestamp,
+) -> Result<Vec<Written>, StoreError> {
+    let together = (Arc::clone(&heads), Arc::clone(&records));
+    let work = move |connection: &mut _| record_with_heads(connection, &together.0, &together.1, now);
+    match store.run(Lane::Write, work).await {
         Ok(()) => return Ok(vec![Written::Durable; records.len()]),
         Err(error @ StoreError::Unavailable(_)) => return Err(error),
         Err(StoreError::Conflict(_) | StoreError::NotFound | StoreError::Sealed(_) | StoreError::Corrupt(_)) => {}
     }
     let mut written = Vec::with_capacity(records.len());
     for record in records.iter() {
-        let alone = record.clone();
-        let work = move |connection: &mut _| record_attempts(connection, std::slice::from_ref(&alone), now);
+        let (alone, heads) = (record.clone(), Arc::clone(&heads));
+        let work = move |connection: &mut _| record_with_heads(connection, &heads, std::slice::from_ref(&alone), now);
         written.push(match store.run(Lane::Write, work).await {
             Ok(()) => Written::Durable,
             Err(error @ StoreError::Unavailable(_)) => return Err(error),
@@ -261,6 +273,7 @@ impl Handler<Flush> for Recorder {
 struct Done {
     records: Arc<[Record]>,
     senders: Vec<Sender>,
+    heads: Arc<[NewHead]>,
     result: Result<Vec<Written>, StoreError>,
     took: Duration,
 }
@@ -269,9 +282,12 @@ impl Handler<Done> for Recorder {
     type Result = ();
 
     fn handle(&mut self, done: Done, ctx: &mut Self::Context) {
-        let Done { records, senders, result, took } = done;
+        let Done { records, senders, heads, result, took } = done;
         match result {
             Ok(written) => {
+                if written.contains(&Written::Durable) {
+                    self.heads.stored(&heads);
+                }
                 self.metrics.committed(Write::Record, took, records.len() as u64);
                 self.report(&records, senders, &written);
                 self.pause = FIRST_PAUSE;

@@ -12,6 +12,7 @@ use super::{
     id::DeliveryId,
     queue::{Ease, Ended},
     time::Timestamp,
+    trace::Trace,
 };
 
 /// How much of an answer's body is kept with the attempt, in bytes.
@@ -152,6 +153,8 @@ pub struct Attempt {
     pub duration: Duration,
     /// What came of it.
     pub outcome: Outcome,
+    /// What it met on its way.
+    pub trace: Trace,
 }
 
 impl Attempt {

@@ -230,7 +230,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::domain::{attempt::FailureClass, retry::Limit};
+    use crate::domain::{attempt::FailureClass, retry::Limit, trace::Trace};
 
     const POLICY: RetryPolicy = RetryPolicy::Fixed { seconds: 5 };
 
@@ -241,6 +241,7 @@ mod tests {
             started_at: Timestamp::from_micros(1_000_000),
             duration: Duration::from_secs(1),
             outcome,
+            trace: Trace::default(),
         }
     }
 

@@ -33,3 +33,4 @@ pub mod signature;
 pub mod subscription;
 pub mod time;
 pub mod token;
+pub mod trace;

@@ -99,6 +99,7 @@ mod tests {
         attempt::{Answer, FailureClass},
         id::DeliveryId,
         time::Timestamp,
+        trace::Trace,
     };
 
     fn attempt(took_ms: u64, status: Option<u16>) -> Attempt {
@@ -109,7 +110,14 @@ mod tests {
             None => Outcome::failed(FailureClass::Timeout, "late"),
         };
         let duration = Duration::from_millis(took_ms);
-        Attempt { delivery: DeliveryId::from_raw(1), number: 1, started_at: Timestamp::EPOCH, duration, outcome }
+        Attempt {
+            delivery: DeliveryId::from_raw(1),
+            number: 1,
+            started_at: Timestamp::EPOCH,
+            duration,
+            outcome,
+            trace: Trace::default(),
+        }
     }
 
     #[test]

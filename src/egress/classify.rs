@@ -20,6 +20,7 @@ use super::{
 use crate::domain::{
     attempt::{Answer, FailureClass, Outcome},
     time::Timestamp,
+    trace::ResponseHeaders,
 };
 
 /// How much of `Content-Type` is kept, in bytes.
@@ -54,6 +55,14 @@ pub(super) fn answer(response: &ClientResponse, now: impl FnOnce() -> Timestamp)
         content_type: text(CONTENT_TYPE).map(|text| cut(&text, MAX_CONTENT_TYPE).to_owned()),
         body: Bytes::new(),
     })
+}
+
+/// The headers of an answer that came over HTTP/2: awc keeps no order, so they are in that of their names.
+pub(super) fn headers(response: &ClientResponse) -> ResponseHeaders {
+    let mut headers: Vec<_> =
+        response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    headers.sort_by_key(|(name, _)| *name);
+    ResponseHeaders::new(headers)
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110, section 10.2.3), which is counted from `now`. One that has passed means no

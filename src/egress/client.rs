@@ -5,7 +5,12 @@
 //! it resolves names by blocking a thread; and it never closes idle connections of hosts that are not asked again, which
 //! then wait in `CLOSE_WAIT` until no file descriptor is left.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+};
 
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
@@ -15,14 +20,27 @@ use super::{
     classify::{self, Fate, answer},
     guard::{Checker, Guard},
     line::Protocol,
+    notes::Notes,
     origin::Origin,
     request::Request,
 };
-use crate::{domain::attempt::Outcome, metrics::Presence};
+use crate::{
+    domain::{attempt::Outcome, trace::Trace},
+    metrics::Presence,
+};
 
 /// The most times that a request is written: once more because a connection was closed while it was idle, and each time
 /// once more because the endpoint speaks another protocol than it did.
 const MAX_TRIES: usize = 4;
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// For the delivery.
+    pub outcome: Outcome,
+    /// For people who look.
+    pub trace: Trace,
+}
 
 /// Sends requests and says what came of them. Stays on its thread.
 pub struct Client {
@@ -30,6 +48,7 @@ pub struct Client {
     tls: Arc<ClientConfig>,
     /// Where connections are counted while they are open.
     open: Presence,
+    notes: Notes,
     origins: RefCell<HashMap<Arc<str>, Rc<Origin>>>,
 }
 
@@ -53,7 +72,7 @@ impl Client {
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let (checker, tls) = (Rc::new(guard.checker()), Arc::new(tls));
-        Self { checker, tls, open: Presence::default(), origins: RefCell::default() }
+        Self { checker, tls, open: Presence::default(), notes: Notes::default(), origins: RefCell::default() }
     }
 
     /// The same, with its connections counted in `open`.
@@ -64,9 +83,15 @@ impl Client {
 
     /// Makes one attempt. Ends when the answer is read, or at the deadline of the subscription, whichever comes first;
     /// the deadline covers everything from the look-up of the name to the last byte. Dropping it closes the connection.
-    pub async fn send(&self, request: Request) -> Outcome {
+    pub async fn send(&self, request: Request) -> Sent {
+        let trace = Cell::default();
+        let outcome = self.attempt_in_time(&request, &trace).await;
+        Sent { outcome, trace: Trace { request: Some(request.head), ..trace.take() } }
+    }
+
+    async fn attempt_in_time(&self, request: &Request, trace: &Cell<Trace>) -> Outcome {
         let limit = request.timeout();
-        if let Ok(outcome) = timeout(limit, self.attempt(&request)).await {
+        if let Ok(outcome) = timeout(limit, self.attempt(request, trace)).await {
             if outcome == Outcome::NotAttempted {
                 self.close_idle();
             }
@@ -74,9 +99,9 @@ impl Client {
         }
         // An HTTP/1 connection is gone with its request. One of HTTP/2 stays, and if nobody is at its other end any more,
         // all requests to come would wait there in vain.
-        let origin = self.origin(&request);
+        let origin = self.origin(request);
         if origin.speaks() == Protocol::Http2 {
-            self.start_anew(&request, &origin, Protocol::Http2);
+            self.start_anew(request, &origin, Protocol::Http2);
         }
         classify::late(limit)
     }
@@ -92,13 +117,19 @@ impl Client {
         self.origins.borrow_mut().retain(|_, origin| Rc::strong_count(origin) > 1);
     }
 
-    async fn attempt(&self, request: &Request) -> Outcome {
+    async fn attempt(&self, request: &Request, trace: &Cell<Trace>) -> Outcome {
         let started = Instant::now();
         let mut is_second = false;
         for _ in 0..MAX_TRIES {
             let origin = self.origin(request);
-            let error = match origin.send(request).await {
+            let error = match origin.send(request, trace).await {
                 Ok(response) => {
+                    let known = trace.take();
+                    trace.set(Trace {
+                        first_byte: Some(started.elapsed()),
+                        response: known.response.or_else(|| Some(classify::headers(&response))),
+                        ..known
+                    });
                     let head = answer(&response, || request.now.after(started.elapsed()));
                     return match read_body(response).await {
                         Ok(body) => Outcome::Answered(head.with_body(body)),
@@ -128,7 +159,8 @@ impl Client {
             return Rc::clone(origin);
         }
         let (checker, tls) = (Rc::clone(&self.checker), Arc::clone(&self.tls));
-        let origin = Rc::new(Origin::new(&request.template, checker, tls, self.open.clone()));
+        let (notes, open) = (self.notes.clone(), self.open.clone());
+        let origin = Rc::new(Origin::new(&request.template, checker, tls, notes, open));
         self.origins.borrow_mut().insert(Arc::clone(&shared.origin), Rc::clone(&origin));
         origin
     }

@@ -22,7 +22,7 @@ use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
 use futures_util::future::LocalBoxFuture;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 use tokio_rustls::{
     TlsConnector,
     rustls::{self, pki_types::ServerName},
@@ -34,10 +34,14 @@ use super::{
     guard::{Checker, NoAddress},
     line::{Line, Protocol, Socket},
     names::Unresolved,
+    notes::Notes,
     spelling::Spelling,
 };
 use crate::{
-    domain::attempt::{Failure, FailureClass},
+    domain::{
+        attempt::{Failure, FailureClass},
+        trace::Trace,
+    },
     metrics::Presence,
 };
 
@@ -76,6 +80,9 @@ struct Inner {
     /// How long an address is waited for while others are left to try.
     patience: Cell<Duration>,
     parked: RefCell<Vec<(Protocol, Line)>>,
+    /// Where the newest connection leads, `None` before the first.
+    newest: Cell<Option<SocketAddr>>,
+    notes: Notes,
     /// Where connections are counted while they are open.
     open: Presence,
 }
@@ -86,16 +93,18 @@ impl Dialler {
         spelling: Spelling,
         checker: Rc<Checker>,
         tls: Arc<rustls::ClientConfig>,
+        notes: Notes,
         open: Presence,
     ) -> Self {
-        let (patience, parked) = (Cell::default(), RefCell::default());
-        Self(Rc::new(Inner { destination, spelling, checker, tls, patience, parked, open }))
+        let (patience, parked, newest) = (Cell::default(), RefCell::default(), Cell::default());
+        Self(Rc::new(Inner { destination, spelling, checker, tls, patience, parked, newest, notes, open }))
     }
 
     /// A dialler for the same origin that knows nothing of the connections of this one.
     pub(super) fn another(&self) -> Self {
-        let Inner { destination, spelling, checker, tls, open, .. } = &*self.0;
-        Self::new(Arc::clone(destination), spelling.clone(), Rc::clone(checker), Arc::clone(tls), open.clone())
+        let Inner { destination, spelling, checker, tls, notes, open, .. } = &*self.0;
+        let (destination, checker, tls) = (Arc::clone(destination), Rc::clone(checker), Arc::clone(tls));
+        Self::new(destination, spelling.clone(), checker, tls, notes.clone(), open.clone())
     }
 
     /// Takes over what `other` has parked.
@@ -107,6 +116,16 @@ impl Dialler {
     pub(super) fn set_patience(&self, patience: Duration) {
         self.0.patience.set(patience);
     }
+
+    /// Does `work`, and notes in `trace` what it meets.
+    pub(super) async fn noting<T>(&self, trace: &Cell<Trace>, work: impl Future<Output = T>) -> T {
+        self.0.notes.of(trace, work).await
+    }
+
+    /// Where the newest connection leads, which is the one that HTTP/2 uses.
+    pub(super) fn newest(&self) -> Option<SocketAddr> {
+        self.0.newest.get()
+    }
 }
 
 impl Inner {
@@ -115,16 +134,26 @@ impl Inner {
         if let Some(line) = self.take_parked(wanted) {
             return Ok(line);
         }
-        let addresses = self.checker.addresses(&self.destination.host).await.map_err(|none| self.no_address(&none))?;
-        let socket = self.connect(&addresses).await?;
+        let asked = Instant::now();
+        let addresses = self.checker.addresses(&self.destination.host).await;
+        if matches!(self.destination.host, Host::Domain(_)) {
+            self.notes.note(|trace| trace.dns = Some(asked.elapsed()));
+        }
+        let addresses = addresses.map_err(|none| self.no_address(&none))?;
+        let begun = Instant::now();
+        let connected = self.connect(&addresses).await;
+        self.notes.note(|trace| trace.connect = Some(begun.elapsed()));
+        let (socket, remote) = connected?;
         // A request is written at once; waiting for more to send would only delay it.
         socket.set_nodelay(true).ok();
         let (socket, speaks) = match &self.destination.server_name {
             None => (Socket::Plain(socket), Protocol::Http1),
             Some(name) => self.shake_hands(name.clone(), socket).await?,
         };
-        let line = Line::new(socket, speaks, self.spelling.clone(), self.open.enter());
+        let (spelling, notes) = (self.spelling.clone(), self.notes.clone());
+        let line = Line::new(socket, speaks, remote, spelling, notes, self.open.enter());
         if speaks == wanted {
+            self.newest.set(Some(remote));
             return Ok(line);
         }
         self.parked.borrow_mut().push((speaks, line));
@@ -134,23 +163,33 @@ impl Inner {
     fn take_parked(&self, wanted: Protocol) -> Option<Line> {
         let mut parked = self.parked.borrow_mut();
         let place = parked.iter().position(|(speaks, _)| *speaks == wanted)?;
-        Some(parked.swap_remove(place).1)
+        let (_, line) = parked.swap_remove(place);
+        self.newest.set(Some(line.remote()));
+        Some(line)
     }
 
     /// The first address that takes the connection. One that does not answer may not use up the time of the others.
-    async fn connect(&self, addresses: &[IpAddr]) -> Result<TcpStream, NotReached> {
+    async fn connect(&self, addresses: &[IpAddr]) -> Result<(TcpStream, SocketAddr), NotReached> {
         let last = addresses.len().min(MAX_ADDRESSES) - 1;
         for (place, ip) in addresses.iter().enumerate().take(last) {
-            let address = SocketAddr::new(*ip, self.destination.port);
+            let address = self.try_now(*ip);
             match tokio::time::timeout(self.patience.get(), TcpStream::connect(address)).await {
-                Ok(Ok(socket)) => return Ok(socket),
+                Ok(Ok(socket)) => return Ok((socket, address)),
                 Ok(Err(error)) if is_exhaustion(&error) => return Err(NotReached::Exhausted),
                 Ok(Err(error)) => log::debug!(place, error:% = error; "an address does not take connections"),
                 Err(_) => log::debug!(place; "an address does not answer"),
             }
         }
-        let address = SocketAddr::new(addresses[last], self.destination.port);
-        TcpStream::connect(address).await.map_err(|error| not_connected(address, &error))
+        let address = self.try_now(addresses[last]);
+        let socket = TcpStream::connect(address).await.map_err(|error| not_connected(address, &error))?;
+        Ok((socket, address))
+    }
+
+    /// The address at `ip`, noted as the one that is being tried.
+    fn try_now(&self, ip: IpAddr) -> SocketAddr {
+        let address = SocketAddr::new(ip, self.destination.port);
+        self.notes.note(|trace| trace.remote = Some(address));
+        address
     }
 
     async fn shake_hands(
@@ -159,7 +198,10 @@ impl Inner {
         socket: TcpStream,
     ) -> Result<(Socket, Protocol), NotReached> {
         let connector = TlsConnector::from(Arc::clone(&self.tls));
-        let socket = connector.connect(name, socket).await.map_err(|error| no_tls(&error))?;
+        let begun = Instant::now();
+        let shaken = connector.connect(name, socket).await;
+        self.notes.note(|trace| trace.tls = Some(begun.elapsed()));
+        let socket = shaken.map_err(|error| no_tls(&error))?;
         let speaks = match socket.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             Some(_) | None => Protocol::Http1,

@@ -5,6 +5,8 @@
 //! HTTP/1.1 body without a length as none, and waits for the body that a 204 or 304 announces and never sends. Seen in
 //! actix-http 3.20, `h1::decoder`.
 
+use crate::domain::trace::ResponseHeaders;
+
 /// As many headers as actix-http reads.
 const MAX_HEADERS: usize = 96;
 
@@ -21,6 +23,8 @@ pub(super) enum Seen {
         end: End,
         /// Bytes to change in it, and what into, so that awc reads it as it is meant.
         edits: Vec<(usize, u8)>,
+        /// What is kept of it, in the order and the spelling in which it came.
+        headers: ResponseHeaders,
     },
     /// No head of an HTTP/1 answer. awc says so too, in its own way.
     Nonsense,
@@ -56,6 +60,7 @@ pub(super) fn inspect(bytes: &[u8]) -> Seen {
 fn answer(bytes: &[u8], status: u16, head: &httparse::Response<'_, '_>) -> Seen {
     let is_framing = |name: &str| ["content-length", "transfer-encoding"].iter().any(|f| name.eq_ignore_ascii_case(f));
     let framing = head.headers.iter().filter(|header| is_framing(header.name));
+    let headers = ResponseHeaders::new(head.headers.iter().map(|header| (header.name, header.value)));
     // The last character of `HTTP/1.1`; empty lines may stand before it.
     let version_at = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count() + b"HTTP/1.".len();
     if matches!(status, 204 | 304) {
@@ -65,12 +70,12 @@ fn answer(bytes: &[u8], status: u16, head: &httparse::Response<'_, '_>) -> Seen 
         if head.version == Some(0) {
             edits.push((version_at, b'1'));
         }
-        return Seen::Answer { end: End::Declared, edits };
+        return Seen::Answer { end: End::Declared, edits, headers };
     }
     if status == 101 || framing.count() > 0 {
-        return Seen::Answer { end: End::Declared, edits: Vec::new() };
+        return Seen::Answer { end: End::Declared, edits: Vec::new(), headers };
     }
-    Seen::Answer { end: End::AtClose, edits: vec![(version_at, b'0')] }
+    Seen::Answer { end: End::AtClose, edits: vec![(version_at, b'0')], headers }
 }
 
 #[cfg(test)]
@@ -99,7 +104,8 @@ mod tests {
         for end in 0..head.len() {
             assert_eq!(inspect(&head[..end]), Seen::Part, "{end}");
         }
-        assert_eq!(inspect(head), Seen::Answer { end: End::Declared, edits: vec![] });
+        let headers = ResponseHeaders::new([("content-length", &b"2"[..])]);
+        assert_eq!(inspect(head), Seen::Answer { end: End::Declared, edits: vec![], headers });
         assert_eq!(inspect(b"SSH-2.0-OpenSSH_9.2\r\n"), Seen::Nonsense);
     }
 

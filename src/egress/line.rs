@@ -8,6 +8,7 @@
 use std::{
     fmt,
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -21,9 +22,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::{
     framing::{End, Seen, inspect},
+    notes::Notes,
     spelling::Spelling,
 };
-use crate::metrics::Present;
+use crate::{domain::trace::ResponseHeaders, metrics::Present};
 
 /// The most bytes of heads, interim ones included, that one answer may have.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -70,6 +72,8 @@ pub(super) struct Line {
     spelling: Spelling,
     /// What is left to write of a respelled head.
     respelled: Vec<u8>,
+    remote: SocketAddr,
+    notes: Notes,
     /// Counts this connection for as long as it is there.
     _open: Present,
 }
@@ -100,12 +104,36 @@ impl Broken {
 }
 
 impl Line {
-    pub(super) const fn new(socket: Socket, protocol: Protocol, spelling: Spelling, open: Present) -> Self {
+    /// A connection to `remote`; what attempts meet on it is written into `notes`.
+    pub(super) const fn new(
+        socket: Socket,
+        protocol: Protocol,
+        remote: SocketAddr,
+        spelling: Spelling,
+        notes: Notes,
+        open: Present,
+    ) -> Self {
         let stage = match protocol {
             Protocol::Http1 => Stage::Idle,
             Protocol::Http2 => Stage::Opaque,
         };
-        Self { socket, stage, requests: 0, heard: 0, held: Vec::new(), spelling, respelled: Vec::new(), _open: open }
+        Self {
+            socket,
+            stage,
+            requests: 0,
+            heard: 0,
+            held: Vec::new(),
+            spelling,
+            respelled: Vec::new(),
+            remote,
+            notes,
+            _open: open,
+        }
+    }
+
+    /// The other end.
+    pub(super) const fn remote(&self) -> SocketAddr {
+        self.remote
     }
 
     /// A request begins with the first byte written after an answer, and `bytes` then hold its whole head: awc makes a head
@@ -119,6 +147,7 @@ impl Line {
                 if !self.spelling.is_usual() {
                     self.respelled = self.spelling.respelled(bytes);
                 }
+                self.notes.note(|trace| trace.remote = Some(self.remote));
             }
             Stage::Opaque | Stage::Asked | Stage::GivingOut(..) => {}
         }
@@ -150,8 +179,9 @@ impl Line {
                 return Poll::Ready(Err(Broken::HeadTooLarge.error()));
             }
             if self.held.is_empty()
-                && let Some(end) = complete(piece)
+                && let Some((end, headers)) = complete(piece)
             {
+                self.notes.note(|trace| trace.response = headers);
                 self.stage = Stage::Body(end);
                 return Poll::Ready(Ok(()));
             }
@@ -161,8 +191,9 @@ impl Line {
                 self.held.drain(..length);
             }
             if !self.held.is_empty()
-                && let Some(end) = complete(&mut self.held)
+                && let Some((end, headers)) = complete(&mut self.held)
             {
+                self.notes.note(|trace| trace.response = headers);
                 self.give_out(0, end, buf);
                 return Poll::Ready(Ok(()));
             }
@@ -183,16 +214,17 @@ impl Line {
     }
 }
 
-/// Makes the head ready for awc when it is complete. What is no head at all is left to awc to refuse.
-fn complete(head: &mut [u8]) -> Option<End> {
+/// Makes the head ready for awc when it is complete; gives what is kept of it. What is no head at all is left to awc to
+/// refuse.
+fn complete(head: &mut [u8]) -> Option<(End, Option<ResponseHeaders>)> {
     match inspect(head) {
         Seen::Part | Seen::Interim(_) => None,
-        Seen::Nonsense => Some(End::Declared),
-        Seen::Answer { end, edits } => {
+        Seen::Nonsense => Some((End::Declared, None)),
+        Seen::Answer { end, edits, headers } => {
             for (at, byte) in edits {
                 head[at] = byte;
             }
-            Some(end)
+            Some((end, Some(headers)))
         }
     }
 }
@@ -315,7 +347,9 @@ mod tests {
         let socket = socket.connect(listener.local_addr().expect("bound")).await.expect("a connection");
         let (mut peer, _) = listener.accept().await.expect("a connection");
         let spelling = Spelling::of(["x-a"].into_iter());
-        let mut line = Line::new(Socket::Plain(socket), Protocol::Http1, spelling, Presence::default().enter());
+        let remote = socket.peer_addr().expect("connected");
+        let (notes, open) = (Notes::default(), Presence::default().enter());
+        let mut line = Line::new(Socket::Plain(socket), Protocol::Http1, remote, spelling, notes, open);
 
         let value = "X-A: 1;".repeat(1_000_000);
         let request = |name: &str| format!("POST / HTTP/1.1\r\n{name}: {value}\r\n{name}: 2\r\n\r\nX-A: body\r\n");

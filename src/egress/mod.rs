@@ -1,7 +1,7 @@
 //! Between "attempt this delivery" and "this is what happened".
 //!
 //! ```text
-//! Terms ──▶ Template ──request──▶ Request ──▶ Client ──▶ Outcome
+//! Terms ──▶ Template ──request──▶ Request ──▶ Client ──▶ Outcome, Trace
 //!                                               │ one awc client per origin
 //!                                            Dialler: resolve, check, connect, TLS
 //! ```
@@ -17,15 +17,17 @@ mod dialler;
 mod exhaustion;
 mod framing;
 mod guard;
+mod head;
 mod line;
 mod names;
+mod notes;
 mod origin;
 mod policy;
 mod request;
 mod spelling;
 mod template;
 
-pub use client::Client;
+pub use client::{Client, Sent};
 pub use guard::{Guard, Refusal};
 pub use names::{Names, Reply};
 pub use request::Request;

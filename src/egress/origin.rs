@@ -28,10 +28,11 @@ use super::{
     dialler::Dialler,
     guard::Checker,
     line::Protocol,
+    notes::Notes,
     request::Request,
     template::{Shared, Template},
 };
-use crate::metrics::Presence;
+use crate::{domain::trace::Trace, metrics::Presence};
 
 /// awc's own timers, set so far away that they never end anything: the attempt has one deadline, which is ours.
 const NEVER: Duration = Duration::from_hours(24);
@@ -69,9 +70,15 @@ struct Head {
 }
 
 impl Origin {
-    pub(super) fn new(template: &Template, checker: Rc<Checker>, tls: Arc<ClientConfig>, open: Presence) -> Self {
+    pub(super) fn new(
+        template: &Template,
+        checker: Rc<Checker>,
+        tls: Arc<ClientConfig>,
+        notes: Notes,
+        open: Presence,
+    ) -> Self {
         let (destination, spelling) = (Arc::clone(&template.0.destination), template.0.spelling.clone());
-        Self::through(Dialler::new(destination, spelling, checker, tls, open), Protocol::Http1)
+        Self::through(Dialler::new(destination, spelling, checker, tls, notes, open), Protocol::Http1)
     }
 
     /// A new start at the same origin, in `protocol`, with connections of its own.
@@ -92,11 +99,21 @@ impl Origin {
         Self { client, dialler, speaks, heads: RefCell::default(), rounds: Cell::default() }
     }
 
-    /// Sends `request` and waits for the head of the answer.
-    pub(super) async fn send(&self, request: &Request) -> Result<ClientResponse, SendRequestError> {
+    /// Sends `request` and waits for the head of the answer; `trace` tells what it met.
+    pub(super) async fn send(
+        &self,
+        request: &Request,
+        trace: &Cell<Trace>,
+    ) -> Result<ClientResponse, SendRequestError> {
         self.rounds.set(Rounds { unused: 0, ..self.rounds.get() });
         self.dialler.set_patience(request.timeout() / 4);
-        self.begin(request)?.await
+        if self.speaks == Protocol::Http2 {
+            // Unless one is dialled now. Nothing on a shared connection tells whose turn it is.
+            let known = trace.take();
+            trace.set(Trace { remote: self.dialler.newest().or(known.remote), ..known });
+        }
+        let begun = self.begin(request)?;
+        self.dialler.noting(trace, begun).await
     }
 
     /// What requests are written for.

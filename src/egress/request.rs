@@ -1,6 +1,6 @@
 //! One attempt's request: what a [`Template`] lacks.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use awc::http::header::{EXPECT, HeaderMap, HeaderValue};
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use crate::domain::{
     event::{Event, envelope, trial_envelope, wire_uuid},
     id::DeliveryId,
     time::Timestamp,
+    trace::RequestHead,
 };
 
 /// Ready to be sent, once.
@@ -20,6 +21,8 @@ pub struct Request {
     pub(super) template: Template,
     pub(super) body: Bytes,
     pub(super) now: Timestamp,
+    /// What is kept of it.
+    pub(super) head: Arc<RequestHead>,
     event_type: Option<HeaderValue>,
     id: Option<HeaderValue>,
     timestamp: Option<HeaderValue>,
@@ -44,14 +47,17 @@ impl Template {
     pub fn trial(&self, id: DeliveryId, event: &Event, now: Timestamp) -> Request {
         let uuid = wire_uuid(id);
         let body = trial_envelope(&event.event_type, &uuid, &event.payload);
-        Request { trial: Some(HeaderValue::from_static("true")), ..self.signed(&uuid, body, event, now) }
+        let trial = Some(HeaderValue::from_static("true"));
+        Request { trial, head: self.head_of_trial(), ..self.signed(&uuid, body, event, now) }
     }
 
     fn signed(&self, uuid: &str, body: Bytes, event: &Event, now: Timestamp) -> Request {
         let late = &self.0.late;
         let has_other_type = late.event_type.as_ref().is_some_and(|ready| *ready != event.event_type);
+        let other_type = has_other_type.then_some(&event.event_type);
         Request {
-            event_type: has_other_type.then(|| ascii(event.event_type.as_str())),
+            head: self.head_under(other_type),
+            event_type: other_type.map(|other| ascii(other.as_str())),
             id: late.id.then(|| ascii(uuid)),
             timestamp: late.timestamp.then(|| ascii(&now.as_secs().to_string())),
             whisperer_signature: late.whisperer.as_ref().map(|signer| ascii(&signer.whisperer(&body))),

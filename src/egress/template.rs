@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Host;
 
-use super::{dialler::Destination, spelling::Spelling};
+use super::{dialler::Destination, head::head_of, spelling::Spelling};
 use crate::domain::{
     attempt::{Failure, FailureClass},
     endpoint::Endpoint,
@@ -25,6 +25,7 @@ use crate::domain::{
     secret::Secret,
     signature::Signer,
     subscription::Terms,
+    trace::RequestHead,
 };
 
 pub(super) const X_WHISPERER_EVENT: HeaderName = HeaderName::from_static("x-whisperer-event");
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     pub(super) closes: bool,
     pub(super) timeout: Duration,
     pub(super) late: Late,
+    /// What is kept of all this with the attempts.
+    pub(super) head: Arc<RequestHead>,
 }
 
 /// Headers that differ between attempts; not made when the subscription replaces or removes them.
@@ -95,6 +98,7 @@ impl Template {
         if let Some(credentials) = credentials {
             headers.insert(AUTHORIZATION, credentials);
         }
+        let head = head_of(endpoint.request_url(), &headers, &late, closes);
         Ok(Self(Arc::new(Shared {
             secure_uri: place.secure_uri(headers.get(HOST))?,
             expect: headers.remove(EXPECT).next(),
@@ -106,6 +110,7 @@ impl Template {
             spelling,
             closes,
             late,
+            head: head.into(),
         })))
     }
 

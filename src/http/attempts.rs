@@ -3,9 +3,9 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::time::rfc3339;
+use super::{time::rfc3339, traces::TraceView};
 use crate::domain::{
-    attempt::{Attempt, Outcome},
+    attempt::{Attempt, KEPT_BODY_BYTES, Outcome},
     id::DeliveryId,
 };
 
@@ -22,6 +22,9 @@ pub(super) struct AttemptView {
     success: bool,
     #[serde(flatten)]
     outcome: OutcomeView,
+    #[serde(flatten)]
+    #[schema(value_type = TraceView)]
+    trace: TraceView,
 }
 
 /// What an attempt came to.
@@ -29,8 +32,15 @@ pub(super) struct AttemptView {
 #[serde(untagged)]
 #[schema(as = Outcome)]
 enum OutcomeView {
-    /// The endpoint answered. Of the body the first 16 KiB are kept.
-    Answered { status: u16, content_type: Option<String>, body: String },
+    /// The endpoint answered.
+    Answered {
+        status: u16,
+        content_type: Option<String>,
+        /// The first 16 KiB, as text.
+        body: String,
+        /// Whether 16 KiB were kept, so that there may have been more.
+        body_cut: bool,
+    },
     /// It did not.
     Failed { error: ErrorView },
 }
@@ -51,6 +61,7 @@ impl AttemptView {
                 status: answer.status,
                 content_type: answer.content_type.clone(),
                 body: String::from_utf8_lossy(&answer.body).into_owned(),
+                body_cut: answer.body.len() >= KEPT_BODY_BYTES,
             },
             Outcome::Failed(failure) => OutcomeView::Failed {
                 error: ErrorView { class: failure.class.as_str(), message: failure.message.clone() },
@@ -66,6 +77,7 @@ impl AttemptView {
             duration_ms: attempt.duration.as_secs_f64() * 1_000.0,
             success: attempt.outcome.is_success(),
             outcome,
+            trace: TraceView::new(attempt),
         }
     }
 }
@@ -82,11 +94,14 @@ pub(super) struct TrialView {
     success: bool,
     #[serde(flatten)]
     outcome: OutcomeView,
+    #[serde(flatten)]
+    #[schema(value_type = TraceView)]
+    trace: TraceView,
 }
 
 impl TrialView {
     pub(super) fn new(attempt: &Attempt) -> Self {
-        let AttemptView { delivery, started_at, duration_ms, success, outcome, .. } = AttemptView::new(attempt);
-        Self { uuid: delivery.uuid(), started_at, duration_ms, success, outcome }
+        let AttemptView { delivery, started_at, duration_ms, success, outcome, trace, .. } = AttemptView::new(attempt);
+        Self { uuid: delivery.uuid(), started_at, duration_ms, success, outcome, trace }
     }
 }

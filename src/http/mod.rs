@@ -38,6 +38,7 @@ mod subscriptions;
 pub mod survey;
 mod terms;
 mod time;
+mod traces;
 mod trials;
 mod users;
 mod whisperer;

@@ -28,8 +28,9 @@ use crate::{
         event_type::EventType,
         id::{DeliveryId, EventId, SubscriptionId},
         time::Timestamp,
+        trace::Trace,
     },
-    egress::{Client, Template},
+    egress::{Client, Sent, Template},
 };
 
 /// Trials at once, of all that ask.
@@ -61,16 +62,16 @@ pub(super) async fn order(
     let id = DeliveryId::of_no_delivery(rand::random());
     let started_at = state.clock.now();
     let event = sample(&state, &subscription.terms.event_type, started_at);
-    let outcome = match Template::new(&subscription.terms) {
+    let Sent { outcome, trace } = match Template::new(&subscription.terms) {
         // A connection of its own: what a trial meets says nothing about those that deliveries use.
         Ok(template) => Client::new(state.guard.clone()).send(template.trial(id, &event, started_at)).await,
-        Err(failure) => Outcome::Failed(failure),
+        Err(failure) => Sent { outcome: Outcome::Failed(failure), trace: Trace::default() },
     };
     if outcome == Outcome::NotAttempted {
         return Err(Problem::busy());
     }
     let duration = state.clock.now().since(started_at);
-    let attempt = Attempt { delivery: id, number: 1, started_at, duration, outcome };
+    let attempt = Attempt { delivery: id, number: 1, started_at, duration, outcome, trace };
     Ok(HttpResponse::Ok().json(TrialView::new(&attempt)))
 }
 

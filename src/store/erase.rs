@@ -16,6 +16,7 @@ use super::{
     prune::{Cleared, clear, empty, lock_events},
     replays::cancel_running,
     schema::{deliveries, erasures, events},
+    traces::forget_heads,
     transaction::in_transaction,
     values::state_number,
 };
@@ -186,11 +187,15 @@ pub fn erase_settled(connection: &mut AnyConnection, erasure: &Erasure, limit: i
     })
 }
 
-/// Takes an order off the list, unless a newer one has replaced it. One statement.
+/// Takes an order off the list, unless a newer one has replaced it, and forgets what the subscription's requests had in common.
+/// One transaction.
 ///
 /// # Errors
 /// None of its own.
 pub fn carried_out(connection: &mut AnyConnection, erasure: &Erasure) -> Queried<()> {
     let order = erasures::table.find(erasure.subscription.as_raw()).filter(erasures::up_to.eq(erasure.up_to.as_raw()));
-    diesel::delete(order).execute(connection).map(drop)
+    in_transaction(connection, |connection| {
+        forget_heads(connection, erasure.subscription)?;
+        diesel::delete(order).execute(connection).map(drop)
+    })
 }

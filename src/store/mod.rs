@@ -34,6 +34,7 @@ pub mod rollups;
 mod schema;
 mod sealed;
 pub mod subscriptions;
+pub mod traces;
 mod transaction;
 mod values;
 

@@ -11,6 +11,7 @@ use super::{
     AnyConnection, Queried,
     connection::insert_rows,
     schema::{attempts, deliveries},
+    traces::TraceColumns,
     transaction::in_transaction,
     values::{cut, due_column, failure_number, state_number},
 };
@@ -70,6 +71,8 @@ struct AttemptRow<'a> {
     message: Option<&'a str>,
     content_type: Option<&'a str>,
     body: Option<&'a [u8]>,
+    #[diesel(embed)]
+    trace: TraceColumns<'a>,
 }
 
 impl<'a> AttemptRow<'a> {
@@ -85,6 +88,7 @@ impl<'a> AttemptRow<'a> {
             message: None,
             content_type: None,
             body: None,
+            trace: TraceColumns::from(&attempt.trace),
         };
         match &attempt.outcome {
             Outcome::NotAttempted => None,

@@ -92,6 +92,23 @@ table! {
         message -> Nullable<Text>,
         content_type -> Nullable<Text>,
         body -> Nullable<Binary>,
+        remote_address -> Nullable<Text>,
+        dns_us -> Nullable<BigInt>,
+        connect_us -> Nullable<BigInt>,
+        tls_us -> Nullable<BigInt>,
+        first_byte_us -> Nullable<BigInt>,
+        response_headers -> Nullable<Text>,
+        response_headers_cut -> Nullable<Bool>,
+        request_head -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    request_heads (subscription_id, digest) {
+        subscription_id -> Integer,
+        digest -> BigInt,
+        url -> Text,
+        headers -> Text,
     }
 }
 
@@ -197,6 +214,7 @@ allow_tables_to_appear_in_same_query!(
     events,
     deliveries,
     attempts,
+    request_heads,
     interventions,
     idempotency_keys,
     replays,

@@ -37,4 +37,5 @@ mod shutdown;
 mod signatures;
 mod sink;
 mod stats;
+mod traces;
 mod windows;

@@ -7,4 +7,5 @@ mod server;
 mod spelling;
 mod subject;
 mod tls;
+mod traces;
 mod wire;

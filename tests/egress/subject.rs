@@ -13,6 +13,7 @@ use postrider::{
         retry::RetryPolicy,
         secret::Secret,
         subscription::{Config, Flow, Terms},
+        trace::Trace,
     },
     egress::{Client, Guard, Names, Reply, Request, Template},
 };
@@ -84,7 +85,12 @@ pub(crate) fn client() -> Client {
 }
 
 pub(crate) async fn send(client: &Client, terms: &Terms) -> Outcome {
-    client.send(request(terms)).await
+    client.send(request(terms)).await.outcome
+}
+
+/// What the attempt met, whatever came of it.
+pub(crate) async fn trace(client: &Client, terms: &Terms) -> Trace {
+    client.send(request(terms)).await.trace
 }
 
 pub(crate) async fn answer(client: &Client, terms: &Terms) -> Answer {

@@ -29,17 +29,17 @@ use crate::{
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A certificate authority of one test.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate"))
     }
 
     /// What a server for `name` needs that offers `protocols`.
-    fn acceptor(&self, name: &str, protocols: &[&str]) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self, name: &str, protocols: &[&str]) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([name.to_owned()]).expect("a name");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
@@ -55,7 +55,7 @@ impl Authority {
     }
 
     /// A client that trusts this authority, and finds every server of the test under `secure.example`.
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).expect("a certificate");
         let names = [("secure.example", vec![Reply::addresses(&["127.0.0.1"])])];
@@ -63,7 +63,7 @@ impl Authority {
     }
 }
 
-async fn http1_server(acceptor: TlsAcceptor) -> Server {
+pub(crate) async fn http1_server(acceptor: TlsAcceptor) -> Server {
     Server::start(move |peer: Peer| {
         let acceptor = acceptor.clone();
         async move {
@@ -79,7 +79,7 @@ async fn http1_server(acceptor: TlsAcceptor) -> Server {
 
 /// Answers with the name of the pseudo-header `:authority` and what came in `webhook-id`. After `requests` requests a
 /// connection ends.
-async fn http2_server(acceptor: TlsAcceptor, requests: Option<usize>) -> Server {
+pub(crate) async fn http2_server(acceptor: TlsAcceptor, requests: Option<usize>) -> Server {
     Server::start(move |peer: Peer| {
         let acceptor = acceptor.clone();
         async move {
@@ -107,7 +107,7 @@ fn ok<T: Default>() -> T {
     T::default()
 }
 
-fn url(server: &Server, host: &str) -> String {
+pub(crate) fn url(server: &Server, host: &str) -> String {
     format!("https://{host}:{}/", server.address.port())
 }
 

@@ -10,6 +10,7 @@ use postrider::{
         id::{Minter, Node, SubscriptionId},
         owner::{Role, Scope, Standing},
         queue::Page,
+        trace::Trace,
     },
     store::{
         Lane,
@@ -83,6 +84,7 @@ fn owed(minter: &mut Minter, to: i32, name: &str, attempts: u16) -> IncomingDeli
         started_at: NOW,
         duration: Duration::from_millis(3),
         outcome: answered(503),
+        trace: Trace::default(),
     });
     let key = key(name, 1, at(1_000));
     IncomingDelivery { event: Arc::new(event), delivery, owner: "oms".into(), latest, key }

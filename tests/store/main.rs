@@ -31,4 +31,5 @@ mod sealing;
 mod sql;
 mod subscriptions;
 mod sweeping_plans;
+mod traces;
 mod trouble;

@@ -18,6 +18,7 @@ use postrider::{
         retry::RetryPolicy,
         subscription::{Config, Flow, Terms},
         time::Timestamp,
+        trace::Trace,
     },
     store::{
         AnyConnection, Keyring, Lane, Queried, Store, StoreError,
@@ -225,6 +226,7 @@ pub(crate) fn record(delivery: DeliveryId, number: u16, status: u16, verdict: Ve
 }
 
 pub(crate) fn record_of(delivery: DeliveryId, number: u16, outcome: Outcome, verdict: Verdict) -> Record {
-    let attempt = Attempt { delivery, number, started_at: NOW, duration: Duration::from_millis(7), outcome };
+    let (started_at, duration, trace) = (NOW, Duration::from_millis(7), Trace::default());
+    let attempt = Attempt { delivery, number, started_at, duration, outcome, trace };
     Record { attempt, verdict }
 }

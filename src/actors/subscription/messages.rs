@@ -19,6 +19,7 @@ use crate::{
         ordering::Ordering,
         queue::{Owed, Page},
         time::Timestamp,
+        trace::Trace,
     },
     store::{StoreError, record::Record},
 };
@@ -88,19 +89,22 @@ pub struct Attempted {
     pub duration: Duration,
     /// What came of it.
     pub outcome: Outcome,
+    /// What it met on its way.
+    pub trace: Trace,
 }
 
 impl Handler<Attempted> for SubscriptionActor {
     type Result = ();
 
     fn handle(&mut self, attempted: Attempted, ctx: &mut Self::Context) {
-        let Attempted { delivery, started_at, duration, outcome } = attempted;
+        let Attempted { delivery, started_at, duration, outcome, trace } = attempted;
         let Some((owed, turn)) = self.queue.finished(delivery, outcome.says(), self.now(), rand::random()) else {
             return;
         };
         self.endpoint_did(&outcome, turn, ctx);
         let is_gone = is_gone(&outcome);
-        let attempt = Attempt { delivery, number: owed.attempts.saturating_add(1), started_at, duration, outcome };
+        let number = owed.attempts.saturating_add(1);
+        let attempt = Attempt { delivery, number, started_at, duration, outcome, trace };
         let is_ordered = self.orders.attempted(&attempt);
         // What was called off counts, and stays what the store says it is, unless it arrived.
         let verdict = if is_ordered || self.withdrawals.include(delivery) {

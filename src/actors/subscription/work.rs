@@ -23,6 +23,7 @@ use crate::{
         ordering::KeyHash,
         queue::{Owed, Page, ReadOrder, Step},
         time::Timestamp,
+        trace::Trace,
     },
     store::{Lane, backlog::read_page, parking::park, record::Record, subscriptions::failing::failing_since},
 };
@@ -115,6 +116,7 @@ impl SubscriptionActor {
             started_at: now,
             duration: Duration::ZERO,
             outcome: Outcome::NotAttempted,
+            trace: Trace::default(),
         };
         let (record, subscription) = (Record { attempt, verdict: Verdict::Expired }, self.subscription.id);
         let urgency = Urgency::Soon;

@@ -24,7 +24,9 @@ use crate::{
         id::DeliveryId,
         queue::Owed,
         time::Timestamp,
+        trace::Trace,
     },
+    egress::Sent,
 };
 
 /// How the panics of these tests begin.
@@ -146,7 +148,7 @@ impl Handler<Attempt> for FakeDeliverer {
 
 fn answer(report: Report, started_at: Timestamp, duration: Duration, status: u16, retry_after: Option<Duration>) {
     let answer = Answer { status, retry_after, content_type: None, body: Bytes::new() };
-    report.end(started_at, duration, Outcome::Answered(answer));
+    report.end(started_at, duration, Sent { outcome: Outcome::Answered(answer), trace: Trace::default() });
 }
 
 /// What a bug would do: the actor panics in the middle of a message.

@@ -20,6 +20,7 @@ use crate::{
         delivery::{Delivery, State},
         event::{Event, default_ordering_key, wire_uuid},
         id::{Minter, Node},
+        trace::Trace,
     },
     store::{
         Lane,
@@ -203,6 +204,7 @@ fn incoming_from(
         started_at: so_far.started_at,
         duration: so_far.duration,
         outcome: so_far.outcome,
+        trace: Trace::default(),
     });
     let table = if kind == Kind::Waiting { "queue" } else { "event" };
     let key = IdempotencyKey {

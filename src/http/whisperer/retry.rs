@@ -115,6 +115,7 @@ mod tests {
         attempt::{Answer as Answered, FailureClass},
         id::DeliveryId,
         time::Timestamp,
+        trace::Trace,
     };
 
     fn told(outcome: Outcome) -> String {
@@ -124,6 +125,7 @@ mod tests {
             started_at: Timestamp::EPOCH,
             duration: Duration::from_micros(12_345),
             outcome,
+            trace: Trace::default(),
         };
         serde_json::to_string(&Retried::from(&attempt)).expect("it serialises")
     }

@@ -8,6 +8,7 @@ use super::{
     AnyConnection, Queried,
     owing::{COUNTED_UP_TO, Owing, accepted_at, owing, set_aside},
     schema::{attempts, deliveries, events, subscriptions},
+    traces::{self, TraceRow, heads_of, trace_from},
     values::{corrupt, count_from, due_from, failure_from, state_from, state_number},
 };
 use crate::domain::{
@@ -17,6 +18,7 @@ use crate::domain::{
     id::{DeliveryId, EventId, SubscriptionId},
     owner::Scope,
     time::Timestamp,
+    trace::Trace,
 };
 
 /// A delivery with what a reader wants to know of its event.
@@ -102,7 +104,7 @@ const COLUMNS: (
     deliveries::replayed_at,
 );
 
-/// One delivery with its attempts, the first one first, if `scope` includes it. Two queries.
+/// One delivery with its attempts, the first one first, if `scope` includes it. Three queries.
 ///
 /// # Errors
 /// A row that this version cannot read.
@@ -118,7 +120,7 @@ pub fn get(connection: &mut AnyConnection, scope: Scope, id: DeliveryId) -> Quer
     }
     let row: Option<Row> = query.first(connection).optional()?;
     let Some((delivery, event_type, ordering_key, accepted_at)) = row else { return Ok(None) };
-    let attempts = attempts_of(connection, id)?;
+    let attempts = attempts_of(connection, SubscriptionId::from_raw(delivery.2), id)?;
     let listed = Listed {
         delivery: delivery_from(delivery)?,
         event_type: event_type_from(&event_type)?,
@@ -133,16 +135,48 @@ fn event_type_from(name: &str) -> Queried<EventType> {
     EventType::parse(name).map_err(|error| corrupt(error.to_string()))
 }
 
-/// The columns of an attempt.
+/// The columns of an attempt, without its trace.
 pub(super) type AttemptRow =
     (i64, i32, i64, i64, Option<i16>, Option<i16>, Option<String>, Option<String>, Option<Vec<u8>>);
 
-fn attempts_of(connection: &mut AnyConnection, id: DeliveryId) -> Queried<Vec<Attempt>> {
-    let rows: Vec<AttemptRow> =
-        attempts::table.filter(attempts::delivery_id.eq(id.as_raw())).order(attempts::number).load(connection)?;
-    rows.into_iter().map(attempt_from).collect()
+/// The columns of [`AttemptRow`].
+pub(super) const ATTEMPT_COLUMNS: (
+    attempts::delivery_id,
+    attempts::number,
+    attempts::started_at,
+    attempts::duration_us,
+    attempts::status,
+    attempts::failure,
+    attempts::message,
+    attempts::content_type,
+    attempts::body,
+) = (
+    attempts::delivery_id,
+    attempts::number,
+    attempts::started_at,
+    attempts::duration_us,
+    attempts::status,
+    attempts::failure,
+    attempts::message,
+    attempts::content_type,
+    attempts::body,
+);
+
+/// All attempts of a delivery to `subscription`, with their traces.
+fn attempts_of(connection: &mut AnyConnection, subscription: SubscriptionId, id: DeliveryId) -> Queried<Vec<Attempt>> {
+    let rows: Vec<(AttemptRow, TraceRow)> = attempts::table
+        .filter(attempts::delivery_id.eq(id.as_raw()))
+        .order(attempts::number)
+        .select((ATTEMPT_COLUMNS, traces::COLUMNS))
+        .load(connection)?;
+    let heads = heads_of(connection, subscription, rows.iter().filter_map(|(_, trace)| trace.7).collect())?;
+    let traced = |(attempt, trace): (AttemptRow, TraceRow)| {
+        Ok(Attempt { trace: trace_from(trace, &heads)?, ..attempt_from(attempt)? })
+    };
+    rows.into_iter().map(traced).collect()
 }
 
+/// An attempt without its trace.
 pub(super) fn attempt_from(row: AttemptRow) -> Queried<Attempt> {
     let (delivery, number, started_at, duration_us, status, failure, message, content_type, body) = row;
     let outcome = match (status, failure) {
@@ -165,6 +199,7 @@ pub(super) fn attempt_from(row: AttemptRow) -> Queried<Attempt> {
         started_at: Timestamp::from_micros(started_at),
         duration: std::time::Duration::from_micros(u64::try_from(duration_us).unwrap_or_default()),
         outcome,
+        trace: Trace::default(),
     })
 }
 
@@ -216,5 +251,5 @@ fn last_attempt(connection: &mut AnyConnection, subscription: SubscriptionId) ->
         newest = newest.max(candidate);
     }
     let Some((_, id)) = newest else { return Ok(None) };
-    Ok(attempts_of(connection, DeliveryId::from_raw(id))?.pop())
+    Ok(attempts_of(connection, subscription, DeliveryId::from_raw(id))?.pop())
 }

@@ -18,7 +18,7 @@ use crate::{
     },
     store::{
         AnyConnection, Keyring, Queried,
-        deliveries::attempt_from,
+        deliveries::{ATTEMPT_COLUMNS, AttemptRow, attempt_from},
         schema::{attempts, deliveries, events, subscriptions},
         subscriptions::of_ids,
         values::{corrupt, payload_from, state_from, state_number},
@@ -212,7 +212,7 @@ impl List for Filter {
                 (deliveries::id, deliveries::state, deliveries::subscription_id),
                 (deliveries::first_recorded_at, deliveries::recorded_at),
                 (events::event_type, events::payload),
-                attempts::all_columns,
+                ATTEMPT_COLUMNS,
             ))
             .load(connection)?;
         let mut to: Vec<_> = rows.iter().map(|row| SubscriptionId::from_raw(row.0.2)).collect();
@@ -237,7 +237,7 @@ diesel::define_sql_function! {
     fn coalesce(value: diesel::sql_types::Nullable<diesel::sql_types::SmallInt>, otherwise: diesel::sql_types::SmallInt) -> diesel::sql_types::SmallInt;
 }
 
-type Row = ((i64, i16, i32), (Option<i64>, Option<i64>), (String, Vec<u8>), crate::store::deliveries::AttemptRow);
+type Row = ((i64, i16, i32), (Option<i64>, Option<i64>), (String, Vec<u8>), AttemptRow);
 
 fn attempted_from(
     row: Row,

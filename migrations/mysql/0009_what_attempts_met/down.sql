@@ -1,0 +1,10 @@
+DROP TABLE request_heads;
+ALTER TABLE attempts
+    DROP COLUMN remote_address,
+    DROP COLUMN dns_us,
+    DROP COLUMN connect_us,
+    DROP COLUMN tls_us,
+    DROP COLUMN first_byte_us,
+    DROP COLUMN response_headers,
+    DROP COLUMN response_headers_cut,
+    DROP COLUMN request_head;

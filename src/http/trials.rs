@@ -51,7 +51,7 @@ impl Default for Trials {
     params(("id" = i32, Path, description = "The subscription")),
     responses((status = 200, description = "What came of it", body = TrialView), Missing, Busy, Always),
 )]
-pub(super) async fn order(
+pub(crate) async fn order(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<SubscriptionId>,

@@ -1,0 +1,83 @@
+//! Pages for people, at `/`: rendered here, complete without script, and with nothing from elsewhere.
+//!
+//! They are made of what the API is made of: a page reads the store and asks the actors as a handler of the API does, and
+//! orders things through these handlers, so that what is refused there is refused here, in the same words ([`orders`]). Who
+//! looks has logged in with a token ([`session`]) and sees what its owner sees; what belongs to somebody else is not there.
+//!
+//! One file for each page, and [`parts`] for what several share. Every query is one of the API's, or as bounded.
+
+#![allow(dead_code, reason = "the other pages need these parts")]
+
+mod answer;
+mod assets;
+mod form;
+mod layout;
+mod login;
+mod orders;
+mod overview;
+mod parts;
+pub mod pulse;
+mod queue;
+mod rows;
+mod session;
+mod subscription;
+mod subscription_fields;
+mod subscription_form;
+mod subscription_orders;
+mod subscription_settings;
+mod subscriptions;
+mod told;
+
+use std::sync::Arc;
+
+use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig, get, post};
+
+use self::{answer::Refusal, pulse::Pulse};
+pub use self::{login::Doors, session::Sessions};
+use crate::http::problem::Problem;
+
+/// What pages keep beside the state of the API; cloning shares it.
+#[derive(Clone, Default)]
+pub struct Pages {
+    /// Who is logged in.
+    pub sessions: Sessions,
+    /// How many may log in at once.
+    pub doors: Doors,
+    /// How the engine did in the last hour.
+    pub pulse: Pulse,
+    /// What the engine was told when it started: names and values, none of them secret.
+    pub settings: Arc<[(&'static str, String)]>,
+}
+
+/// Every page. The app is given the API's state and routes first: what is not found here is refused by them.
+pub fn configure(app: &mut ServiceConfig, pages: Pages) {
+    let pages = web::scope("")
+        .app_data(Data::new(pages))
+        .app_data(path_config())
+        .app_data(query_config())
+        .route("/login", get().to(login::show))
+        .route("/login", post().to(login::log_in))
+        .route("/logout", post().to(login::log_out))
+        .route("/assets/{name}", get().to(assets::serve))
+        .route("/", get().to(overview::show))
+        .route("/subscriptions", get().to(subscriptions::list))
+        .route("/subscriptions/new", get().to(subscription_form::new))
+        .route("/subscriptions/new", post().to(subscription_form::create))
+        .route("/subscriptions/{id}", get().to(subscription::show))
+        .route("/subscriptions/{id}", post().to(subscription_orders::order))
+        .route("/subscriptions/{id}/edit", get().to(subscription_form::edit))
+        .route("/subscriptions/{id}/edit", post().to(subscription_form::save));
+    app.service(pages);
+}
+
+/// A path whose id is none names nothing.
+fn path_config() -> PathConfig {
+    PathConfig::default()
+        .error_handler(|_, _| Refusal::from(Problem::not_found("There is nothing with this id.")).into())
+}
+
+fn query_config() -> QueryConfig {
+    QueryConfig::default().error_handler(|error, _| {
+        Refusal::from(Problem::malformed(format!("The query string is not valid: {error}."))).into()
+    })
+}

@@ -6,7 +6,7 @@
 
 #![allow(unused_qualifications, reason = "utoipa's macros qualify what they are given")]
 
-mod address;
+pub(crate) mod address;
 mod attempts;
 mod audit;
 pub mod auth;

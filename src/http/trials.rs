@@ -75,7 +75,7 @@ pub(crate) async fn order(
 }
 
 /// An event that never happened.
-fn sample(state: &State, event_type: &EventType, now: Timestamp) -> Event {
+pub(crate) fn sample(state: &State, event_type: &EventType, now: Timestamp) -> Event {
     let payload = state.catalogue.find(event_type.as_str()).ok().and_then(|known| example_of(&known, now));
     Event {
         id: EventId::from_raw(0),

@@ -11,22 +11,47 @@ pub(super) enum Section {
     Overview,
     /// `/subscriptions`
     Subscriptions,
+    /// `/deliveries`
+    Deliveries,
+    /// `/events`
+    Events,
+    /// `/replays`
+    Replays,
+    /// `/playground`
+    Playground,
+    /// `/admin`
+    Admin,
 }
 
 impl Section {
-    const ALL: [Self; 2] = [Self::Overview, Self::Subscriptions];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Subscriptions,
+        Self::Deliveries,
+        Self::Events,
+        Self::Replays,
+        Self::Playground,
+        Self::Admin,
+    ];
 
     const fn told(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Overview => ("Overview", "/", "o"),
             Self::Subscriptions => ("Subscriptions", "/subscriptions", "s"),
+            Self::Deliveries => ("Deliveries", "/deliveries", "d"),
+            Self::Events => ("Events", "/events", "e"),
+            Self::Replays => ("Replays", "/replays", "r"),
+            Self::Playground => ("Playground", "/playground", "p"),
+            Self::Admin => ("Admin", "/admin", "a"),
         }
     }
 
     /// Whether it is for `visitor`.
-    fn is_for(self, _: &Visitor) -> bool {
+    fn is_for(self, visitor: &Visitor) -> bool {
         match self {
-            Self::Overview | Self::Subscriptions => true,
+            Self::Overview | Self::Subscriptions | Self::Deliveries | Self::Replays | Self::Playground => true,
+            Self::Admin => visitor.sees_all(),
+            Self::Events => visitor.owner.role.may_publish(),
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Next {
 }
 
 /// A path of ours; what could lead elsewhere is the overview.
-fn local(next: Option<&str>) -> &str {
+pub(super) fn local(next: Option<&str>) -> &str {
     let is_local = |path: &&str| {
         path.starts_with('/')
             && !path.starts_with("//")

@@ -6,18 +6,31 @@
 //!
 //! One file for each page, and [`parts`] for what several share. Every query is one of the API's, or as bounded.
 
-#![allow(dead_code, reason = "the other pages need these parts")]
+#![allow(clippy::needless_pass_by_value, reason = "markup is made where it is put, and goes in there as a whole")]
 
+mod admin;
 mod answer;
 mod assets;
+mod bin;
+pub mod bins;
+mod deliveries;
+mod delivery;
+mod delivery_orders;
+mod delivery_request;
+mod event;
+mod events;
 mod form;
 mod layout;
 mod login;
 mod orders;
 mod overview;
 mod parts;
+mod playground;
 pub mod pulse;
+mod query;
 mod queue;
+mod redeliver;
+mod replays;
 mod rows;
 mod session;
 mod subscription;
@@ -27,12 +40,14 @@ mod subscription_orders;
 mod subscription_settings;
 mod subscriptions;
 mod told;
+mod user;
+mod verifier;
 
 use std::sync::Arc;
 
 use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig, get, post};
 
-use self::{answer::Refusal, pulse::Pulse};
+use self::{answer::Refusal, bins::Bins, pulse::Pulse};
 pub use self::{login::Doors, session::Sessions};
 use crate::http::problem::Problem;
 
@@ -45,6 +60,8 @@ pub struct Pages {
     pub doors: Doors,
     /// How the engine did in the last hour.
     pub pulse: Pulse,
+    /// What was sent to the bins of the playground.
+    pub bins: Bins,
     /// What the engine was told when it started: names and values, none of them secret.
     pub settings: Arc<[(&'static str, String)]>,
 }
@@ -66,7 +83,27 @@ pub fn configure(app: &mut ServiceConfig, pages: Pages) {
         .route("/subscriptions/{id}", get().to(subscription::show))
         .route("/subscriptions/{id}", post().to(subscription_orders::order))
         .route("/subscriptions/{id}/edit", get().to(subscription_form::edit))
-        .route("/subscriptions/{id}/edit", post().to(subscription_form::save));
+        .route("/subscriptions/{id}/edit", post().to(subscription_form::save))
+        .route("/deliveries", get().to(deliveries::list))
+        .route("/deliveries/redeliver", get().to(redeliver::ask))
+        .route("/deliveries/redeliver", post().to(redeliver::order))
+        .route("/deliveries/{id}", get().to(delivery::show))
+        .route("/deliveries/{id}", post().to(delivery_orders::order))
+        .route("/events", get().to(events::list))
+        .route("/events/{id}", get().to(event::show))
+        .route("/events/{id}", post().to(event::order))
+        .route("/replays", get().to(replays::list))
+        .route("/replays", post().to(replays::order))
+        .route("/replays/{id}", post().to(replays::cancel))
+        .route("/playground", get().to(playground::show))
+        .route("/playground", post().to(playground::order))
+        .route("/playground/bins/{id}", get().to(bin::show))
+        .route("/playground/bins/{id}", post().to(bin::order))
+        .route("/bin/{id}", web::to(bins::receive))
+        .route("/admin", get().to(admin::show))
+        .route("/admin", post().to(admin::add))
+        .route("/admin/users/{id}", get().to(user::show))
+        .route("/admin/users/{id}", post().to(user::order));
     app.service(pages);
 }
 

@@ -4,11 +4,7 @@
 use maud::{Markup, html};
 
 use super::{
-    parts::{
-        badge,
-        field::csrf,
-        time::{ago, maybe_ago},
-    },
+    parts::{badge, field::csrf, table, time::ago},
     session::Visitor,
 };
 use crate::{
@@ -66,7 +62,7 @@ fn list(visitor: &Visitor, listed: &[Listed], back: &str, orders: &[(&str, &str)
                         td data-label="Latest" { (badge::of_ending(one.latest)) }
                         td.number data-label="Attempts" { (one.delivery.attempts) }
                         td data-label="Accepted" { (ago(one.accepted_at, now)) }
-                        td data-label="Next attempt" { (maybe_ago(one.delivery.due_at, now)) }
+                        td data-label="Next attempt" { (table::next(one, now)) }
                         td.wide {
                             form.actions method="post" action={ "/deliveries/" (one.delivery.id) } {
                                 (csrf(visitor))

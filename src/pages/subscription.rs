@@ -12,7 +12,7 @@ use super::{
     form::Filled,
     layout::{Section, shell},
     parts::{
-        badge::Tone,
+        badge::{self, Tone},
         chart,
         figure::{counted, number, percent, tile},
         table,
@@ -22,7 +22,7 @@ use super::{
     rows::{Row, rows},
     session::Visitor,
     subscription_settings::{holding, settings},
-    subscriptions::{last_attempt, names, states},
+    subscriptions::{ending_of, names, states},
 };
 use crate::{
     domain::{id::SubscriptionId, subscription::Subscription, time::Timestamp},
@@ -140,7 +140,7 @@ pub(super) async fn render(
         (queue::panel(visitor, &row.subscription, &lists.retrying, &lists.aside, now))
         section.panel aria-labelledby="recent" {
             h2 id="recent" { "Deliveries" }
-            @if lists.recent.is_empty() { p.empty { "Nothing was owed yet, or not lately." } } @else { (table::deliveries(&lists.recent, now)) }
+            @if lists.recent.is_empty() { p.empty { "Nothing was owed yet, or not lately." } } @else { (table::deliveries(&lists.recent, table::Of::One, now)) }
             p { a href={ "/deliveries?subscription=" (id) } { "All deliveries of this subscription" } }
         }
         (settings(visitor, row, after, now))
@@ -190,7 +190,7 @@ fn figures(row: &Row, now: Timestamp) -> Markup {
         }
         @if let Some(last) = &row.backlog.last_attempt {
             p.soft {
-                "Last attempt " (last_attempt(Some(last), now)) " "
+                "Last attempt " (badge::of_ending(ending_of(last))) ", " (ago(last.ended_at(), now)) " "
                 @if let Some(complaint) = last.outcome.complaint() { (complaint) " " }
                 a href={ "/deliveries/" (last.delivery) } { "its delivery" }
                 @if let Some(status) = row.status { " · " (number(status.recording as u64)) " being recorded" }

@@ -1,7 +1,7 @@
 //! `/subscriptions/new` and `/subscriptions/{id}/edit`: the same form, with what the retry policy in it comes to.
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::StatusCode,
     web::{Data, Path},
 };
@@ -38,9 +38,10 @@ use crate::{
     },
 };
 
-/// An empty form.
-pub(super) async fn new(state: Data<State>, visitor: Visitor) -> HttpResponse {
-    page(StatusCode::OK, render(&state, &visitor, None, &Filled::default()))
+/// An empty form, but for what the query fills in.
+pub(super) async fn new(request: HttpRequest, state: Data<State>, visitor: Visitor) -> HttpResponse {
+    let filled = Filled::with(Form::read(request.query_string().as_bytes()));
+    page(StatusCode::OK, render(&state, &visitor, None, &filled))
 }
 
 /// Makes the subscription, or shows what is wrong, or only what the retry policy comes to.

@@ -3,7 +3,7 @@
 use super::answer::encoded;
 
 /// Names and what they stand for.
-const SENTENCES: [(&str, &str); 17] = [
+const SENTENCES: [(&str, &str); 18] = [
     ("made", "The subscription stands."),
     ("changed", "It is changed, for what waits too."),
     ("paused", "It is paused: nothing more starts, and what is in flight finishes."),
@@ -19,8 +19,9 @@ const SENTENCES: [(&str, &str); 17] = [
     ("stopped", "The replay is called off; what it has put back stays owed."),
     ("user-changed", "The user is changed."),
     ("revoked", "The token is gone, and refused at once."),
-    ("emptied", "The bin is empty."),
-    ("bin-made", "There is a bin; it lasts until the engine stops."),
+    ("bin-changed", "The bin answers so from now on."),
+    ("filled", "What the subscription would send is in the bin."),
+    ("removed", "The bin is gone."),
 ];
 
 /// The sentence of a name.

@@ -12,14 +12,24 @@ use crate::{
     store::{audit, deliveries::Listed},
 };
 
+/// Whose deliveries a list has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::pages) enum Of {
+    /// Several subscriptions': each says whose it is.
+    Several,
+    /// One's.
+    One,
+}
+
 /// Deliveries, in the order given.
-pub(in crate::pages) fn deliveries(listed: &[Listed], now: Timestamp) -> Markup {
+pub(in crate::pages) fn deliveries(listed: &[Listed], of: Of, now: Timestamp) -> Markup {
     html! {
         table.cards {
             thead {
                 tr {
                     th scope="col" { "Delivery" } th scope="col" { "State" } th scope="col" { "Latest" }
-                    th.number scope="col" { "Attempts" } th scope="col" { "Accepted" } th scope="col" { "Next attempt" } th scope="col" { "Subscription" }
+                    th.number scope="col" { "Attempts" } th scope="col" { "Accepted" } th scope="col" { "Next attempt" }
+                    @if of == Of::Several { th scope="col" { "Subscription" } }
                 }
             }
             tbody {
@@ -34,7 +44,7 @@ pub(in crate::pages) fn deliveries(listed: &[Listed], now: Timestamp) -> Markup 
                         td.number data-label="Attempts" { (one.delivery.attempts) }
                         td data-label="Accepted" { (ago(one.accepted_at, now)) }
                         td data-label="Next attempt" { (next(one, now)) }
-                        td data-label="Subscription" { a href={ "/subscriptions/" (one.delivery.subscription) } { "#" (one.delivery.subscription) } }
+                        @if of == Of::Several { td data-label="Subscription" { a href={ "/subscriptions/" (one.delivery.subscription) } { "#" (one.delivery.subscription) } } }
                     }
                 }
             }
@@ -42,7 +52,8 @@ pub(in crate::pages) fn deliveries(listed: &[Listed], now: Timestamp) -> Markup 
     }
 }
 
-fn next(one: &Listed, now: Timestamp) -> Markup {
+/// When a delivery is attempted next.
+pub(in crate::pages) fn next(one: &Listed, now: Timestamp) -> Markup {
     if one.delivery.state.is_settled() {
         return html! { span.soft { "–" } };
     }

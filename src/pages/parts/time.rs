@@ -6,10 +6,18 @@ use maud::{Markup, html};
 
 use crate::{clock::rfc3339, domain::time::Timestamp};
 
+/// What is nearer is now.
+const A_MOMENT: Duration = Duration::from_secs(1);
+
 /// `3 min ago` or `in 3 min`, with the instant itself for whoever points at it.
 pub(in crate::pages) fn ago(at: Timestamp, now: Timestamp) -> Markup {
     let instant = rfc3339(at);
-    let text = if at > now { format!("in {}", span(at.since(now))) } else { format!("{} ago", span(now.since(at))) };
+    let text = match (at.since(now), now.since(at)) {
+        (ahead, _) if ahead >= A_MOMENT => format!("in {}", span(ahead)),
+        (_, behind) if behind >= A_MOMENT => format!("{} ago", span(behind)),
+        (ahead, _) if ahead.is_zero() => "just now".to_owned(),
+        (_, _) => "in a moment".to_owned(),
+    };
     html! { time datetime=(instant) title=(instant) { (text) } }
 }
 
@@ -70,6 +78,7 @@ mod tests {
         let now = Timestamp::from_micros(1_800_000_000_000_000);
         let text = |at| ago(at, now).into_string();
         assert!(text(now.before(Duration::from_mins(3))).contains(">3 min ago<"));
+        assert!(text(now.before(Duration::from_millis(3))).contains(">just now<"));
         assert!(text(now.after(Duration::from_hours(2))).contains(">in 2 h<"));
         assert!(exact(now).into_string().contains("2027-01-15 08:00:00.000"));
     }

@@ -189,7 +189,7 @@ mod tests {
         let (bins, owner, other) = (Bins::default(), OwnerId::from_raw(1), OwnerId::from_raw(2));
         let name = bins.make(owner, NOW).expect("room");
         for _ in 0..REMEMBERED + 5 {
-            assert_eq!(bins.put(&name, received(&[b'x'; KEPT_BYTES + 1])), Some(200));
+            assert_eq!(bins.put(&name, received(&vec![b'x'; KEPT_BYTES + 1])), Some(200));
         }
         let bin = bins.get(owner, &name).expect("it is there");
         let latest = &bin.received[0];

@@ -40,24 +40,25 @@ pub(super) async fn list(request: HttpRequest, state: Data<State>, visitor: Visi
         Err(problem) => return Err(problem.into()),
     };
     let now = state.clock.now();
-    let is_first = !filled.is_refused() && filled.value("before", "").is_empty();
+    let is_newest = filled.value("before", "").is_empty();
+    let is_live = is_newest && !filled.is_refused();
     let body = html! {
         div.head {
             h1 { "Deliveries" }
             div.actions {
-                @if is_first { button type="button" data-still aria-pressed="true" hidden { "Live: on" } }
-                a.button href={ "/deliveries/redeliver?" (query) } { "Redeliver these" }
+                @if is_live { button type="button" data-still aria-pressed="true" hidden { "Live: on" } }
+                @if !filled.is_refused() { a.button href={ "/deliveries/redeliver?" (query) } { "Redeliver these" } }
             }
         }
         (filters(&filled))
-        section.panel id="live" data-live=[is_first.then_some("3")] aria-label="Deliveries" {
+        section.panel id="live" data-live=[is_live.then_some("3")] aria-label="Deliveries" {
             @if !found.found.is_empty() { (table::deliveries(&found.found, table::Of::Several, now)) }
             @else if filled.is_refused() { p.empty { "The filter has to be put right first." } }
             @else if found.next.is_some() { p.empty { "None among the newest; older ones may be." } }
             @else { p.empty { "There are none." } }
         }
         nav.pager aria-label="Pages of the list" {
-            @if !is_first { a href={ "/deliveries?" (without_before(&query)) } { "The newest" } }
+            @if !is_newest { a href={ "/deliveries?" (without_before(&query)) } { "The newest" } }
             @if let Some(next) = found.next { a href={ "/deliveries?" (with(&query, "before", &next.to_string())) } { "Older ones" } }
         }
     };

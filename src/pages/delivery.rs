@@ -110,7 +110,7 @@ fn why(told: &Told, intervention: Option<&Intervention>, now: Timestamp) -> Mark
     html! {
         section.panel aria-label="Why it is what it is" {
             @if let Some(explanation) = &told.explanation {
-                p { strong { (explanation.why) } @if let Some(next) = &explanation.next { " Next: " (next.what) "." } }
+                p { strong { (explanation.why) } @if let Some(next) = &explanation.next { " Next: " (next.what) } }
             }
             @if let Some(waits_for) = &told.waits_for {
                 p { "It waits for " a href={ "/deliveries/" (waits_for.delivery) } { "delivery " (waits_for.delivery) } ", which comes first." }

@@ -96,7 +96,7 @@ impl Filled {
 
     /// Whether a box was ticked; `present` when the form was not sent yet.
     pub(super) fn has(&self, name: &str, value: &str, present: bool) -> bool {
-        if !self.form.has("csrf") { present } else { self.form.all(name).any(|ticked| ticked == value) }
+        if self.form.has("csrf") { self.form.all(name).any(|ticked| ticked == value) } else { present }
     }
 
     /// What is wrong with a field.

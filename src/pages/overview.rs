@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
+use futures_util::future::try_join_all;
 use maud::{Markup, html};
 
 use super::{
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     domain::{id::SubscriptionId, owner::Scope, subscription::Subscription, time::Timestamp},
-    http::{State, subscriptions::shown},
+    http::{State, live::status, problem::Problem, subscriptions::shown},
     metrics::{Owed, Readings},
     store::{
         Lane,
@@ -32,6 +33,7 @@ use crate::{
 
 /// Entries of each list.
 const MOST: usize = 10;
+const OF_PAUSES: i64 = 10;
 /// Subscriptions of somebody who is no admin that are looked at.
 const OWN: i64 = 50;
 /// What "now" means for a rate.
@@ -40,7 +42,7 @@ const RECENT: Duration = Duration::from_mins(1);
 /// The page.
 pub(super) async fn show(state: Data<State>, pages: Data<Pages>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let (now, keys, scope) = (state.clock.now(), state.store.keys(), visitor.scope());
-    let work = move |connection: &mut _| held(connection, &keys, scope, now, MOST as i64);
+    let work = move |connection: &mut _| held(connection, &keys, scope, now, OF_PAUSES);
     let pauses = state.store.run(Lane::Read, work).await?;
     let body = match scope {
         Scope::All => of_all(&state, &pages, &pauses, now).await?,
@@ -83,10 +85,19 @@ async fn of_all(state: &State, pages: &Pages, pauses: &[Subscription], now: Time
         Some(Behind { subscription: find(late.subscription)?, owed, age: late.age })
     };
     let behind: Vec<Behind> = owed.oldest.iter().take(MOST).filter_map(late).collect();
-    let ill = |(id, since): &(SubscriptionId, Duration)| {
-        Some(Ill { subscription: find(*id)?, since: now.before(*since), probe_at: None })
-    };
-    let ill: Vec<Ill> = readings.failing.longest.iter().take(MOST).filter_map(ill).collect();
+    let ill = readings.failing.longest.iter().take(MOST).map(|(id, since)| {
+        let subscription = find(*id);
+        async move {
+            let open = status(state, *id, None, None).await?.and_then(|status| status.breaker);
+            let ill = |subscription| Ill {
+                subscription,
+                since: now.before(*since),
+                probe_at: open.map(|open| open.probe_at),
+            };
+            Ok::<_, Problem>(subscription.map(ill))
+        }
+    });
+    let ill: Vec<Ill> = try_join_all(ill).await?.into_iter().flatten().collect();
     let seconds = length.as_secs_f64();
     Ok(html! {
         @if !surveyed.is_database_up { p.alert role="alert" { "The database does not answer. What is owed stays owed; nothing is lost." } }

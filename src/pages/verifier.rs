@@ -89,7 +89,8 @@ mod tests {
         let (ours, theirs) = (signer.standard("w1", NOW, body.as_bytes()), signer.whisperer(body.as_bytes()));
         let sent = body.replace('\n', "\r\n");
         let all = [("secret", "hush"), ("body", &sent), ("id", "w1"), ("timestamp", seconds), ("whisperer", &theirs)];
-        let good = [&all[..], &[("signature", &format!("v1,other {ours}"))]].concat();
+        let signatures = format!("v1,other {ours}");
+        let good = [&all[..], &[("signature", &signatures)]].concat();
         let found = verify(&form(&good), NOW).expect("it can be verified");
         assert!(found.len() == 2 && found.iter().all(|finding| finding.is_good), "{found:?}");
         let late = verify(&form(&good), NOW.after(TOLERANCE * 2)).expect("it can be verified");

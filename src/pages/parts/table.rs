@@ -1,7 +1,7 @@
 //! Lists of deliveries and changes, as several pages show them.
 
 use maud::{Markup, html};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     badge,
@@ -86,11 +86,20 @@ pub(in crate::pages) fn changes(listed: &[audit::Listed], now: Timestamp) -> Mar
     }
 }
 
+/// So many fields of a change are shown at once.
+const FEW: usize = 4;
+
+fn fields(members: &Map<String, Value>) -> Markup {
+    html! { @for (name, value) in members { div.wrap { span.soft { (name) ": " } code { (value) } } } }
+}
+
 fn told(value: Option<&Value>) -> Markup {
     match value {
-        Some(Value::Object(members)) if !members.is_empty() => html! {
-            @for (name, value) in members { div.wrap { span.soft { (name) ": " } code { (value) } } }
+        // What is new has many.
+        Some(Value::Object(members)) if members.len() > FEW => html! {
+            details { summary { (members.len()) " fields" } (fields(members)) }
         },
+        Some(Value::Object(members)) if !members.is_empty() => fields(members),
         Some(
             Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::String(_) | Value::Null,
         )

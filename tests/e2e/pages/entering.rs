@@ -1,4 +1,4 @@
-//! The pages: who gets in, what counts as a form of ours, whose things are seen, and that nothing that others write is run.
+//! Who gets in, and which forms count.
 
 use serde_json::json;
 

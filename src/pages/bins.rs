@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::Pages;
 use crate::{
-    domain::{id::OwnerId, signature::hex, time::Timestamp},
+    domain::{event::MAX_PAYLOAD_BYTES, id::OwnerId, signature::hex, time::Timestamp},
     http::{State, body, problem::Problem},
 };
 
@@ -28,6 +28,8 @@ const MOST: usize = 200;
 const MOST_OF_ONE: usize = 3;
 /// Requests that a bin remembers.
 const REMEMBERED: usize = 20;
+/// The largest body that a bin takes: a payload and what stands around it.
+pub(super) const MAX_BYTES: usize = MAX_PAYLOAD_BYTES + 16 * 1024;
 /// Of each body so much is kept, in bytes.
 const KEPT_BYTES: usize = 16 * 1024;
 /// Of all headers of a request together so much is kept, in bytes.

@@ -108,6 +108,9 @@ pub(super) async fn log_in(
     let digest = token_digest(sent.text("token").unwrap_or_default());
     match owner_behind(digest, &state).await.map_err(Problem::from) {
         Ok(_) => {
+            if let Some(former) = cookie(&request) {
+                pages.sessions.end(former);
+            }
             let id = pages.sessions.begin(digest, state.clock.now());
             let mut answer = see_other(&next);
             let cookie = set_cookie(&request, &id).parse().expect("digits and letters make a header");

@@ -49,7 +49,7 @@ use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig, get, po
 
 use self::{answer::Refusal, bins::Bins, pulse::Pulse};
 pub use self::{login::Doors, session::Sessions};
-use crate::http::problem::Problem;
+use crate::http::{body::MaxBytes, problem::Problem};
 
 /// What pages keep beside the state of the API; cloning shares it.
 #[derive(Clone, Default)]
@@ -99,7 +99,7 @@ pub fn configure(app: &mut ServiceConfig, pages: Pages) {
         .route("/playground", post().to(playground::order))
         .route("/playground/bins/{id}", get().to(bin::show))
         .route("/playground/bins/{id}", post().to(bin::order))
-        .route("/bin/{id}", web::to(bins::receive))
+        .service(web::resource("/bin/{id}").app_data(MaxBytes(bins::MAX_BYTES)).to(bins::receive))
         .route("/admin", get().to(admin::show))
         .route("/admin", post().to(admin::add))
         .route("/admin/users/{id}", get().to(user::show))

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::{
     answer::{Refusal, see_other},
     form::{Filled, Form},
+    login::local,
     orders::{answer, body, caller, in_utc},
     session::Posted,
     subscription::{Aftermath, render},
@@ -58,7 +59,11 @@ pub(super) async fn order(
         _ => registration::end(&state, &visitor.owner, id).await.map(|()| Done::Told("ended")),
     };
     match done {
-        Ok(Done::Told(name)) => Ok(see_other(&telling(&format!("/subscriptions/{id}"), name))),
+        Ok(Done::Told(name)) => {
+            let own = format!("/subscriptions/{id}");
+            let back = form.raw("back").map_or(own.as_str(), |back| local(Some(back)));
+            Ok(see_other(&telling(back, name)))
+        }
         Ok(Done::Shown(outcome)) => {
             let after = Aftermath { outcome: Some(outcome), ..Aftermath::default() };
             render(&state, &visitor, id, StatusCode::OK, &after).await

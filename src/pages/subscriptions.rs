@@ -17,6 +17,7 @@ use super::{
     parts::{
         badge::{self, Tone},
         chart,
+        field::csrf,
         figure::{counted, percent},
         time::{ago, maybe_ago, millis, span},
     },
@@ -27,6 +28,7 @@ use crate::{
     domain::{
         attempt::{Attempt, Outcome},
         id::{OwnerId, SubscriptionId},
+        subscription::Subscription,
         time::Timestamp,
     },
     http::State,
@@ -56,6 +58,7 @@ pub(super) async fn list(state: Data<State>, visitor: Visitor, query: Query<Afte
         HashMap::new()
     };
     let (rows, now) = (rows(&state, page_of).await?, state.clock.now());
+    let here = query.after.map_or_else(|| "/subscriptions".to_owned(), |after| format!("/subscriptions?after={after}"));
     let body = html! {
         div.head {
             h1 { "Subscriptions" }
@@ -64,7 +67,7 @@ pub(super) async fn list(state: Data<State>, visitor: Visitor, query: Query<Afte
         section.panel id="live" data-live="5" aria-label="Subscriptions" {
             @if rows.is_empty() {
                 p.empty { @if query.after.is_some() { "There are no more." } @else { "There are none yet. A subscription says which events go to which endpoint." } }
-            } @else { (table(&rows, &owners, visitor.sees_all(), now)) }
+            } @else { (table(&visitor, &rows, &owners, &here, now)) }
         }
         nav.pager aria-label="Pages of the list" {
             @if query.after.is_some() { a href="/subscriptions" { "From the start" } }
@@ -86,7 +89,8 @@ pub(super) async fn names(state: &State, mut of: Vec<OwnerId>) -> Result<HashMap
     Ok(state.store.run(Lane::Read, work).await?)
 }
 
-fn table(rows: &[Row], owners: &HashMap<OwnerId, String>, shows_owner: bool, now: Timestamp) -> Markup {
+fn table(visitor: &Visitor, rows: &[Row], owners: &HashMap<OwnerId, String>, here: &str, now: Timestamp) -> Markup {
+    let shows_owner = visitor.sees_all();
     html! {
         table.cards {
             thead {
@@ -95,7 +99,7 @@ fn table(rows: &[Row], owners: &HashMap<OwnerId, String>, shows_owner: bool, now
                     @if shows_owner { th scope="col" { "Owner" } }
                     th scope="col" { "State" } th scope="col" { "Last hour" } th.number scope="col" { "p95" }
                     th.number scope="col" { "In flight" } th.number scope="col" { "Owed" } th.number scope="col" { "Oldest" }
-                    th scope="col" { "Last attempt" } th scope="col" { "Next probe" }
+                    th scope="col" { "Last attempt" } th scope="col" { "Next probe" } th scope="col" { "Orders" }
                 }
             }
             tbody {
@@ -114,9 +118,30 @@ fn table(rows: &[Row], owners: &HashMap<OwnerId, String>, shows_owner: bool, now
                         td.number data-label="Oldest" { (row.backlog.oldest.map_or_else(|| "–".to_owned(), |(_, at)| span(now.since(at)))) }
                         td data-label="Last attempt" { (last_attempt(row.backlog.last_attempt.as_ref(), now)) }
                         td data-label="Next probe" { (maybe_ago(row.status.and_then(|status| status.breaker).map(|open| open.probe_at), now)) }
+                        td.wide { (orders(visitor, &row.subscription, here, now)) }
                     }
                 }
             }
+        }
+    }
+}
+
+/// What can be ordered right here; what came of it is told here, too, but for a test, which has more to tell.
+fn orders(visitor: &Visitor, subscription: &Subscription, here: &str, now: Timestamp) -> Markup {
+    let id = subscription.id;
+    let button = |order: &str, name: &str| {
+        html! { button.small type="submit" name="do" value=(order) aria-label={ (name) " subscription " (id) } { (name) } }
+    };
+    html! {
+        form.actions method="post" action={ "/subscriptions/" (id) } {
+            (csrf(visitor))
+            input type="hidden" name="back" value=(here);
+            @match state_of(subscription, now) {
+                "active" => { (button("pause", "Pause")) }
+                "paused" => { (button("resume", "Resume")) }
+                _ => {}
+            }
+            (button("test", "Test"))
         }
     }
 }

@@ -127,8 +127,8 @@ fn users_and_their_tokens_are_seen_to(database: &Database) {
     let made = admin.submit("/admin", &[("name", "shop"), ("role", "subscriber")]);
     let token = made.text.split("id=\"token\">").nth(1).and_then(|rest| rest.split('<').next()).expect("shown once");
     let shop = Browser::logged_in(scene.engine.base(), token);
-    let taken = admin.submit("/admin", &[("name", "shop"), ("role", "subscriber")]);
-    assert_eq!(taken.status, 409);
+    let again = admin.submit("/admin", &[("name", "shop"), ("role", "subscriber")]);
+    assert_eq!(again.status, 409);
     let wrong = admin.submit("/admin", &[("name", " "), ("role", "subscriber")]);
     assert!(wrong.status == 422 && wrong.text.contains("id=\"e-name\""), "{}", wrong.text);
     let users = scene.api.get_json("/api/v1/users");

@@ -55,7 +55,10 @@ async fn render(
     let found = find(state, &visitor.owner, id, Which::default()).await?;
     let event = &found.event.listed;
     let missed = missed(state, &visitor.owner, event).await?;
-    let publisher = names(state, vec![event.publisher]).await?.remove(&event.publisher).unwrap_or_default();
+    // Who else is there is an admin's business.
+    let shown =
+        if visitor.sees_all() || event.publisher == visitor.owner.id { vec![event.publisher] } else { Vec::new() };
+    let publisher = names(state, shown).await?.remove(&event.publisher);
     let now = state.clock.now();
     let body = html! {
         p.crumbs { @if visitor.owner.role.may_publish() { a href="/events" { "Events" } } @else { "Events" } " / " (id) }
@@ -74,7 +77,7 @@ async fn render(
                 h2 id="facts" { "What happened" }
                 dl.facts {
                     dt { "Accepted" } dd { (exact(event.accepted_at)) " " span.soft { (ago(event.accepted_at, now)) } }
-                    dt { "Publisher" } dd { (publisher) }
+                    @if let Some(publisher) = publisher { dt { "Publisher" } dd { (publisher) } }
                     dt { "Ordering key" } dd { @if let Some(key) = &event.ordering_key { code { (key) } } @else { "none" } }
                     dt { "Uuid" } dd { code { (event.id.uuid()) } }
                     dt { "Owed" } dd { (number(event.deliveries.into())) " deliveries when it was accepted" }

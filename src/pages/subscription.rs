@@ -191,8 +191,8 @@ fn figures(row: &Row, now: Timestamp) -> Markup {
         @if let Some(last) = &row.backlog.last_attempt {
             p.soft {
                 "Last attempt " (badge::of_ending(ending_of(last))) ", " (ago(last.ended_at(), now)) " "
-                @if let Some(complaint) = last.outcome.complaint() { (complaint) " " }
-                a href={ "/deliveries/" (last.delivery) } { "its delivery" }
+                @if let Some(complaint) = last.outcome.complaint() { "· " (complaint) " " }
+                "· " a href={ "/deliveries/" (last.delivery) } { "its delivery" }
                 @if let Some(status) = row.status { " · " (number(status.recording as u64)) " being recorded" }
                 " · changed " (maybe_ago(Some(row.subscription.modified_at), now))
             }

@@ -19,7 +19,7 @@ use super::{
         chart,
         field::csrf,
         figure::{counted, percent},
-        time::{ago, maybe_ago, millis, span},
+        time::{ago, millis, span},
     },
     rows::{Row, rows, state_of},
     session::Visitor,
@@ -99,7 +99,7 @@ fn table(visitor: &Visitor, rows: &[Row], owners: &HashMap<OwnerId, String>, her
                     @if shows_owner { th scope="col" { "Owner" } }
                     th scope="col" { "State" } th scope="col" { "Last hour" } th.number scope="col" { "p95" }
                     th.number scope="col" { "In flight" } th.number scope="col" { "Owed" } th.number scope="col" { "Oldest" }
-                    th scope="col" { "Last attempt" } th scope="col" { "Next probe" } th scope="col" { "Orders" }
+                    th scope="col" { "Last attempt" } th scope="col" { "Orders" }
                 }
             }
             tbody {
@@ -117,7 +117,6 @@ fn table(visitor: &Visitor, rows: &[Row], owners: &HashMap<OwnerId, String>, her
                         td.number data-label="Owed" { (counted(row.backlog.owed, row.backlog.is_exact)) }
                         td.number data-label="Oldest" { (row.backlog.oldest.map_or_else(|| "–".to_owned(), |(_, at)| span(now.since(at)))) }
                         td data-label="Last attempt" { (last_attempt(row.backlog.last_attempt.as_ref(), now)) }
-                        td data-label="Next probe" { (maybe_ago(row.status.and_then(|status| status.breaker).map(|open| open.probe_at), now)) }
                         td.wide { (orders(visitor, &row.subscription, here, now)) }
                     }
                 }
@@ -150,7 +149,10 @@ fn orders(visitor: &Visitor, subscription: &Subscription, here: &str, now: Times
 pub(super) fn states(row: &Row, now: Timestamp) -> Markup {
     html! {
         (badge::of_subscription(state_of(&row.subscription, now)))
-        @if row.status.is_some_and(|status| status.breaker.is_some()) { " " (badge::badge(Tone::Bad, "failing")) }
+        @if let Some(open) = row.status.and_then(|status| status.breaker) {
+            " " (badge::badge(Tone::Bad, "failing"))
+            small.soft { " next probe " (ago(open.probe_at, now)) }
+        }
     }
 }
 

@@ -45,7 +45,11 @@ mod verifier;
 
 use std::sync::Arc;
 
-use actix_web::web::{self, Data, PathConfig, QueryConfig, ServiceConfig, get, post};
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    http::header,
+    web::{self, Data, PathConfig, QueryConfig, ServiceConfig, get, post},
+};
 
 use self::{answer::Refusal, bins::Bins, pulse::Pulse};
 pub use self::{login::Doors, session::Sessions};
@@ -66,7 +70,7 @@ pub struct Pages {
     pub settings: Arc<[(&'static str, String)]>,
 }
 
-/// Every page. The app is given the API's state and routes first: what is not found here is refused by them.
+/// Every page. The app is given the API's state and routes first: whatever they do not take comes here.
 pub fn configure(app: &mut ServiceConfig, pages: Pages) {
     let pages = web::scope("")
         .app_data(Data::new(pages))
@@ -104,7 +108,18 @@ pub fn configure(app: &mut ServiceConfig, pages: Pages) {
         .route("/admin", post().to(admin::add))
         .route("/admin/users/{id}", get().to(user::show))
         .route("/admin/users/{id}", post().to(user::order));
-    app.service(pages);
+    app.service(pages.default_service(web::to(nothing)));
+}
+
+/// What is not found is told as a page to whoever reads pages, and as the API tells it to everybody else.
+async fn nothing(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let is_of_programs = ["/api/", "/whisperer/"].iter().any(|path| request.path().starts_with(path));
+    let problem = Problem::not_found("There is nothing at this path.");
+    if accept.contains("text/html") && !is_of_programs {
+        return Err(Refusal::from(problem).into());
+    }
+    Err(problem.into())
 }
 
 /// A path whose id is none names nothing.

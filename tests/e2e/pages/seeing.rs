@@ -16,6 +16,7 @@ use crate::{
 on_both! { blocking:
     what_is_anothers_is_not_there,
     nothing_that_others_write_is_run,
+    what_is_not_there_is_told_to_people_as_a_page,
 }
 
 /// The newest delivery of a subscription, once it was attempted.
@@ -59,6 +60,7 @@ fn what_is_anothers_is_not_there(database: &Database) {
         seen.contains(&format!("/deliveries/{mine}")) && !seen.contains(&format!("/deliveries/{delivery}")),
         "{seen}"
     );
+    assert!(!seen.contains("Publisher") && !seen.contains("admin"), "who else is there is an admin's business: {seen}");
     for path in ["/admin", "/admin/users/1", "/events"] {
         assert_eq!(shop.get(path).status, 403, "{path}");
     }
@@ -140,4 +142,17 @@ fn nothing_that_others_write_is_run(database: &Database) {
     assert!(told >= 10, "the texts are shown, as texts: {told}");
     let shown = admin.page(&format!("/deliveries/{delivery}"));
     assert!(shown.contains("webhook-signature") && shown.contains("x-key: …"), "{shown}");
+}
+
+fn what_is_not_there_is_told_to_people_as_a_page(database: &Database) {
+    let scene = Scene::new(database, &[]);
+    let kind = |path: &str, accept: &str| {
+        let reply = scene.api.send("GET", path, &[("Accept", accept)], b"").expect("an answer");
+        assert_eq!(reply.status, 404, "{path}");
+        reply.header("content-type").unwrap_or_default().to_owned()
+    };
+    assert_eq!(kind("/nothing", "text/html,*/*"), "text/html; charset=utf-8");
+    for (path, accept) in [("/nothing", "*/*"), ("/api/v1/nothing", "text/html")] {
+        assert_eq!(kind(path, accept), "application/problem+json", "{path} {accept}");
+    }
 }

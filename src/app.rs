@@ -42,6 +42,7 @@ use crate::{
     egress::{Guard, Names},
     http::{self, Catalogue, State, Trials, auth::Tokens, survey::Survey},
     metrics::Metrics,
+    pages::{self, Pages},
     store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
 };
 
@@ -113,7 +114,9 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         metrics_token: settings.metrics_token.as_ref().map(|token| token_digest(token.reveal())),
         page_size: settings.page_size,
     };
-    let server = listen(&settings, state)?;
+    let pages = Pages { settings: settings.told().into(), ..Pages::default() };
+    pages.pulse.watch(state.metrics.clone());
+    let server = listen(&settings, state, pages)?;
     log::info!(address:% = settings.listen, database:? = settings.database.database_url; "ready");
 
     let ended = select! {
@@ -264,13 +267,16 @@ fn threads(setting: Option<NonZeroUsize>) -> usize {
     setting.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
-fn listen(settings: &ServeSettings, state: State) -> Result<ServerHandle, StartError> {
+fn listen(settings: &ServeSettings, state: State, pages: Pages) -> Result<ServerHandle, StartError> {
     let clients = state.metrics.clients().clone();
     let server = HttpServer::new(move || {
-        let state = state.clone();
+        let (state, pages) = (state.clone(), pages.clone());
         // Called once on each thread that serves.
         actix_rt::spawn(watch_lag(state.metrics.lag_of("http")));
-        App::new().wrap(from_fn(http::metrics::count)).configure(move |app| http::configure(app, state))
+        App::new().wrap(from_fn(http::metrics::count)).configure(move |app| {
+            http::configure(app, state);
+            pages::configure(app, pages);
+        })
     })
     .on_connect(move |_, connection| {
         connection.insert(clients.enter());

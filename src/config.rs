@@ -171,6 +171,40 @@ impl ServeSettings {
         }
     }
 
+    /// What people may be shown of the settings: names and values. Neither tokens, keys nor the way to the database are in it.
+    #[must_use]
+    pub fn told(&self) -> Vec<(&'static str, String)> {
+        let days = |length: Duration| format!("{} days", length.as_secs_f64() / 86_400.0);
+        let kept = |keep| match keep {
+            Keep::Forever => "forever".to_owned(),
+            Keep::For(length) => days(length),
+        };
+        let seconds = |length: Duration| format!("{} s", length.as_secs_f64());
+        let networks = self.egress_allow.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let count = |count: Option<NonZeroUsize>| count.map_or_else(|| "by the machine".to_owned(), |n| n.to_string());
+        vec![
+            ("Keep what arrived", kept(self.keep_delivered)),
+            ("Keep what was given up", kept(self.keep_dead)),
+            ("Keep payloads", self.keep_payloads.map_or_else(|| "as long as their deliveries".to_owned(), kept)),
+            ("Sweep every", seconds(self.sweep)),
+            (
+                "Private networks that are open",
+                if networks.is_empty() { "none".to_owned() } else { networks.join(", ") },
+            ),
+            ("Attempts in flight at once", self.max_in_flight.to_string()),
+            ("Deliveries of a subscription in memory", self.window.to_string()),
+            ("Payloads in memory", format!("{} MiB", self.payload_budget_mib)),
+            ("Events that may wait for their commit", self.max_waiting.to_string()),
+            ("Failures in a row until only probes", self.breaker_threshold.to_string()),
+            ("First probe after", seconds(self.breaker_wait)),
+            ("Longest wait between probes", seconds(self.breaker_longest_wait)),
+            ("Pause what fails for", self.pause_failing().map_or_else(|| "never".to_owned(), days)),
+            ("Threads that deliver", count(self.delivery_threads)),
+            ("Threads that serve", count(self.http_threads)),
+            ("Time to finish at the end", seconds(self.drain)),
+        ]
+    }
+
     /// How breakers behave.
     #[must_use]
     pub fn breaker(&self) -> BreakerSettings {

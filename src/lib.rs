@@ -11,5 +11,6 @@ pub mod domain;
 pub mod egress;
 pub mod http;
 pub mod metrics;
+pub mod pages;
 pub mod samples;
 pub mod store;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use awc::http::header::{EXPECT, HeaderMap, HeaderValue};
+use awc::http::header::{EXPECT, HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
 use super::template::{
@@ -75,6 +75,24 @@ impl Request {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.template.timeout()
+    }
+
+    /// What is sent behind the headers.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// All headers by name, for people who look; values that are no text of ASCII are told as far as they are. Basic auth and
+    /// what the subscription adds are among them, and not for everybody's eyes.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let late = self.late_headers();
+        let shared = self.template.0.headers.iter().filter(|(name, _)| !late.contains_key(*name));
+        let told = |(name, value): (&HeaderName, &HeaderValue)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        shared.chain(late.iter()).map(told).collect()
     }
 
     /// Headers of this attempt alone; they win over the template's.

@@ -10,7 +10,7 @@ use crate::domain::endpoint::Endpoint;
 const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why webhooks may not go to `endpoint`, in a sentence; `None` when they may, as far as can be told now.
-pub(super) async fn refused_address(state: &State, endpoint: &Endpoint) -> Option<String> {
+pub(crate) async fn refused_address(state: &State, endpoint: &Endpoint) -> Option<String> {
     match tokio::time::timeout(NAME_TIMEOUT, state.guard.check(endpoint)).await {
         Ok(Err(refusal)) => Some(refusal.to_string()),
         Ok(Ok(())) | Err(_) => None,

@@ -79,7 +79,14 @@ impl Tokens {
 /// # Errors
 /// [`Refused`], with the reason.
 pub async fn owner_of(request: &HttpRequest, state: &State) -> Result<Arc<Owner>, Refused> {
-    let digest = token_digest(token_in(request)?);
+    owner_behind(token_digest(token_in(request)?), state).await
+}
+
+/// The owner of the token with this digest.
+///
+/// # Errors
+/// [`Refused`] when nobody has it, they are inactive, or the database cannot say.
+pub async fn owner_behind(digest: TokenDigest, state: &State) -> Result<Arc<Owner>, Refused> {
     let now = state.clock.now();
     let owner = if let Some(owner) = state.tokens.recall(&digest, now) {
         owner

@@ -23,10 +23,10 @@ const MAX_BYTES_AHEAD: usize = 64 * 1024;
 
 /// How large a body a path takes, in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct MaxBytes(pub(super) usize);
+pub(crate) struct MaxBytes(pub(crate) usize);
 
 /// A whole body, at most as long as the path allows.
-pub(super) struct Body(pub(super) Bytes);
+pub(crate) struct Body(pub(crate) Bytes);
 
 impl FromRequest for Body {
     type Error = Problem;
@@ -42,7 +42,7 @@ impl FromRequest for Body {
 ///
 /// # Errors
 /// 413 when it is longer than the path allows, 400 when it does not arrive.
-pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     let most = request.app_data::<MaxBytes>().map_or(MAX_BYTES, |most| most.0);
     let announced = announced_length(request);
     if announced > most {

@@ -78,6 +78,11 @@ impl Catalogue {
         })
     }
 
+    /// The names of all, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.all().iter().map(|known| known.event_type.as_str().to_owned()).collect()
+    }
+
     /// All of them, in the order of their names.
     pub(super) fn all(&self) -> Vec<Arc<Known>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()

@@ -202,7 +202,7 @@ pub(super) async fn show(
 
 /// # Errors
 /// 404 when there is no such delivery, or not for `owner`.
-pub(super) async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
+pub(crate) async fn find(state: &State, owner: &Owner, id: DeliveryId) -> Result<(Listed, Vec<Attempt>), Problem> {
     let scope = owner.scope();
     let found = state.store.run(Lane::Read, move |connection| deliveries::get(connection, scope, id)).await?;
     found.ok_or_else(no_such_delivery)
@@ -218,7 +218,7 @@ fn no_such_delivery() -> Problem {
     params(("id" = i64, Path, description = "The delivery")),
     responses((status = 200, description = "The attempt", body = AttemptView), Missing, Busy, Erased, Always),
 )]
-pub(super) async fn redeliver(
+pub(crate) async fn redeliver(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<DeliveryId>,
@@ -248,7 +248,7 @@ pub(super) async fn owner_of(state: &State, id: SubscriptionId) -> Result<Option
     params(("id" = i64, Path, description = "The delivery")),
     responses((status = 200, description = "It is called off", body = DeliveryView), Missing, Settled, Always),
 )]
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<DeliveryId>,

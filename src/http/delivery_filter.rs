@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(crate) struct FilterQuery {
     #[param(value_type = Option<i32>)]
     subscription: Option<SubscriptionId>,
     #[param(value_type = Option<i64>)]
@@ -52,7 +52,7 @@ pub(super) struct FilterQuery {
 
 impl FilterQuery {
     /// The event whose deliveries are meant.
-    pub(super) const fn event(&self) -> Option<EventId> {
+    pub(crate) const fn event(&self) -> Option<EventId> {
         self.event
     }
 
@@ -60,7 +60,7 @@ impl FilterQuery {
     ///
     /// # Errors
     /// 422 for the first thing that makes no sense.
-    pub(super) fn filter(&self, scope: Scope) -> Result<Filter, Problem> {
+    pub(crate) fn filter(&self, scope: Scope) -> Result<Filter, Problem> {
         let host = self.host.as_deref().map(parse_host).transpose();
         Ok(Filter {
             subscription: self.subscription,
@@ -109,7 +109,7 @@ fn statuses(text: &str) -> Result<EndingFilter, Problem> {
 
 /// # Errors
 /// 422 for what is no name of an event type.
-pub(super) fn named_type(name: &str) -> Result<EventType, Problem> {
+pub(crate) fn named_type(name: &str) -> Result<EventType, Problem> {
     EventType::parse(name).map_err(|error| Problem::invalid(format!("\"event_type\": {error}.")))
 }
 

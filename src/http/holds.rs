@@ -141,7 +141,7 @@ fn read_pace(per_second: f64) -> Result<NonZeroU32, Problem> {
     request_body(content = Option<PauseBody>, example = json!({"reason": "stocktaking", "until": "2099-01-01T06:00:00Z"})),
     responses((status = 200, description = "It is paused", body = SubscriptionDetails), BadBody, Missing, Always),
 )]
-pub(super) async fn pause(
+pub(crate) async fn pause(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<SubscriptionId>,
@@ -167,7 +167,7 @@ pub(super) async fn pause(
     request_body(content = Option<ResumeBody>, example = json!({"per_second": 20})),
     responses((status = 200, description = "It is active", body = SubscriptionDetails), BadBody, Missing, NotPaused, Always),
 )]
-pub(super) async fn resume(
+pub(crate) async fn resume(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<SubscriptionId>,

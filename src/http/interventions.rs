@@ -80,7 +80,7 @@ impl<'a> InterventionView<'a> {
         (status = 200, description = "It is dead", body = DecidedDelivery), BadBody, Missing, Settled, Always,
     ),
 )]
-pub(super) async fn skip(
+pub(crate) async fn skip(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<DeliveryId>,
@@ -98,7 +98,7 @@ pub(super) async fn skip(
         (status = 200, description = "It is set aside", body = DecidedDelivery), BadBody, Missing, Settled, Always,
     ),
 )]
-pub(super) async fn set_aside(
+pub(crate) async fn set_aside(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<DeliveryId>,
@@ -180,7 +180,7 @@ const fn done(decision: Decision) -> &'static str {
     params(("id" = i64, Path, description = "The delivery")),
     responses((status = 200, description = "It is due", body = DeliveryView), Missing, NotSetAside, Always),
 )]
-pub(super) async fn release(
+pub(crate) async fn release(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<DeliveryId>,

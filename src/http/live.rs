@@ -41,9 +41,9 @@ pub(super) struct EndpointHealth {
 
 /// The delivery that another one waits for, because it has the same ordering key and comes first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct WaitsFor {
+pub(crate) struct WaitsFor {
     #[schema(value_type = i64)]
-    delivery: DeliveryId,
+    pub(crate) delivery: DeliveryId,
     ordering_key: Option<String>,
     /// When the other one is attempted next; null when that is under way or held back.
     #[schema(format = DateTime)]
@@ -52,25 +52,29 @@ pub(super) struct WaitsFor {
 
 /// Why a delivery is what it is.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Explanation {
+pub(crate) struct Explanation {
     /// For programs.
     reason: &'static str,
     /// For people.
-    why: String,
-    next: Option<NextView>,
+    pub(crate) why: String,
+    pub(crate) next: Option<NextView>,
 }
 
 /// What happens next.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NextStep)]
-struct NextView {
+pub(crate) struct NextView {
     /// When; null when that depends on others.
     #[schema(format = DateTime)]
     at: Option<String>,
-    what: &'static str,
+    pub(crate) what: &'static str,
 }
 
-async fn status(
+/// What `subscription` says of itself, when it is at work; and of a key and a delivery, when they are named.
+///
+/// # Errors
+/// 503 when the router is gone.
+pub(crate) async fn status(
     state: &State,
     subscription: SubscriptionId,
     key: Option<KeyHash>,
@@ -96,18 +100,18 @@ pub(super) async fn endpoint_health(state: &State, id: SubscriptionId) -> Result
 }
 
 /// What is told of a delivery beyond its row.
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The delivery that it waits for because that has the same ordering key and comes first; `None` when there is none.
-    pub(super) waits_for: Option<WaitsFor>,
+    pub(crate) waits_for: Option<WaitsFor>,
     /// Why it is what it is, and what happens next.
-    pub(super) explanation: Option<Explanation>,
+    pub(crate) explanation: Option<Explanation>,
 }
 
 /// Why `listed`, with these attempts, was sent, waits or was given up, and what happens when.
 ///
 /// # Errors
 /// 503 when the router or the database is gone.
-pub(super) async fn told(state: &State, listed: &Listed, attempts: &[Attempt]) -> Result<Told, Problem> {
+pub(crate) async fn told(state: &State, listed: &Listed, attempts: &[Attempt]) -> Result<Told, Problem> {
     let (delivery, keys, id) = (&listed.delivery, state.store.keys(), listed.delivery.subscription);
     let work = move |connection: &mut _| subscriptions::get(connection, &keys, Scope::All, id);
     let Some(subscription) = state.store.run(Lane::Read, work).await? else {

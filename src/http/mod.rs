@@ -6,41 +6,41 @@
 
 #![allow(unused_qualifications, reason = "utoipa's macros qualify what they are given")]
 
-mod address;
+pub(crate) mod address;
 mod attempts;
 mod audit;
 pub mod auth;
 mod batch;
-mod body;
+pub(crate) mod body;
 mod bulk_holds;
 mod catalogue;
-mod deliveries;
-mod delivery_filter;
+pub(crate) mod deliveries;
+pub(crate) mod delivery_filter;
 mod erasures;
 mod event_types;
 mod events;
-mod holds;
-mod interventions;
-mod live;
+pub(crate) mod holds;
+pub(crate) mod interventions;
+pub(crate) mod live;
 pub mod metrics;
 mod naming;
 mod openapi;
 mod ops;
-mod problem;
-mod published;
-mod registration;
-mod replays;
+pub(crate) mod problem;
+pub(crate) mod published;
+pub(crate) mod registration;
+pub(crate) mod replays;
 mod routes;
-mod secrets;
+pub(crate) mod secrets;
 mod stats;
 mod submission;
-mod subscriptions;
+pub(crate) mod subscriptions;
 pub mod survey;
 mod terms;
-mod time;
-mod traces;
-mod trials;
-mod users;
+pub(crate) mod time;
+pub(crate) mod traces;
+pub(crate) mod trials;
+pub(crate) mod users;
 mod whisperer;
 
 use std::{num::NonZeroUsize, time::Duration};

@@ -39,29 +39,29 @@ pub struct Problem {
 
 /// What is wrong with one field of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct FieldFault {
+pub(crate) struct FieldFault {
     /// The field.
-    pub(super) field: String,
+    pub(crate) field: String,
     /// What is wrong, in a sentence.
-    pub(super) detail: String,
+    pub(crate) detail: String,
 }
 
 /// Why a request was refused (RFC 9457). Programs go by `type`, people read `detail`; some kinds have further members.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
-pub(super) struct ProblemBody {
+pub(crate) struct ProblemBody {
     /// Which kind of refusal; never changes.
     #[schema(pattern = "^urn:postrider:problem:[a-z-]+$")]
     r#type: String,
     /// The kind in words.
-    title: &'static str,
+    pub(crate) title: &'static str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// What is wrong with this request.
-    detail: String,
+    pub(crate) detail: String,
     #[serde(flatten)]
-    more: Map<String, Value>,
+    pub(crate) more: Map<String, Value>,
 }
 
 impl Problem {
@@ -70,17 +70,17 @@ impl Problem {
     }
 
     /// 400: the request cannot be read.
-    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
     }
 
     /// 422: the request can be read, and asks for something impossible.
-    pub(super) fn invalid(detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "The request asks for something impossible", detail)
     }
 
     /// 422: fields that are not acceptable, all of them at once under `errors`.
-    pub(super) fn fields(faults: &[FieldFault]) -> Self {
+    pub(crate) fn fields(faults: &[FieldFault]) -> Self {
         let detail = match faults {
             [only] => only.detail.clone(),
             _ => format!("{} fields are not acceptable, see \"errors\".", faults.len()),
@@ -133,12 +133,12 @@ impl Problem {
     }
 
     /// 403: not with this role.
-    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The owner of this token may not do this", detail)
     }
 
     /// 404: no such thing, or not for whoever asks.
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is no such thing", detail)
     }
 
@@ -155,7 +155,7 @@ impl Problem {
     }
 
     /// 409: an attempt of the same delivery is in flight, or too many were ordered at once.
-    pub(super) fn attempt_under_way() -> Self {
+    pub(crate) fn attempt_under_way() -> Self {
         let detail = "An attempt is under way, or too many were ordered at once; try again in a moment.";
         Self::new(StatusCode::CONFLICT, "attempt-under-way", "An attempt is under way", detail).retry_after(RETRY_AFTER)
     }
@@ -185,7 +185,7 @@ impl Problem {
     }
 
     /// 410: the event is still listed, and its payload is not stored any more.
-    pub(super) fn erased() -> Self {
+    pub(crate) fn erased() -> Self {
         let detail = "The payload of this event was erased; there is nothing left to deliver.";
         Self::new(StatusCode::GONE, "erased", "The payload was erased", detail)
     }
@@ -197,7 +197,7 @@ impl Problem {
     }
 
     /// 413: larger than `limit` bytes.
-    pub(super) fn too_large(what: &str, limit: usize) -> Self {
+    pub(crate) fn too_large(what: &str, limit: usize) -> Self {
         let detail = format!("{what} may have at most {limit} bytes.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
             .with("limit_bytes", limit)
@@ -227,14 +227,14 @@ impl Problem {
     }
 
     /// 503: the database is away.
-    pub(super) fn unavailable() -> Self {
+    pub(crate) fn unavailable() -> Self {
         let detail = "The database is unavailable; try again in a moment.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The database is unavailable", detail)
             .retry_after(RETRY_AFTER)
     }
 
     /// 500: something that a person has to look at, told in the log under the id of the answer.
-    pub(super) fn internal(source: &dyn fmt::Display) -> Self {
+    pub(crate) fn internal(source: &dyn fmt::Display) -> Self {
         let incident = format!("{:016x}", rand::random::<u64>());
         log::error!(incident = incident.as_str(), error:% = source; "a request could not be answered");
         Self::incident(&incident)
@@ -259,13 +259,12 @@ impl Problem {
     }
 
     /// The status.
-    #[cfg(test)]
-    pub(super) const fn status(&self) -> StatusCode {
+    pub(crate) const fn status(&self) -> StatusCode {
         self.status
     }
 
     /// The body, also as part of a larger answer.
-    pub(super) fn into_body(self) -> ProblemBody {
+    pub(crate) fn into_body(self) -> ProblemBody {
         ProblemBody {
             r#type: format!("urn:postrider:problem:{}", self.id),
             title: self.title,
@@ -276,7 +275,7 @@ impl Problem {
     }
 
     /// The body as JSON.
-    pub(super) fn body(&self) -> Value {
+    pub(crate) fn body(&self) -> Value {
         serde_json::to_value(self.clone().into_body()).expect("texts and numbers serialise")
     }
 

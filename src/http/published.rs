@@ -37,18 +37,18 @@ use crate::{
             Listed as ListedDelivery,
             list::{Filter as DeliveryFilter, list as list_deliveries},
         },
-        events::{self, Filter, Listed, Whole, missed_by},
+        events::{self, Filter, Listed, Page, Whole, missed_by},
     },
 };
 
 /// Deliveries, and subscriptions without one, that are shown with an event, and attempted again by one request.
-const MAX_SHOWN: usize = 200;
+pub(crate) const MAX_SHOWN: usize = 200;
 
 /// Which events.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(crate) struct FilterQuery {
     /// A name or an id; for admins.
     publisher: Option<String>,
     event_type: Option<String>,
@@ -161,13 +161,23 @@ pub(super) async fn list(
     Caller(owner): Caller,
     query: Query<FilterQuery>,
 ) -> Result<HttpResponse, Problem> {
+    let page = listed(&state, &owner, &query).await?;
+    let items = page.found.iter().map(EventView::from).collect();
+    Ok(HttpResponse::Ok().json(EventPage { items, next: page.next }))
+}
+
+/// The page that `query` asks for.
+///
+/// # Errors
+/// 403 for who neither publishes nor sees everything, 422 for a filter that makes no sense.
+pub(crate) async fn listed(state: &State, owner: &Owner, query: &FilterQuery) -> Result<Page, Problem> {
     let publisher = match (owner.role, query.publisher.clone()) {
         (Role::Subscriber, _) => {
             return Err(Problem::forbidden("Events are listed for publishers and admins; see /api/v1/deliveries."));
         }
         (Role::Publisher, None) => Some(owner.id),
         (Role::Admin, None) => None,
-        (Role::Publisher | Role::Admin, Some(name)) => Some(owner_named(&state, &owner, named(name)).await?),
+        (Role::Publisher | Role::Admin, Some(name)) => Some(owner_named(state, owner, named(name)).await?),
     };
     let filter = Filter {
         publisher,
@@ -186,12 +196,9 @@ pub(super) async fn list(
             id.map_or(Ok(None), |id| events::get(connection, id))
         };
         let found = state.store.run(Lane::Read, work).await?;
-        let items = found.iter().map(|event| EventView::from(&event.listed)).collect();
-        return Ok(HttpResponse::Ok().json(EventPage { items, next: None }));
+        return Ok(Page { found: found.map(|event| event.listed).into_iter().collect(), next: None });
     }
-    let page = state.store.run(Lane::Read, move |connection| events::list(connection, &filter)).await?;
-    let items = page.found.iter().map(EventView::from).collect();
-    Ok(HttpResponse::Ok().json(EventPage { items, next: page.next }))
+    Ok(state.store.run(Lane::Read, move |connection| events::list(connection, &filter)).await?)
 }
 
 /// An owner's name, or their id in digits.
@@ -200,15 +207,18 @@ fn named(text: String) -> OwnerName {
 }
 
 /// What is known of one event.
-struct Found {
-    event: Whole,
-    reached: Vec<ListedDelivery>,
-    reached_more: bool,
+pub(crate) struct Found {
+    /// The event with its payload.
+    pub(crate) event: Whole,
+    /// Its deliveries, as many as are shown.
+    pub(crate) reached: Vec<ListedDelivery>,
+    /// Whether there are more.
+    pub(crate) reached_more: bool,
 }
 
 /// One event in the eyes of `owner`: admins and its publisher see it, and whoever it is owed to. Deliveries are those of the
 /// owner's own subscriptions, or all for an admin.
-async fn find(state: &State, owner: &Owner, id: EventId, which: Which) -> Result<Found, Problem> {
+pub(crate) async fn find(state: &State, owner: &Owner, id: EventId, which: Which) -> Result<Found, Problem> {
     let scope = owner.scope();
     let Which { subscription, before } = which;
     let work = move |connection: &mut _| {
@@ -241,9 +251,7 @@ pub(super) async fn show(
     id: Path<EventId>,
 ) -> Result<HttpResponse, Problem> {
     let found = find(&state, &owner, id.into_inner(), Which::default()).await?;
-    let (scope, keys, event) = (owner.scope(), state.store.keys(), found.event.listed.clone());
-    let work = move |connection: &mut _| missed_by(connection, &keys, scope, &event, MAX_SHOWN + 1);
-    let missed = state.store.run(Lane::Read, work).await?;
+    let missed = missed(&state, &owner, &found.event.listed).await?;
     let view = WholeView {
         event: EventView::from(&found.event.listed),
         payload_erased_at: found.event.payload_erased_at.map(rfc3339),
@@ -254,6 +262,17 @@ pub(super) async fn show(
         payload: raw_payload(&found.event.payload)?,
     };
     Ok(HttpResponse::Ok().json(view))
+}
+
+/// The subscriptions that `owner` sees, are for the type of `event` and have no delivery of it: as many as are shown, and one
+/// more when there are more.
+///
+/// # Errors
+/// 503 when the database is away.
+pub(crate) async fn missed(state: &State, owner: &Owner, event: &Listed) -> Result<Vec<Subscription>, Problem> {
+    let (scope, keys, event) = (owner.scope(), state.store.keys(), event.clone());
+    let work = move |connection: &mut _| missed_by(connection, &keys, scope, &event, MAX_SHOWN + 1);
+    Ok(state.store.run(Lane::Read, work).await?)
 }
 
 /// The payload, byte for byte; `None` when it was erased.
@@ -268,7 +287,7 @@ fn raw_payload(payload: &Bytes) -> Result<Option<&RawValue>, Problem> {
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RedeliverOrder)]
-pub(super) struct Which {
+pub(crate) struct Which {
     #[schema(value_type = Option<i32>)]
     subscription: Option<SubscriptionId>,
     /// The `next` of an answer that did not have them all.
@@ -313,7 +332,7 @@ enum RedeliveredOne {
         (status = 200, description = "What came of it", body = Redelivered), Malformed, TooLarge, Missing, Always,
     ),
 )]
-pub(super) async fn redeliver(
+pub(crate) async fn redeliver(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<EventId>,

@@ -9,6 +9,7 @@ use actix_web::{
     http::{StatusCode, header},
     web::{Data, Path},
 };
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::{
@@ -85,7 +86,7 @@ impl Expected {
         BadBody, Forbidden, Registered, Always,
     ),
 )]
-pub(super) async fn create(
+pub(crate) async fn create(
     state: Data<State>,
     Caller(caller): Caller,
     Body(body): Body,
@@ -162,18 +163,43 @@ pub(super) async fn change(
     id: Path<SubscriptionId>,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    let members: Map<String, Value> = read_json(&body)?;
-    let present = find(&state, &owner, id.into_inner()).await?;
+    let expected = Expected::by(&request);
+    let changed = change_expected(&state, &owner, id.into_inner(), &body, expected).await?;
+    Ok(tagged(StatusCode::OK, &changed).json(view(&state, &changed).await?))
+}
+
+/// Makes the change that `body` says, as [`change`] does, of this version only.
+///
+/// # Errors
+/// What [`change`] refuses.
+pub(crate) async fn change_version(
+    state: &State,
+    owner: &Owner,
+    id: SubscriptionId,
+    body: &Bytes,
+    version: i64,
+) -> Result<Arc<Subscription>, Problem> {
+    change_expected(state, owner, id, body, Expected::OneOf(vec![version])).await
+}
+
+async fn change_expected(
+    state: &State,
+    owner: &Owner,
+    id: SubscriptionId,
+    body: &Bytes,
+    expected: Expected,
+) -> Result<Arc<Subscription>, Problem> {
+    let members: Map<String, Value> = read_json(body)?;
+    let present = find(state, owner, id).await?;
     let mut reading = Reading::of(&members);
     // What GET shows may be sent back: user and password, which it does not show, stay where they are.
     if members.get(ENDPOINT).and_then(Value::as_str) == Some(&*shown(&present.terms.target_url)) {
         reading.keep_endpoint();
     }
-    check_type(&state, &mut reading);
-    check_address(&state, &mut reading).await;
+    check_type(state, &mut reading);
+    check_address(state, &mut reading).await;
     let edits = reading.edits()?;
-    let changed = make(&state, &owner, &present, edits, "subscription.change", Expected::by(&request)).await?;
-    Ok(tagged(StatusCode::OK, &changed).json(view(&state, &changed).await?))
+    make(state, owner, &present, edits, "subscription.change", expected).await
 }
 
 /// Ends a subscription: it gets nothing any more, what it is owed is cancelled, and it stays listed as inactive with what it
@@ -192,10 +218,22 @@ pub(super) async fn delete(
     Caller(owner): Caller,
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
-    let present = find(&state, &owner, id.into_inner()).await?;
-    let edits = Edits::deactivation();
-    make(&state, &owner, &present, edits, "subscription.delete", Expected::by(&request)).await?;
+    end_expected(&state, &owner, id.into_inner(), Expected::by(&request)).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Ends a subscription as [`delete`] does, whatever its version.
+///
+/// # Errors
+/// What [`delete`] refuses.
+pub(crate) async fn end(state: &State, owner: &Owner, id: SubscriptionId) -> Result<(), Problem> {
+    end_expected(state, owner, id, Expected::Any).await
+}
+
+async fn end_expected(state: &State, owner: &Owner, id: SubscriptionId, expected: Expected) -> Result<(), Problem> {
+    let present = find(state, owner, id).await?;
+    make(state, owner, &present, Edits::deactivation(), "subscription.delete", expected).await?;
+    Ok(())
 }
 
 async fn make(

@@ -190,7 +190,7 @@ impl<'a> From<&'a Replay> for ReplayView<'a> {
         BadBody, Missing, NoReplay, Erased, Always,
     ),
 )]
-pub(super) async fn order(
+pub(crate) async fn order(
     state: Data<State>,
     Caller(owner): Caller,
     Body(body): Body,
@@ -292,7 +292,7 @@ pub(super) async fn show(
     params(("id" = i32, Path, description = "The replay")),
     responses((status = 200, description = "It is over", body = ReplayView), Missing, Always),
 )]
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<ReplayId>,

@@ -73,7 +73,7 @@ impl RotateBody {
         BadBody, Missing, Always,
     ),
 )]
-pub(super) async fn rotate(
+pub(crate) async fn rotate(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<SubscriptionId>,

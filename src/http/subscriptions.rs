@@ -218,7 +218,7 @@ impl<'a> SubscriptionView<'a> {
 }
 
 /// The endpoint without user and password.
-pub(super) fn shown(target_url: &str) -> String {
+pub(crate) fn shown(target_url: &str) -> String {
     Endpoint::parse(target_url).map_or_else(|_| target_url.to_owned(), |endpoint| endpoint.request_url())
 }
 
@@ -236,7 +236,7 @@ impl<'a> From<&'a Hold> for HoldView<'a> {
 }
 
 /// What whoever reads of a pause has to know.
-pub(super) const fn notice(mode: HoldMode) -> Option<&'static str> {
+pub(crate) const fn notice(mode: HoldMode) -> Option<&'static str> {
     match mode {
         HoldMode::Keep => None,
         HoldMode::Drop => Some("Events that are accepted while this pause holds are lost for the subscription."),
@@ -322,7 +322,7 @@ pub(super) async fn show(
 
 /// # Errors
 /// 404 when there is no such subscription, or not for `owner`.
-pub(super) async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Result<Subscription, Problem> {
+pub(crate) async fn find(state: &State, owner: &Owner, id: SubscriptionId) -> Result<Subscription, Problem> {
     let (scope, keys) = (owner.scope(), state.store.keys());
     let work = move |connection: &mut _| subscriptions::get(connection, &keys, scope, id);
     state.store.run(Lane::Read, work).await?.ok_or_else(no_such_subscription)

@@ -56,16 +56,16 @@ struct Latest {
 }
 
 /// What a survey says.
-pub(super) struct Surveyed {
+pub(crate) struct Surveyed {
     /// `None` when the database has not answered for a while.
-    pub(super) owed: Option<Owed>,
+    pub(crate) owed: Option<Owed>,
     /// Whether it answered when it was asked last.
-    pub(super) is_database_up: bool,
+    pub(crate) is_database_up: bool,
 }
 
 impl Survey {
     /// The latest look-up, made anew if it is old. While somebody looks, all others get the one before.
-    pub(super) async fn of(&self, state: &State) -> Surveyed {
+    pub(crate) async fn of(&self, state: &State) -> Surveyed {
         let now = state.clock.now();
         if let Some(looking) = Arc::clone(&self.looking).try_lock_owned().ok().filter(|_| self.is_due(now)) {
             let (survey, store, clock) = (self.clone(), state.store.clone(), state.clock.clone());

@@ -81,6 +81,11 @@ impl TraceView {
     }
 }
 
+/// Names and values of the request's headers; `None` when they were not kept.
+pub(crate) fn headers_sent(attempt: &Attempt) -> Option<Vec<(String, String)>> {
+    attempt.trace.request.as_ref().map(|head| RequestView::new(head, attempt).headers)
+}
+
 impl RequestView {
     fn new(head: &RequestHead, attempt: &Attempt) -> Self {
         let own = |name: &str| match name {

@@ -52,7 +52,7 @@ impl Default for Trials {
     params(("id" = i32, Path, description = "The subscription")),
     responses((status = 200, description = "What came of it", body = TrialView), Missing, Busy, Always),
 )]
-pub(super) async fn order(
+pub(crate) async fn order(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<SubscriptionId>,
@@ -76,7 +76,7 @@ pub(super) async fn order(
 }
 
 /// An event that never happened.
-fn sample(state: &State, event_type: &EventType, now: Timestamp) -> Event {
+pub(crate) fn sample(state: &State, event_type: &EventType, now: Timestamp) -> Event {
     let payload = state.catalogue.find(event_type.as_str()).ok().and_then(|known| example_of(&known, now));
     Event {
         id: EventId::from_raw(0),

@@ -179,7 +179,7 @@ impl NewToken {
         BadBody, Forbidden, Taken, Always,
     ),
 )]
-pub(super) async fn add(state: Data<State>, Caller(owner): Caller, Body(body): Body) -> Result<HttpResponse, Problem> {
+pub(crate) async fn add(state: Data<State>, Caller(owner): Caller, Body(body): Body) -> Result<HttpResponse, Problem> {
     is_admin(&owner)?;
     let UserBody { name, role, token } = read_json(&body)?;
     check_name(&name).map_err(|error| Problem::invalid(format!("\"name\": {error}.")))?;
@@ -225,7 +225,7 @@ pub(super) struct ChangeBody {
     request_body(content = ChangeBody, example = json!({"is_active": false})),
     responses((status = 200, description = "The user", body = UserView), BadBody, Forbidden, Missing, Always),
 )]
-pub(super) async fn change(
+pub(crate) async fn change(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<OwnerId>,
@@ -320,7 +320,7 @@ pub(super) struct TokenBody {
     request_body(content = Option<TokenBody>, example = json!({})),
     responses((status = 201, description = "It holds", body = GivenView), BadBody, Forbidden, Missing, Taken, Always),
 )]
-pub(super) async fn add_token(
+pub(crate) async fn add_token(
     state: Data<State>,
     Caller(owner): Caller,
     id: Path<OwnerId>,
@@ -349,7 +349,7 @@ pub(super) async fn add_token(
     params(("id" = i32, Path, description = "The user"), ("token" = i32, Path, description = "The token")),
     responses((status = 204, description = "It is gone"), Forbidden, Missing, Always),
 )]
-pub(super) async fn revoke(
+pub(crate) async fn revoke(
     state: Data<State>,
     Caller(owner): Caller,
     path: Path<(OwnerId, i32)>,

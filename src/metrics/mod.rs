@@ -9,6 +9,7 @@
 mod exposition;
 mod numbers;
 mod process;
+mod totals;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -19,6 +20,7 @@ pub use self::{
     exposition::{Format, expose},
     numbers::{Counter, Histogram, Presence, Present, Spread},
     process::Process,
+    totals::Totals,
 };
 use crate::domain::{
     attempt::{Attempt, FailureClass, Outcome},

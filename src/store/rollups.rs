@@ -11,6 +11,8 @@ use crate::domain::{
 
 /// Rows in one statement: far below both databases' bounds on placeholders.
 const ROWS_PER_INSERT: usize = 500;
+/// Rows that are read for a drawing: an hour of 100 subscriptions, by the usual sweep of a minute.
+const MOST_PIECES: i64 = 6_000;
 
 #[derive(Insertable)]
 #[diesel(table_name = rollups)]
@@ -80,6 +82,38 @@ pub fn write(connection: &mut AnyConnection, sums: &[(SubscriptionId, Rollup)], 
 
 type Row = (i32, i64, i64, i64, i64, i64, i64, Vec<u8>);
 
+fn rollup_from((_, _, succeeded, failed, delivered, dead, expired, latencies): Row) -> Rollup {
+    Rollup {
+        succeeded: count(succeeded),
+        failed: count(failed),
+        delivered: count(delivered),
+        dead: count(dead),
+        expired: count(expired),
+        latencies: unpacked(&latencies),
+    }
+}
+
+/// What was written down of these subscriptions after `since`, piece by piece: whose, when it was written, and what it is. At
+/// most [`MOST_PIECES`]; those of the last ones are left out first. One query of the primary key.
+///
+/// # Errors
+/// None of its own.
+pub fn series(
+    connection: &mut AnyConnection,
+    of: &[SubscriptionId],
+    since: Timestamp,
+) -> Queried<Vec<(SubscriptionId, Timestamp, Rollup)>> {
+    use rollups::dsl;
+    let rows: Vec<Row> = dsl::rollups
+        .filter(dsl::subscription_id.eq_any(of.iter().map(|id| id.as_raw())))
+        .filter(dsl::until_at.gt(since.as_micros()))
+        .order((dsl::subscription_id, dsl::until_at))
+        .limit(MOST_PIECES)
+        .load(connection)?;
+    let piece = |row: Row| (SubscriptionId::from_raw(row.0), Timestamp::from_micros(row.1), rollup_from(row));
+    Ok(rows.into_iter().map(piece).collect())
+}
+
 /// What was written down of `subscription` after `since`, added up. One query of the primary key.
 ///
 /// # Errors
@@ -91,15 +125,8 @@ pub fn sum(connection: &mut AnyConnection, subscription: SubscriptionId, since: 
         .filter(dsl::until_at.gt(since.as_micros()))
         .load(connection)?;
     let mut sum = Rollup::default();
-    for (_, _, succeeded, failed, delivered, dead, expired, latencies) in rows {
-        sum.merge(&Rollup {
-            succeeded: count(succeeded),
-            failed: count(failed),
-            delivered: count(delivered),
-            dead: count(dead),
-            expired: count(expired),
-            latencies: unpacked(&latencies),
-        });
+    for row in rows {
+        sum.merge(&rollup_from(row));
     }
     Ok(sum)
 }

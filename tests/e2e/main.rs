@@ -28,6 +28,7 @@ mod isolation;
 mod metrics;
 mod news;
 mod ordering;
+mod pages;
 mod registration;
 mod replay;
 mod retention;

@@ -19,7 +19,7 @@ use postrider::{
             Change,
             bulk::{Candidate, HoldFilter, candidates, hold_many, resume_many},
             change_terms, create, get,
-            holds::{hold, resume},
+            holds::{held, hold, resume},
             ramp::{Progress, end_ramp, progress},
         },
     },
@@ -38,6 +38,7 @@ on_both! {
     many_are_resumed_at_once_at_a_pace,
     a_pace_stays_until_what_was_owed_is_done,
     a_pause_ends_a_pace,
+    what_is_paused_is_listed_the_latest_first,
     who_waits_for_a_retry_has_had_its_turn,
 }
 
@@ -214,4 +215,26 @@ async fn who_waits_for_a_retry_has_had_its_turn(database: Database) {
     assert_eq!(progress_at(at(60)).await, Progress::CatchingUp, "the retry is due");
     paused(&scene, id, pause(NOW, "again")).await;
     assert_eq!(progress_at(NOW).await, Progress::Replaced);
+}
+
+async fn what_is_paused_is_listed_the_latest_first(database: Database) {
+    let scene = Scene::of(&database).await;
+    let other = scene.add_owner("other").await;
+    let mut ids = Vec::new();
+    for (owner, name) in [(scene.owner, "a"), (scene.owner, "b"), (other, "c"), (scene.owner, "d"), (scene.owner, "e")]
+    {
+        ids.push(made(&scene, owner, terms(name)).await);
+    }
+    paused(&scene, ids[0], pause(NOW, "works")).await;
+    paused(&scene, ids[1], pause(at(5), "later")).await;
+    paused(&scene, ids[2], pause(at(1), "another's")).await;
+    paused(&scene, ids[3], Hold { until: Some(at(10)), ..pause(at(2), "over soon") }).await;
+    let listed = async |scope, now, limit| {
+        let held = scene.read(move |c| held(c, &no_keys(), scope, now, limit)).await;
+        held.into_iter().map(|subscription| subscription.id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(Scope::All, at(9), 10).await, [ids[1], ids[3], ids[2], ids[0]]);
+    assert_eq!(listed(Scope::All, at(10), 10).await, [ids[1], ids[2], ids[0]]);
+    assert_eq!(listed(Scope::Of(other), at(9), 10).await, [ids[2]]);
+    assert_eq!(listed(Scope::All, at(9), 1).await, [ids[1]]);
 }

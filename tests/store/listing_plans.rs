@@ -3,7 +3,7 @@
 use postrider::{
     domain::{delivery::State, endpoint::parse_host, event_type::EventType, owner::Scope},
     store::{
-        deliveries::list::{Filter as DeliveryFilter, list as list_deliveries},
+        deliveries::list::{Filter as DeliveryFilter, list as list_deliveries, retrying},
         events,
     },
 };
@@ -16,6 +16,7 @@ use crate::{
 on_both! {
     lists_for_people_sort_nothing_and_read_no_more_than_they_may,
     events_are_listed_along_their_key,
+    what_waits_for_a_retry_is_found_by_the_index_of_the_queue,
 }
 
 async fn lists_for_people_sort_nothing_and_read_no_more_than_they_may(database: Database) {
@@ -66,5 +67,23 @@ async fn events_are_listed_along_their_key(database: Database) {
             let read = scene.read(move |c| rows_read(c, &list_again)).await;
             assert!(read <= most, "{read} rows read to list 20 events");
         }
+    }
+}
+
+async fn what_waits_for_a_retry_is_found_by_the_index_of_the_queue(database: Database) {
+    let (scene, subscriptions) = crowd(&database).await;
+    let of = subscriptions[0];
+    let list = move |c: &mut _| retrying(c, of, 20).map(drop);
+    for statement in scene.read(move |c| overhear(c, &list)).await {
+        let plan = scene.read(explain(&statement)).await;
+        assert!(plan.scans_nothing() && !plan.sorts(), "{statement}\n{plan:#?}");
+    }
+    let found = scene.read(move |c| retrying(c, of, 20)).await;
+    assert_eq!(found.len(), 20);
+    assert!(found.is_sorted_by_key(|listed| listed.delivery.due_at), "those that are due first come first");
+    assert!(found.iter().all(|listed| listed.delivery.subscription == of && listed.delivery.attempts == 1));
+    if database.is_mariadb() {
+        let read = scene.read(move |c| rows_read(c, &move |c: &mut _| retrying(c, of, 20).map(drop))).await;
+        assert!(read <= 200, "{read} rows read to list 20 deliveries");
     }
 }

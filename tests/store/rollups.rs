@@ -2,7 +2,7 @@
 
 use postrider::{
     domain::{id::SubscriptionId, rollup::Rollup},
-    store::rollups::{prune, sum, write},
+    store::rollups::{prune, series, sum, write},
 };
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
 on_both! {
     sums_come_back_and_old_ones_go,
     sums_are_found_by_the_key,
+    a_series_has_each_piece_with_its_time,
 }
 
 const ONE: SubscriptionId = SubscriptionId::from_raw(1);
@@ -56,8 +57,24 @@ async fn sums_are_found_by_the_key(database: Database) {
         scene.write(|c| crate::sql::execute(c, "ANALYZE TABLE rollups")).await;
     }
     let asked = |c: &mut _| sum(c, ONE, at(600)).map(drop);
-    for statement in scene.read(move |c| overhear(c, &asked)).await {
+    let several = |c: &mut _| series(c, &[ONE, TWO, SubscriptionId::from_raw(70)], at(600)).map(drop);
+    let mut statements = scene.read(move |c| overhear(c, &asked)).await;
+    statements.extend(scene.read(move |c| overhear(c, &several)).await);
+    for statement in statements {
         let plan = scene.read(explain(&statement)).await;
         assert!(plan.scans_nothing() && !plan.sorts(), "{statement}\n{plan:#?}");
     }
+}
+
+async fn a_series_has_each_piece_with_its_time(database: Database) {
+    let scene = Scene::of(&database).await;
+    for minute in 0..3_u64 {
+        let sums = [(ONE, rollup(minute + 1)), (TWO, rollup(100))];
+        scene.write(move |c| write(c, &sums, at(minute * 60))).await;
+    }
+    let pieces = scene.read(move |c| series(c, &[TWO, ONE], at(0))).await;
+    let told: Vec<_> = pieces.iter().map(|(id, until, rollup)| (*id, *until, rollup.succeeded)).collect();
+    assert_eq!(told, [(ONE, at(60), 2), (ONE, at(120), 3), (TWO, at(60), 100), (TWO, at(120), 100)]);
+    assert_eq!(pieces[1].2, rollup(3));
+    assert_eq!(scene.read(|c| series(c, &[], at(0))).await, []);
 }

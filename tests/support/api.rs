@@ -211,7 +211,7 @@ impl Api {
     }
 }
 
-fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Reply, NoReply> {
+pub(super) fn read(mut response: ureq::http::Response<ureq::Body>) -> Result<Reply, NoReply> {
     let text = response.body_mut().read_to_string()?;
     let value = |value: &ureq::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(name, header)| (name.as_str().to_owned(), value(header))).collect();

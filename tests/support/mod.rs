@@ -9,6 +9,7 @@
 #![allow(clippy::print_stderr, reason = "a failing test tells what it saw")]
 
 pub mod api;
+pub mod browser;
 pub mod database;
 pub mod engine;
 pub mod eventually;

@@ -65,9 +65,15 @@ const WALLS: &[Walls] = &[
         siblings: &["domain", "metrics", "store", "actors", "egress", "clock", "samples"],
         forbidden: &["diesel", "diesel_migrations", "awc", "anyhow"],
     },
+    // For people; orders things through the handlers of `http`.
+    Walls {
+        module: "pages",
+        siblings: &["domain", "metrics", "store", "actors", "egress", "clock", "samples", "http"],
+        forbidden: &["diesel", "diesel_migrations", "awc", "anyhow"],
+    },
     Walls {
         module: "app",
-        siblings: &["domain", "metrics", "clock", "config", "store", "egress", "actors", "http"],
+        siblings: &["domain", "metrics", "clock", "config", "store", "egress", "actors", "http", "pages"],
         forbidden: &["diesel"],
     },
     Walls {

@@ -170,6 +170,26 @@ fn walk(connection: &mut AnyConnection, filter: &Filter) -> Queried<Page> {
     }
 }
 
+/// The deliveries of `subscription` that were attempted and wait for their retry, those first that are due first, at most
+/// `most`. Queries of the index of the queue and of primary keys.
+///
+/// # Errors
+/// A row that this version cannot read.
+pub fn retrying(connection: &mut AnyConnection, subscription: SubscriptionId, most: usize) -> Queried<Vec<Listed>> {
+    let rows: Vec<DeliveryRow> = deliveries::table
+        .filter(deliveries::subscription_id.eq(subscription.as_raw()))
+        .filter(deliveries::state.eq(state_number(State::Pending)))
+        // What was never attempted waits for nothing.
+        .filter(deliveries::due_at.gt(0))
+        .order((deliveries::due_at, deliveries::id))
+        .limit(i64::try_from(most).unwrap_or(i64::MAX))
+        .select(COLUMNS)
+        .load(connection)?;
+    let mut listed = meant(connection, &Filter::all(Scope::All, most), rows)?;
+    listed.sort_by_key(|listed| (listed.delivery.due_at, listed.delivery.id));
+    Ok(listed)
+}
+
 /// Those of `rows` that `filter` means, with what is shown of them.
 fn meant(connection: &mut AnyConnection, filter: &Filter, rows: Vec<DeliveryRow>) -> Queried<Vec<Listed>> {
     let deliveries = rows.into_iter().map(delivery_from).collect::<Queried<Vec<_>>>()?;

@@ -2,14 +2,15 @@
 //!
 //! `modified_at`, which the contract shows to the owner, stays as it is.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl, SelectableHelper};
 
-use super::{Change, change};
+use super::{Change, change, row::Row};
 use crate::{
     domain::{
         hold::{Hold, Ramp},
         id::SubscriptionId,
         owner::Scope,
+        subscription::Subscription,
         time::Timestamp,
     },
     store::{AnyConnection, Queried, keyring::Keyring, schema::subscriptions, values::hold_mode_number},
@@ -70,6 +71,34 @@ pub fn hold(
     hold: &Hold,
 ) -> Queried<Change> {
     set(connection, keys, scope, id, || HoldColumns::paused(hold))
+}
+
+/// Subscriptions in `scope` that are active and paused at `now`, those first that were paused last, at most `limit`. One query;
+/// it reads the subscriptions, of which there are few.
+///
+/// # Errors
+/// A row that this version, or none of `keys`, can read.
+pub fn held(
+    connection: &mut AnyConnection,
+    keys: &Keyring,
+    scope: Scope,
+    now: Timestamp,
+    limit: i64,
+) -> Queried<Vec<Subscription>> {
+    use subscriptions::dsl;
+    let mut query = dsl::subscriptions
+        .select(Row::as_select())
+        .filter(dsl::is_active.eq(true))
+        .filter(dsl::held_since.is_not_null())
+        .filter(dsl::held_until.is_null().or(dsl::held_until.gt(now.as_micros())))
+        .order(dsl::held_since.desc())
+        .limit(limit)
+        .into_boxed();
+    if let Scope::Of(owner) = scope {
+        query = query.filter(dsl::owner_id.eq(owner.as_raw()));
+    }
+    let rows: Vec<Row> = query.load(connection)?;
+    rows.into_iter().map(|row| row.into_subscription(keys)).collect()
 }
 
 /// Resumes a subscription, at the pace of `ramp` or at full speed. One transaction.

@@ -1,0 +1,292 @@
+//! `/deliveries/{id}`: one delivery: why it is what it is, what was attempted and what is planned, and what can be ordered.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use maud::{Markup, html};
+
+use super::{
+    answer::{Refusal, page},
+    delivery_request,
+    form::Filled,
+    layout::{Section, shell},
+    parts::{
+        badge,
+        field::{Field, alert, csrf},
+        time::{ago, exact, millis, span},
+    },
+    session::Visitor,
+    subscriptions::ending_of,
+    way::way,
+};
+use crate::{
+    domain::{
+        attempt::{Attempt, Outcome},
+        delivery::State as DeliveryState,
+        id::DeliveryId,
+        intervention::Intervention,
+        owner::Scope,
+        retry::{Retry, RetryPolicy},
+        subscription::Subscription,
+        time::Timestamp,
+    },
+    http::{
+        State,
+        deliveries::find,
+        live::{Told, told},
+        subscriptions::shown,
+    },
+    store::{
+        Lane,
+        deliveries::Listed,
+        events::{self, Whole},
+        interventions::intervention_in,
+        subscriptions,
+    },
+};
+
+/// Attempts that are shown as planned.
+const PLANNED: usize = 6;
+/// How much of a payload or an answer is shown, in bytes.
+pub(super) const SHOWN: usize = 16 * 1024;
+
+/// The page.
+pub(super) async fn show(state: Data<State>, visitor: Visitor, id: Path<DeliveryId>) -> Result<HttpResponse, Refusal> {
+    render(&state, &visitor, id.into_inner(), StatusCode::OK, &Filled::default()).await
+}
+
+/// The page as it is now, with what is wrong with an order.
+pub(super) async fn render(
+    state: &State,
+    visitor: &Visitor,
+    id: DeliveryId,
+    status: StatusCode,
+    filled: &Filled,
+) -> Result<HttpResponse, Refusal> {
+    let (listed, attempts) = find(state, &visitor.owner, id).await?;
+    let told = told(state, &listed, &attempts).await?;
+    let (keys, of, event) = (state.store.keys(), listed.delivery.subscription, listed.delivery.event);
+    let work = move |connection: &mut _| {
+        let subscription = subscriptions::get(connection, &keys, Scope::All, of)?;
+        Ok((subscription, events::get(connection, event)?, intervention_in(connection, id)?))
+    };
+    let (subscription, event, intervention) = state.store.run(Lane::Read, work).await?;
+    let now = state.clock.now();
+    let body = html! {
+        p.crumbs { a href="/deliveries" { "Deliveries" } " / " (id) }
+        div.head {
+            div {
+                h1 {
+                    (listed.event_type)
+                    @if let Some(subscription) = &subscription { " " span.soft { "to " (shown(&subscription.terms.target_url)) } }
+                }
+                p { (badge::of_delivery(listed.delivery.state)) " " (badge::of_ending(listed.latest)) }
+            }
+        }
+        (why(&told, intervention.as_ref(), now))
+        (orders(visitor, &listed, filled))
+        div.columns {
+            section.panel aria-labelledby="attempts" {
+                h2 id="attempts" { "Attempts" }
+                (timeline(&listed, &attempts, subscription.as_ref(), now))
+            }
+            section.panel aria-labelledby="facts" {
+                h2 id="facts" { "What is delivered" }
+                (facts(&listed, event.as_ref(), now))
+            }
+        }
+        @if let (Some(subscription), Some(event)) = (&subscription, &event) {
+            (delivery_request::panels(&listed, attempts.last(), subscription, event, now))
+        }
+    };
+    let title = format!("Delivery {id}");
+    Ok(page(status, shell(visitor, Section::Deliveries, &title, body)))
+}
+
+fn why(told: &Told, intervention: Option<&Intervention>, now: Timestamp) -> Markup {
+    html! {
+        section.panel aria-label="Why it is what it is" {
+            @if let Some(explanation) = &told.explanation {
+                p { strong { (explanation.why) } @if let Some(next) = &explanation.next { " Next: " (next.what) } }
+            }
+            @if let Some(waits_for) = &told.waits_for {
+                p { "It waits for " a href={ "/deliveries/" (waits_for.delivery) } { "delivery " (waits_for.delivery) } ", which comes first." }
+            }
+            @if let Some(Intervention { decision, by, reason, at }) = intervention {
+                p.soft { (by) " decided " (ago(*at, now)) ": " (decision.as_str()) @if let Some(reason) = reason { ", because: " (reason) } }
+            }
+        }
+    }
+}
+
+/// What can be ordered in this state.
+fn orders(visitor: &Visitor, listed: &Listed, filled: &Filled) -> Markup {
+    let state = listed.delivery.state;
+    let is_pending = state == DeliveryState::Pending;
+    let is_aside = state == DeliveryState::SetAside;
+    html! {
+        section.panel aria-label="Orders" {
+            (alert(filled))
+            form method="post" action={ "/deliveries/" (listed.delivery.id) } {
+                (csrf(visitor))
+                @if is_pending || is_aside { div.stack { (Field::new("reason", "Reason").hint("For skipping or setting aside.").render(filled, "")) } }
+                div.actions {
+                    button.primary type="submit" name="do" value="redeliver" { "Attempt it now" }
+                    @if is_aside { button type="submit" name="do" value="release" { "Release" } }
+                    @if is_pending { button type="submit" name="do" value="set-aside" { "Set aside" } }
+                    @if is_pending || is_aside {
+                        button type="submit" name="do" value="skip" { "Skip" }
+                        button.danger type="submit" name="do" value="cancel" data-confirm="Call this delivery off? It is attempted no more." { "Cancel" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(listed: &Listed, event: Option<&Whole>, now: Timestamp) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Event" } dd { a href={ "/events/" (listed.delivery.event) } { (listed.delivery.event) } }
+            dt { "Accepted" } dd { (exact(listed.accepted_at)) " " span.soft { (ago(listed.accepted_at, now)) } }
+            dt { "Ordering key" } dd { @if let Some(key) = &listed.ordering_key { code { (key) } } @else { "none" } }
+            dt { "Subscription" } dd { a href={ "/subscriptions/" (listed.delivery.subscription) } { "#" (listed.delivery.subscription) } }
+            dt { "webhook-id" } dd { code { (crate::domain::event::wire_uuid(listed.delivery.id)) } }
+            @if let Some(at) = listed.delivery.replayed_at { dt { "Replayed" } dd { (exact(at)) } }
+        }
+        @if let Some(event) = event { h3 { "Payload" } (payload(event)) }
+    }
+}
+
+/// The publisher's bytes.
+pub(super) fn payload(event: &Whole) -> Markup {
+    if event.payload.is_empty() {
+        return html! { p.empty { "It was erased" @if let Some(at) = event.payload_erased_at { ", " (exact(at)) } "." } };
+    }
+    excerpt(&event.payload)
+}
+
+/// As much of a text as is shown.
+pub(super) fn excerpt(bytes: &[u8]) -> Markup {
+    let text = String::from_utf8_lossy(bytes);
+    let end = text.floor_char_boundary(SHOWN);
+    html! {
+        pre tabindex="0" { (text[..end]) }
+        @if end < text.len() { p.soft { "The first " (end) " of " (text.len()) " bytes." } }
+    }
+}
+
+fn timeline(listed: &Listed, attempts: &[Attempt], subscription: Option<&Subscription>, now: Timestamp) -> Markup {
+    let planned = subscription.map_or_else(Vec::new, |one| planned(listed, attempts, &one.terms.retry, now));
+    html! {
+        @if attempts.is_empty() && planned.is_empty() { p.empty { "There was none." } }
+        ol.line {
+            @for attempt in attempts { (made(attempt, now)) }
+            @for (number, at) in &planned {
+                li.planned {
+                    h3 { "Attempt " (number) " " span.soft { "planned" } }
+                    p.soft { @if *at <= now { "due" } @else { (ago(*at, now)) ", " (exact(*at)) } }
+                }
+            }
+        }
+        @if planned.len() == PLANNED { p.soft { "And further ones, as its retry policy says." } }
+    }
+}
+
+fn made(attempt: &Attempt, now: Timestamp) -> Markup {
+    let class = if attempt.outcome.is_success() { "good" } else { "bad" };
+    html! {
+        li class=(class) {
+            h3 { "Attempt " (attempt.number) " " (badge::of_ending(ending_of(attempt))) span.soft { (millis(attempt.duration)) } }
+            p.soft { (exact(attempt.started_at)) ", " (ago(attempt.started_at, now)) }
+            @match &attempt.outcome {
+                Outcome::Answered(answer) => {
+                    @if let Some(wait) = answer.retry_after { p { "It asks to wait for " (span(wait)) "." } }
+                    @if answer.body.is_empty() { p.soft { "The answer has no body." } } @else {
+                        details {
+                            summary { "Answer" @if let Some(media) = &answer.content_type { ", " (media) } }
+                            (excerpt(&answer.body))
+                        }
+                    }
+                }
+                Outcome::Failed(failure) => { p { (failure.message) } }
+                Outcome::NotAttempted => { p { "It was put off." } }
+            }
+            (way(attempt))
+        }
+    }
+}
+
+/// The next attempts if all of them fail at once. Attempts that people ordered are not told apart here, so after one of them
+/// the plan may be one attempt short.
+fn planned(listed: &Listed, attempts: &[Attempt], policy: &RetryPolicy, now: Timestamp) -> Vec<(u16, Timestamp)> {
+    let delivery = &listed.delivery;
+    if delivery.state != DeliveryState::Pending {
+        return Vec::new();
+    }
+    let before_replay = |attempt: &&Attempt| delivery.replayed_at.is_some_and(|at| attempt.started_at < at);
+    let uncounted = u16::try_from(attempts.iter().filter(before_replay).count()).unwrap_or_default();
+    let began = delivery.replayed_at.or(delivery.first_recorded_at).unwrap_or(now);
+    let (mut number, mut at) = (delivery.attempts + 1, delivery.due_at.unwrap_or(now));
+    let mut planned = vec![(number, at)];
+    while planned.len() < PLANNED {
+        // A random wait is planned as its middle.
+        let draw = match policy {
+            RetryPolicy::Random { min_value, max_value } => u64::from(max_value.saturating_sub(*min_value) / 2),
+            RetryPolicy::Fixed { .. } | RetryPolicy::Linear { .. } | RetryPolicy::Exponential { .. } => 0,
+        };
+        let ended = at.max(now).after(Duration::ZERO);
+        let Retry::At(next) = policy.after_failure(number.saturating_sub(uncounted).max(1), began, ended, draw) else {
+            break;
+        };
+        number += 1;
+        at = next;
+        planned.push((number, at));
+    }
+    planned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        delivery::Delivery,
+        event_type::EventType,
+        id::{EventId, SubscriptionId},
+    };
+
+    fn listed(attempts: u16, state: DeliveryState, due_at: Option<Timestamp>) -> Listed {
+        Listed {
+            delivery: Delivery {
+                id: DeliveryId::from_raw(2),
+                event: EventId::from_raw(1),
+                subscription: SubscriptionId::from_raw(1),
+                state,
+                attempts,
+                due_at,
+                first_recorded_at: None,
+                recorded_at: None,
+                replayed_at: None,
+            },
+            event_type: EventType::parse("package.created").expect("a type"),
+            ordering_key: None,
+            accepted_at: Timestamp::EPOCH,
+            latest: None,
+        }
+    }
+
+    #[test]
+    fn what_is_planned_begins_with_what_is_due_and_ends_with_the_policy() {
+        let (now, policy) = (Timestamp::from_micros(1_800_000_000_000_000), RetryPolicy::Fixed { seconds: 60 });
+        let due = now.after(Duration::from_secs(7));
+        let plan = planned(&listed(1, DeliveryState::Pending, Some(due)), &[], &policy, now);
+        assert_eq!((plan.len(), plan[0], plan[1]), (PLANNED, (2, due), (3, due.after(Duration::from_mins(1)))));
+        let last = planned(&listed(18, DeliveryState::Pending, Some(due)), &[], &policy, now);
+        assert_eq!(last, [(19, due)]);
+        assert_eq!(planned(&listed(19, DeliveryState::Dead, None), &[], &policy, now), []);
+    }
+}

@@ -3,13 +3,14 @@
 //! Start: migrate, read the routing table, start the actors, open the door. Stop: close the door and answer who is inside,
 //! let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due in the store.
 
-use std::{num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
 use actix::{Actor, Addr, Context};
 use actix_rt::Arbiter;
 use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use rustix::process::{Resource, Rlimit};
 use tokio::{
+    net::{TcpListener, TcpSocket},
     select,
     signal::unix::{Signal, SignalKind, signal},
 };
@@ -52,6 +53,8 @@ const ADMIN: &str = "admin";
 const LOAD_PAGE: i64 = 1_000;
 /// Events that wait may have so many bytes of payload each on average, before the door closes.
 const WAITING_BYTES_PER_EVENT: usize = 8 * 1024;
+/// Connections that may wait to be let in.
+const BACKLOG: u32 = 1024;
 /// How often the router is looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
@@ -65,7 +68,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// Where the API should be.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the system says.
         source: std::io::Error,
     },
@@ -83,6 +86,7 @@ pub enum StartError {
 /// [`StartError`] when it cannot start or its router died.
 pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
+    let socket = reserve(settings.listen).map_err(|source| StartError::Listen { address: settings.listen, source })?;
     raise_file_limit();
     refuse_huge_pages();
     let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys));
@@ -116,7 +120,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     };
     let pages = Pages { settings: settings.told().into(), ..Pages::default() };
     pages.pulse.watch(state.metrics.clone());
-    let server = listen(&settings, state, pages)?;
+    let server = listen(&settings, socket, state, pages)?;
     log::info!(address:% = settings.listen, database:? = settings.database.database_url; "ready");
 
     let ended = select! {
@@ -267,7 +271,18 @@ fn threads(setting: Option<NonZeroUsize>) -> usize {
     setting.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
-fn listen(settings: &ServeSettings, state: State, pages: Pages) -> Result<ServerHandle, StartError> {
+/// Takes the address before anything else is begun. Nobody is let in yet.
+fn reserve(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A port whose last connections are still closing may be taken again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn listen(settings: &ServeSettings, socket: TcpSocket, state: State, pages: Pages) -> Result<ServerHandle, StartError> {
+    let refused = |source| StartError::Listen { address: settings.listen, source };
+    let listener = socket.listen(BACKLOG).and_then(TcpListener::into_std).map_err(refused)?;
     let clients = state.metrics.clients().clone();
     let server = HttpServer::new(move || {
         let (state, pages) = (state.clone(), pages.clone());
@@ -286,8 +301,8 @@ fn listen(settings: &ServeSettings, state: State, pages: Pages) -> Result<Server
     .client_request_timeout(http::HEAD_TIMEOUT)
     .shutdown_timeout(settings.drain.as_secs())
     .disable_signals()
-    .bind(settings.listen)
-    .map_err(|source| StartError::Listen { address: settings.listen, source })?
+    .listen(listener)
+    .map_err(refused)?
     .run();
     let handle = server.handle();
     actix_rt::spawn(server);

@@ -186,6 +186,7 @@ fn an_address_that_is_taken_is_told_once() {
     let last = told.lines().last().expect("a line");
     assert!(last.starts_with(&format!("postrider: cannot listen on {address}: ")), "{told}");
     assert_eq!(last.matches("in use").count(), 1, "{told}");
+    assert_eq!(told.lines().count(), 1, "nothing was begun before: {told}");
     assert!(
         desk.run(&["listen", "--port", &taken.local_addr().expect("as above").port().to_string()])
             .refused()

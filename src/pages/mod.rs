@@ -47,9 +47,9 @@ mod way;
 use std::sync::Arc;
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse, Route, guard,
     http::header,
-    web::{self, Data, PathConfig, QueryConfig, ServiceConfig, get, post},
+    web::{self, Data, PathConfig, QueryConfig, ServiceConfig, post},
 };
 
 use self::{answer::Refusal, bins::Bins, pulse::Pulse};
@@ -77,39 +77,44 @@ pub fn configure(app: &mut ServiceConfig, pages: Pages) {
         .app_data(Data::new(pages))
         .app_data(path_config())
         .app_data(query_config())
-        .route("/login", get().to(login::show))
+        .route("/login", seen().to(login::show))
         .route("/login", post().to(login::log_in))
         .route("/logout", post().to(login::log_out))
-        .route("/assets/{name}", get().to(assets::serve))
-        .route("/", get().to(overview::show))
-        .route("/subscriptions", get().to(subscriptions::list))
-        .route("/subscriptions/new", get().to(subscription_form::new))
+        .route("/assets/{name}", seen().to(assets::serve))
+        .route("/", seen().to(overview::show))
+        .route("/subscriptions", seen().to(subscriptions::list))
+        .route("/subscriptions/new", seen().to(subscription_form::new))
         .route("/subscriptions/new", post().to(subscription_form::create))
-        .route("/subscriptions/{id}", get().to(subscription::show))
+        .route("/subscriptions/{id}", seen().to(subscription::show))
         .route("/subscriptions/{id}", post().to(subscription_orders::order))
-        .route("/subscriptions/{id}/edit", get().to(subscription_form::edit))
+        .route("/subscriptions/{id}/edit", seen().to(subscription_form::edit))
         .route("/subscriptions/{id}/edit", post().to(subscription_form::save))
-        .route("/deliveries", get().to(deliveries::list))
-        .route("/deliveries/redeliver", get().to(redeliver::ask))
+        .route("/deliveries", seen().to(deliveries::list))
+        .route("/deliveries/redeliver", seen().to(redeliver::ask))
         .route("/deliveries/redeliver", post().to(redeliver::order))
-        .route("/deliveries/{id}", get().to(delivery::show))
+        .route("/deliveries/{id}", seen().to(delivery::show))
         .route("/deliveries/{id}", post().to(delivery_orders::order))
-        .route("/events", get().to(events::list))
-        .route("/events/{id}", get().to(event::show))
+        .route("/events", seen().to(events::list))
+        .route("/events/{id}", seen().to(event::show))
         .route("/events/{id}", post().to(event::order))
-        .route("/replays", get().to(replays::list))
+        .route("/replays", seen().to(replays::list))
         .route("/replays", post().to(replays::order))
         .route("/replays/{id}", post().to(replays::cancel))
-        .route("/playground", get().to(playground::show))
+        .route("/playground", seen().to(playground::show))
         .route("/playground", post().to(playground::order))
-        .route("/playground/bins/{id}", get().to(bin::show))
+        .route("/playground/bins/{id}", seen().to(bin::show))
         .route("/playground/bins/{id}", post().to(bin::order))
         .service(web::resource("/bin/{id}").app_data(MaxBytes(bins::MAX_BYTES)).to(bins::receive))
-        .route("/admin", get().to(admin::show))
+        .route("/admin", seen().to(admin::show))
         .route("/admin", post().to(admin::add))
-        .route("/admin/users/{id}", get().to(user::show))
+        .route("/admin/users/{id}", seen().to(user::show))
         .route("/admin/users/{id}", post().to(user::order));
     app.service(pages.default_service(web::to(nothing)));
+}
+
+/// A page as a whole, or its head alone.
+fn seen() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// What is not found is told as a page to whoever reads pages, and as the API tells it to everybody else.

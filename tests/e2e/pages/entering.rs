@@ -34,6 +34,9 @@ fn a_token_opens_the_pages_until_it_is_revoked_or_the_session_ends(database: &Da
     let behind_tls = nobody.send("/login", &[("token", TOKEN)], &[("X-Forwarded-Proto", "https")]);
     assert!(behind_tls.header("set-cookie").is_some_and(|cookie| cookie.contains("; Secure")), "{behind_tls:?}");
 
+    let head = scene.api.send("HEAD", "/login", &[], b"").expect("an answer");
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+
     let admin = Browser::logged_in(base, TOKEN);
     let page = admin.get("/");
     assert_eq!(page.header("cache-control"), Some("no-store"));

@@ -253,7 +253,9 @@ fn refusals_are_problems_wherever_they_come_from(database: &Database) {
     let with_charset = [("Content-Type", "Application/JSON; charset=utf-8")];
     send(&scene.api, EVENTS, &with_charset, &event.to_string()).expect(202);
 
-    for path in ["/nothing", "/api/v1", "/api/v1/nothing", "/api/v1/events/", "/api/v1/deliveries/x", "/api/v1/deliveries/1"] {
+    for path in
+        ["/nothing", "/api/v1", "/api/v1/nothing", "/api/v1/events/", "/api/v1/deliveries/x", "/api/v1/deliveries/1"]
+    {
         problem(&scene.api.get(path).expect("an answer"), 404, "not-found");
     }
     for (path, allow) in [(EVENTS, "GET, POST"), (BATCH, "POST"), ("/api/v1/deliveries/1/", "")] {

@@ -5,17 +5,11 @@
 //! `scripts/prepare tests` installs them beside the build. A step of its own in `make test`, because it takes a minute.
 
 #![allow(clippy::disallowed_methods, reason = "real time, real programs")]
-#![allow(clippy::print_stdout, reason = "what the programs say is what a person needs")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -24,6 +18,7 @@ use support::{
     database::{Database, on_both},
     engine::Engine,
     eventually::eventually,
+    python::{python, run},
     sink::Sink,
 };
 
@@ -119,27 +114,4 @@ fn name_what_there_is(document: &mut Value, api: &Api) {
 
 fn write(path: &Path, document: &Value) {
     fs::write(path, document.to_string()).expect("the folder is ours");
-}
-
-/// A program of the Python environment.
-fn python(name: &str) -> Command {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it lies in the target folder");
-    let program: PathBuf = target.join("python").join("bin").join(name);
-    assert!(
-        program.exists(),
-        "there is no {}: run scripts/prepare tests, which needs python3-venv and PyPI",
-        program.display()
-    );
-    let mut command = Command::new(program);
-    // A developer's own settings must not leak in.
-    command.env_clear().env("HOME", target).env("PATH", "/usr/bin:/bin").env("COLUMNS", "160");
-    command
-}
-
-/// Runs a program to its end, and shows what it says.
-#[track_caller]
-fn run(command: &mut Command) {
-    let output = command.output().expect("the program starts");
-    println!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}", output.status);
 }

@@ -17,6 +17,7 @@ pub mod eventually;
 pub mod mariadb;
 pub mod port;
 pub mod process;
+pub mod python;
 pub mod sink;
 pub mod waits;
 pub mod warden;

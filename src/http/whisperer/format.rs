@@ -4,7 +4,6 @@ use std::{fmt::Write as _, time::Duration};
 
 use jiff::Timestamp as Instant;
 
-use super::json::float_repr;
 use crate::domain::time::Timestamp;
 
 /// UTC with microseconds, which are left out when they are zero: `2026-11-23T23:23:00.356102Z`.
@@ -31,9 +30,12 @@ pub(super) fn duration(duration: Duration) -> String {
     text
 }
 
-/// Seconds as the answer to `/retry/` shows them: `0.012345`.
+/// Seconds as the answer to `/retry/` shows them: `0.012345`. Below 100 µs, where the reference never came, digits as
+/// well and no exponent.
 pub(super) fn seconds(duration: Duration) -> String {
-    float_repr(Duration::from_micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)).as_secs_f64())
+    let text = format!("{}.{:06}", duration.as_secs(), duration.subsec_micros());
+    let short = text.trim_end_matches('0');
+    if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
 }
 
 /// Python's `repr(bytes)`: `b'OK'`, in double quotes when there is a single one and no double one.
@@ -110,7 +112,8 @@ mod tests {
         ] {
             assert_eq!(duration(Duration::from_micros(micros)), text);
         }
-        for (micros, text) in [(12_345, "0.012345"), (1_000_000, "1.0"), (10, "1e-05"), (0, "0.0")] {
+        for (micros, text) in [(12_345, "0.012345"), (1_000_000, "1.0"), (10, "0.00001"), (72, "0.000072"), (0, "0.0")]
+        {
             assert_eq!(seconds(Duration::from_micros(micros)), text);
         }
     }

@@ -61,7 +61,7 @@ use crate::http::{body::MaxBytes, problem::Problem};
 pub struct Pages {
     /// Who is logged in.
     pub sessions: Sessions,
-    /// How many may log in at once.
+    /// How many are refused at the login at once.
     pub doors: Doors,
     /// How the engine did in the last hour.
     pub pulse: Pulse,

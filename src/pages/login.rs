@@ -35,7 +35,8 @@ use crate::{
 const REFUSAL_TAKES: Duration = Duration::from_secs(1);
 /// How long a refusal waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
-
+/// The largest form, in bytes: a token, and a path with its filter. Anybody may send one, so little of it is taken in.
+pub(super) const MAX_BYTES: usize = 32 * 1024;
 /// Logins that are refused at once.
 const AT_ONCE: usize = 8;
 

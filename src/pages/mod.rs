@@ -78,7 +78,7 @@ pub fn configure(app: &mut ServiceConfig, pages: Pages) {
         .app_data(path_config())
         .app_data(query_config())
         .route("/login", seen().to(login::show))
-        .route("/login", post().to(login::log_in))
+        .service(web::resource("/login").guard(guard::Post()).app_data(MaxBytes(login::MAX_BYTES)).to(login::log_in))
         .route("/logout", post().to(login::log_out))
         .route("/assets/{name}", seen().to(assets::serve))
         .route("/", seen().to(overview::show))

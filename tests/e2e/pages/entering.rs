@@ -32,6 +32,8 @@ fn a_token_opens_the_pages_until_it_is_revoked_or_the_session_ends(database: &Da
     let refused = nobody.send("/login", &[("token", "<script>")], &[]);
     assert_eq!((refused.status, refused.header("set-cookie")), (401, None));
     assert!(!refused.text.contains("<script>"), "{}", refused.text);
+    let long = nobody.send("/login", &[("token", TOKEN), ("next", &"x".repeat(32 * 1024))], &[]);
+    assert_eq!(long.status, 413, "nobody has to be let in for what he sends to take room");
     let lured = nobody.send("/login", &[("token", TOKEN), ("next", "//evil.example/")], &[]);
     assert_eq!((lured.status, lured.header("location")), (303, Some("/")));
     let cookie = lured.header("set-cookie").expect("a session");

@@ -15,7 +15,7 @@ use tokio::{sync::oneshot, task::yield_now};
 
 use super::{
     admission::Ticket,
-    intake::{BATCH_EVENTS, Receipt, Submission},
+    intake::{BATCH_BYTES, BATCH_EVENTS, Receipt, Submission},
     mail::hand,
     router::AcceptEvents,
 };
@@ -33,6 +33,8 @@ pub struct Door {
 #[derive(Default)]
 struct Group {
     events: Vec<Submission>,
+    /// Of payload.
+    bytes: usize,
     tickets: Vec<Ticket>,
     /// Who waits for how many of the receipts.
     waiting: Vec<(usize, oneshot::Sender<Vec<Receipt>>)>,
@@ -52,12 +54,14 @@ impl Door {
 
     fn join(&self, events: Vec<Submission>, ticket: Ticket) -> oneshot::Receiver<Vec<Receipt>> {
         let (answer, receipts) = oneshot::channel();
+        let bytes: usize = events.iter().map(|event| event.payload.len()).sum();
         let mut entering = self.entering.borrow_mut();
-        if entering.events.len() + events.len() > BATCH_EVENTS {
+        if entering.events.len() + events.len() > BATCH_EVENTS || entering.bytes + bytes > BATCH_BYTES {
             // It would not fit into one transaction.
             actix::spawn(mem::take(&mut *entering).pass(self.router.clone()));
         }
         entering.waiting.push((events.len(), answer));
+        entering.bytes += bytes;
         entering.events.extend(events);
         entering.tickets.push(ticket);
         if !self.is_open.replace(true) {
@@ -77,7 +81,7 @@ impl Door {
 
 impl Group {
     async fn pass(self, router: Recipient<AcceptEvents>) {
-        let Self { events, tickets, waiting } = self;
+        let Self { events, bytes: _, tickets, waiting } = self;
         if events.is_empty() {
             return;
         }
@@ -186,6 +190,22 @@ mod tests {
         let requests = [BATCH_EVENTS - 1, 2, 1_000].map(|count| enter(&door, &admission, count));
         let alone = |count: usize| (count, vec![u32::try_from(count).expect("few")]);
         assert_eq!(join_all(requests).await, [alone(BATCH_EVENTS - 1), alone(2), alone(1_000)]);
+    }
+
+    #[actix_rt::test]
+    async fn large_payloads_go_in_as_many_groups_as_they_need() {
+        let (door, admission) = door();
+        let payload = Bytes::from(vec![b' '; BATCH_BYTES / 2]);
+        let requests = [(); 5].map(|()| {
+            let ticket = admission.enter(1, payload.len()).expect("room");
+            door.enter(vec![Submission { payload: payload.clone(), ..event() }], ticket)
+        });
+        let together = |receipts: Option<Vec<Receipt>>| match receipts.as_deref() {
+            Some([Receipt::Accepted { deliveries, .. }]) => *deliveries,
+            other => panic!("one receipt: {other:?}"),
+        };
+        let groups: Vec<u32> = join_all(requests).await.into_iter().map(together).collect();
+        assert_eq!(groups, [2, 2, 2, 2, 1]);
     }
 
     #[actix_rt::test]

@@ -32,10 +32,10 @@ use crate::{
     },
 };
 
-/// Events in one transaction, unless what came together is more.
+/// Events in one transaction, unless one request brings more.
 pub(super) const BATCH_EVENTS: usize = 500;
-/// Payload bytes in one transaction, unless what came together is more.
-const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Payload bytes in one transaction, unless one request brings more.
+pub(super) const BATCH_BYTES: usize = 8 * 1024 * 1024;
 /// How often a batch is tried again that met an idempotency key another node took in the same moment.
 const CONFLICT_RERUNS: u32 = 3;
 

@@ -1,7 +1,8 @@
 //! `/login` and `/logout`: a token for a cookie, and back.
 //!
 //! Tokens are long and random, so guessing is hopeless; it is slow, too. A token that opens nothing is answered after a second,
-//! whatever is wrong with it, and few logins are looked at at once.
+//! whatever is wrong with it, and few are refused at once. A good token waits behind none of these: who guesses must not keep
+//! others out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,13 +33,14 @@ use crate::{
 
 /// How long the answer to a token that opens nothing takes.
 const REFUSAL_TAKES: Duration = Duration::from_secs(1);
-/// How long a login waits for its turn.
+/// How long a refusal waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Logins that are looked at at once.
+/// The largest form, in bytes: a token, and a path with its filter. Anybody may send one, so little of it is taken in.
+pub(super) const MAX_BYTES: usize = 32 * 1024;
+/// Logins that are refused at once.
 const AT_ONCE: usize = 8;
 
-/// Where logins wait for their turn; cloning shares it.
+/// Where refusals wait for their turn; cloning shares it.
 #[derive(Clone)]
 pub struct Doors(Arc<Semaphore>);
 
@@ -98,13 +100,6 @@ pub(super) async fn log_in(
     }
     let sent = Form::read(&body::read(&request, payload.into_inner()).await?);
     let next = local(sent.raw("next")).to_owned();
-    // Held while a refusal takes its time.
-    let Ok(Ok(_turn)) = timeout(PATIENCE, pages.doors.0.acquire()).await else {
-        return Ok(page(
-            StatusCode::TOO_MANY_REQUESTS,
-            form(&next, &refused("Too many are logging in; try again in a moment.")),
-        ));
-    };
     let digest = token_digest(sent.text("token").unwrap_or_default());
     match owner_behind(digest, &state).await.map_err(Problem::from) {
         Ok(_) => {
@@ -119,6 +114,12 @@ pub(super) async fn log_in(
         }
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
             log::warn!(client = request.connection_info().peer_addr().unwrap_or("unknown"); "a login was refused");
+            let Ok(Ok(_turn)) = timeout(PATIENCE, pages.doors.0.acquire()).await else {
+                return Ok(page(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    form(&next, &refused("Too many are logging in; try again in a moment.")),
+                ));
+            };
             sleep(REFUSAL_TAKES).await;
             Ok(page(
                 StatusCode::UNAUTHORIZED,

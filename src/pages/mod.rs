@@ -61,7 +61,7 @@ use crate::http::{body::MaxBytes, problem::Problem};
 pub struct Pages {
     /// Who is logged in.
     pub sessions: Sessions,
-    /// How many may log in at once.
+    /// How many are refused at the login at once.
     pub doors: Doors,
     /// How the engine did in the last hour.
     pub pulse: Pulse,
@@ -78,7 +78,7 @@ pub fn configure(app: &mut ServiceConfig, pages: Pages) {
         .app_data(path_config())
         .app_data(query_config())
         .route("/login", seen().to(login::show))
-        .route("/login", post().to(login::log_in))
+        .service(web::resource("/login").guard(guard::Post()).app_data(MaxBytes(login::MAX_BYTES)).to(login::log_in))
         .route("/logout", post().to(login::log_out))
         .route("/assets/{name}", seen().to(assets::serve))
         .route("/", seen().to(overview::show))

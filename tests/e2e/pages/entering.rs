@@ -1,5 +1,11 @@
 //! Who gets in, and which forms count.
 
+use std::{
+    sync::mpsc::channel,
+    thread::scope,
+    time::{Duration, Instant},
+};
+
 use serde_json::json;
 
 use crate::{
@@ -14,6 +20,7 @@ use crate::{
 on_both! { blocking:
     a_token_opens_the_pages_until_it_is_revoked_or_the_session_ends,
     only_forms_of_our_own_pages_count,
+    guessing_keeps_nobody_out,
 }
 
 fn a_token_opens_the_pages_until_it_is_revoked_or_the_session_ends(database: &Database) {
@@ -25,6 +32,8 @@ fn a_token_opens_the_pages_until_it_is_revoked_or_the_session_ends(database: &Da
     let refused = nobody.send("/login", &[("token", "<script>")], &[]);
     assert_eq!((refused.status, refused.header("set-cookie")), (401, None));
     assert!(!refused.text.contains("<script>"), "{}", refused.text);
+    let long = nobody.send("/login", &[("token", TOKEN), ("next", &"x".repeat(32 * 1024))], &[]);
+    assert_eq!(long.status, 413, "nobody has to be let in for what he sends to take room");
     let lured = nobody.send("/login", &[("token", TOKEN), ("next", "//evil.example/")], &[]);
     assert_eq!((lured.status, lured.header("location")), (303, Some("/")));
     let cookie = lured.header("set-cookie").expect("a session");
@@ -94,4 +103,26 @@ fn only_forms_of_our_own_pages_count(database: &Database) {
     // The API knows no cookie.
     let answer = other.send("/api/v1/subscriptions/1/pause", with, &[]);
     assert_eq!(answer.status, 401, "{}", answer.text);
+}
+
+fn guessing_keeps_nobody_out(database: &Database) {
+    const GUESSES: usize = 40;
+    let scene = Scene::new(database, &[]);
+    let base = scene.engine.base();
+    let (tell, told) = channel();
+    scope(|threads| {
+        for _ in 0..GUESSES {
+            let tell = tell.clone();
+            threads.spawn(move || {
+                let refused = Browser::new(base).send("/login", &[("token", "guessed")], &[]);
+                tell.send(refused.status).expect("somebody listens");
+            });
+        }
+        assert_eq!(told.recv().expect("a status"), 401);
+        // The other guesses wait for as long as several refusals take.
+        let asked = Instant::now();
+        Browser::logged_in(base, TOKEN);
+        assert!(asked.elapsed() < Duration::from_secs(1), "behind the guesses: {:?}", asked.elapsed());
+        assert!(told.iter().take(GUESSES - 1).all(|status| status == 401));
+    });
 }

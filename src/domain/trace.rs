@@ -2,7 +2,7 @@
 //!
 //! For people who look; nothing is decided by it. What could be a secret is left out before it is kept ([`REDACTED`]).
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc, time::Duration};
 
 use sha2::{Digest, Sha256};
 
@@ -27,8 +27,8 @@ const PLAIN: [&str; 12] = [
     "x-whisperer-event",
 ];
 /// Parts of the names under which an answer may carry a secret.
-const SECRETIVE: [&str; 9] =
-    ["authenticat", "authoriz", "cookie", "credential", "key", "password", "secret", "session", "token"];
+const SECRETIVE: [&str; 10] =
+    ["auth", "cookie", "credential", "jwt", "key", "password", "secret", "session", "signature", "token"];
 
 /// What is known of an attempt's way. Durations are those of the stage alone, but for [`Trace::first_byte`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl ResponseHeaders {
             if end > 1 {
                 json.push(b',');
             }
-            let value = if may_be_secret(name) { REDACTED.into() } else { String::from_utf8_lossy(value) };
+            let value = if may_be_secret(name) { REDACTED.into() } else { plain(name, value) };
             serde_json::to_writer(&mut json, &(name, value)).expect("texts can be written to memory");
             if json.len() >= KEPT_HEADER_BYTES {
                 json.truncate(end);
@@ -173,6 +173,15 @@ fn may_be_secret(name: &str) -> bool {
         |part: &str| name.as_bytes().windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()));
     // A challenge tells what was asked for, and is what explains a 401.
     !name.eq_ignore_ascii_case("www-authenticate") && SECRETIVE.into_iter().any(has)
+}
+
+/// `value` without the query of a URL that the answer leads to.
+fn plain<'a>(name: &str, value: &'a [u8]) -> Cow<'a, str> {
+    let query = value.iter().position(|byte| *byte == b'?').filter(|_| name.to_ascii_lowercase().ends_with("location"));
+    match query {
+        Some(at) => format!("{}?{REDACTED}", String::from_utf8_lossy(&value[..at])).into(),
+        None => String::from_utf8_lossy(value),
+    }
 }
 
 #[cfg(test)]
@@ -233,13 +242,17 @@ mod tests {
             ("Proxy-Authorization", b"hunter2"),
             ("WWW-Authenticate", b"Basic realm=\"in\""),
             ("X-Odd", b"\xff\t"),
+            ("X-JWT", b"hunter2"),
+            ("Location", b"/in?ticket=hunter2"),
         ]);
+        assert!(!kept.json().contains("hunter2"), "{}", kept.json());
         assert_eq!(
             kept.json(),
             concat!(
                 r#"[["Server","nginx \"1\""],["Set-Cookie","[redacted]"],["set-cookie","[redacted]"],"#,
                 r#"["X-Auth-Token","[redacted]"],["Proxy-Authorization","[redacted]"],"#,
-                "[\"WWW-Authenticate\",\"Basic realm=\\\"in\\\"\"],[\"X-Odd\",\"\u{fffd}\\t\"]]"
+                "[\"WWW-Authenticate\",\"Basic realm=\\\"in\\\"\"],[\"X-Odd\",\"\u{fffd}\\t\"],",
+                r#"["X-JWT","[redacted]"],["Location","/in?[redacted]"]]"#
             )
         );
         assert!(!kept.is_cut());

@@ -1,6 +1,10 @@
 //! SIGTERM: what is under way finishes, what is owed waits in the store, and the engine ends in time.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
@@ -16,6 +20,7 @@ use crate::{
 on_both! { blocking:
     sigterm_under_load_loses_nothing_and_repeats_nothing,
     an_endpoint_that_hangs_does_not_keep_the_engine,
+    whoever_sends_slowly_does_not_spoil_the_end,
     a_second_sigterm_ends_at_once,
 }
 
@@ -73,6 +78,27 @@ fn an_endpoint_that_hangs_does_not_keep_the_engine(database: &Database) {
         (&json!("delivered"), &json!(1)),
         "the lost one is no attempt"
     );
+}
+
+/// Somebody who is not even known keeps a request open that never ends.
+fn whoever_sends_slowly_does_not_spoil_the_end(database: &Database) {
+    const EVENTS: usize = 200;
+    let mut scene = Scene::new(database, &[("POSTRIDER_DRAIN", "4")]);
+    scene.sink.script("/in", [Behaviour::slow(Duration::from_millis(300))]);
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.change(subscription, &json!({"max_in_flight": 8}));
+    let address = scene.engine.base().trim_start_matches("http://");
+    let mut slow = TcpStream::connect(address).expect("the engine listens");
+    slow.write_all(b"POST /login HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\ntoken=").expect("it is taken");
+    scene.publish_many(0..EVENTS);
+    scene.sink.wait_for("/in", 20, SOON);
+    let status = scene.engine.terminate(SOON);
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(scene.sink.count("/in") < EVENTS, "or nothing was under way");
+
+    scene.engine.start_again();
+    scene.settle(subscription, SOON * 2);
+    assert_eq!(scene.sink.count("/in"), EVENTS, "what was under way had time to finish, and nothing is repeated");
 }
 
 fn a_second_sigterm_ends_at_once(database: &Database) {

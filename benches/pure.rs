@@ -49,7 +49,7 @@ fn deliveries(count: usize) -> Vec<Owed> {
             id: EventId::from_raw(id),
             event_type: event_type("package.created"),
             payload: Bytes::new(),
-            ordering_key: Some(format!("package:{}", number)),
+            ordering_key: Some(format!("package:{number}")),
             accepted_at: NOW,
         };
         Owed { id: DeliveryId::from_raw(id), attempts: 0, course: Course::default(), event: Arc::new(event) }

@@ -199,10 +199,20 @@ fn program(name: &str) -> Command {
     command
 }
 
+/// A server that starts clears away what others left in the folder for temporary tables, also of one that runs: each has
+/// its own.
+fn temporary(folder: &Path) -> PathBuf {
+    let temporary = folder.join("tmp");
+    fs::create_dir_all(&temporary).expect("the folder is ours");
+    fs::set_permissions(&temporary, fs::Permissions::from_mode(0o777)).expect("it was made by us");
+    temporary
+}
+
 fn install(folder: &Path) {
     let output = program("mariadb-install-db")
         .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal", "--skip-name-resolve"])
         .arg(format!("--datadir={}", folder.join("data").display()))
+        .arg(format!("--tmpdir={}", temporary(folder).display()))
         .args(user_args())
         .output()
         .expect("mariadb-install-db is there: apt-get install mariadb-server");
@@ -223,6 +233,7 @@ fn spawn(folder: &Path, port: u16, durability: Durability) -> Child {
         .args(["--max-connections=500", "--innodb-buffer-pool-size=128M", "--performance-schema=OFF"])
         .arg(format!("--port={port}"))
         .arg(format!("--datadir={}", folder.join("data").display()))
+        .arg(format!("--tmpdir={}", temporary(folder).display()))
         .arg(format!("--socket={}", folder.join("socket").display()))
         .arg(format!("--pid-file={}", folder.join("pid").display()))
         .arg(format!("--innodb-flush-log-at-trx-commit={flush}"))

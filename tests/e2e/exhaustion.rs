@@ -49,7 +49,7 @@ fn too_few_file_descriptors_delay_and_count_against_nobody(database: &Database) 
     });
     // Until then a question may find no descriptor for the database, either.
     for path in &paths {
-        scene.sink.wait_for(path, EVENTS + 1, SOON * 2);
+        scene.sink.wait_for(path, EVENTS + 1, SOON * 4);
     }
     for (path, subscription) in paths.iter().zip(subscriptions) {
         scene.settle(subscription, SOON * 2);

@@ -7,16 +7,20 @@
 //! The contract's header has room for one signature, so it carries that of the newest secret from the rotation on: a
 //! receiver that checks only this one learns the new secret first and accepts both for a moment.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 use super::{
     secret::{Retiring, Secret},
     time::Timestamp,
 };
+
+/// How far `webhook-timestamp` may be from now, in either direction (Standard Webhooks, "Verifying webhook authenticity").
+pub const TOLERANCE: Duration = Duration::from_mins(5);
 
 /// Signs bodies. The keys are worked in once, so that each signature costs the hashing of its message only.
 #[derive(Clone)]
@@ -59,6 +63,32 @@ impl Signer {
         }
         value
     }
+}
+
+/// What every receiver ought to check, over the raw body, in constant time.
+impl Signer {
+    /// Whether `signature` is the contract's for `body`.
+    #[must_use]
+    pub fn made_whisperer(&self, signature: &str, body: &[u8]) -> bool {
+        is_same(signature, &self.whisperer(body))
+    }
+
+    /// Whether one of `signatures`, divided by blanks, is that of Standard Webhooks for `body`.
+    #[must_use]
+    pub fn made_standard(&self, signatures: &str, webhook_id: &str, timestamp: Timestamp, body: &[u8]) -> bool {
+        let expected = self.standard(webhook_id, timestamp, body);
+        signatures.split_ascii_whitespace().any(|signature| is_same(signature, &expected))
+    }
+}
+
+/// Whether what was signed at `timestamp` is neither a repeat of something old nor ahead of `now`, within [`TOLERANCE`].
+#[must_use]
+pub fn is_timely(timestamp: Timestamp, now: Timestamp) -> bool {
+    now.since(timestamp).max(timestamp.since(now)) <= TOLERANCE
+}
+
+fn is_same(left: &str, right: &str) -> bool {
+    left.as_bytes().ct_eq(right.as_bytes()).into()
 }
 
 /// Shows no key.

@@ -1,12 +1,11 @@
 //! Whether signatures are what a secret makes of a body.
 
-use std::time::Duration;
-
 use super::form::Form;
-use crate::domain::{secret::Secret, signature::Signer, time::Timestamp};
-
-/// Receivers that follow Standard Webhooks refuse what is older, or that far ahead.
-const TOLERANCE: Duration = Duration::from_mins(5);
+use crate::domain::{
+    secret::Secret,
+    signature::{Signer, is_timely},
+    time::Timestamp,
+};
 
 /// What was found out about one signature.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +46,7 @@ pub(super) fn verify(form: &Form, now: Timestamp) -> Result<Vec<Finding>, (&'sta
 }
 
 fn whisperer(signer: &Signer, bodies: &[String; 2], signature: &str) -> Finding {
-    let is_good = bodies.iter().any(|body| signer.whisperer(body.as_bytes()) == signature);
+    let is_good = bodies.iter().any(|body| signer.made_whisperer(signature, body.as_bytes()));
     let sentence = if is_good { "is valid." } else { "is not what this secret makes of this body." };
     Finding { what: "x-whisperer-signature", is_good, sentence: sentence.to_owned() }
 }
@@ -61,10 +60,8 @@ fn standard(
     now: Timestamp,
 ) -> Finding {
     let at = Timestamp::from_micros(seconds.saturating_mul(1_000_000));
-    let made = |body: &String| signer.standard(id, at, body.as_bytes());
-    let is_valid = signatures.split_ascii_whitespace().any(|one| bodies.iter().any(|body| made(body) == one));
-    let is_fresh = now.since(at).max(at.since(now)) <= TOLERANCE;
-    let sentence = match (is_valid, is_fresh) {
+    let is_valid = bodies.iter().any(|body| signer.made_standard(signatures, id, at, body.as_bytes()));
+    let sentence = match (is_valid, is_timely(at, now)) {
         (true, true) => "is valid.",
         (true, false) => "is valid, but more than five minutes from now: a receiver refuses it as old.",
         (false, _) => "is not what this secret makes of this id, time and body.",
@@ -75,6 +72,7 @@ fn standard(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::signature::TOLERANCE;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 

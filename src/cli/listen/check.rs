@@ -1,13 +1,10 @@
-//! Whether a delivery is signed as it should be: what every receiver ought to check, over the raw body, in constant time.
+//! Whether a delivery is signed as it should be: what every receiver ought to check.
 
-use std::time::Duration;
-
-use subtle::ConstantTimeEq;
-
-use crate::domain::{secret::Secret, signature::Signer, time::Timestamp};
-
-/// How far `webhook-timestamp` may be from now, in either direction (Standard Webhooks, "Verifying webhook authenticity").
-pub(crate) const TOLERANCE: Duration = Duration::from_mins(5);
+use crate::domain::{
+    secret::Secret,
+    signature::{Signer, is_timely},
+    time::Timestamp,
+};
 
 /// What a look at a signature says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +49,7 @@ pub(crate) fn check_whisperer(secret: Option<&Secret>, signature: Option<&str>, 
     match (signature, secret) {
         (None, _) => Check::Unsigned,
         (Some(_), None) => Check::Unchecked,
-        (Some(signature), Some(secret)) => matched(same(signature, &Signer::new(secret, &[]).whisperer(body))),
+        (Some(signature), Some(secret)) => matched(Signer::new(secret, &[]).made_whisperer(signature, body)),
     }
 }
 
@@ -79,19 +76,14 @@ pub(crate) fn check_standard(
     let (Some(id), Some(seconds)) = (headers.id, timestamp) else { return Check::Invalid(Flaw::Headers) };
 
     let signed_at = Timestamp::from_micros(seconds.saturating_mul(1_000_000));
-    if now.since(signed_at) > TOLERANCE || signed_at.since(now) > TOLERANCE {
+    if !is_timely(signed_at, now) {
         return Check::Invalid(Flaw::Time);
     }
-    let expected = Signer::new(secret, &[]).standard(id, signed_at, body);
-    matched(signatures.split(' ').any(|signature| same(signature, &expected)))
+    matched(Signer::new(secret, &[]).made_standard(signatures, id, signed_at, body))
 }
 
 const fn matched(is_same: bool) -> Check {
     if is_same { Check::Valid } else { Check::Invalid(Flaw::Mismatch) }
-}
-
-fn same(left: &str, right: &str) -> bool {
-    left.as_bytes().ct_eq(right.as_bytes()).into()
 }
 
 #[cfg(test)]

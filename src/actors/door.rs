@@ -4,11 +4,7 @@
 //! one: a wake of another thread costs more than all else that the way in does to an event. Nobody waits longer for it; a
 //! thread with one request hands over one.
 
-use std::{
-    cell::{Cell, RefCell},
-    mem,
-    rc::Rc,
-};
+use std::{cell::RefCell, mem, rc::Rc};
 
 use actix::Recipient;
 use tokio::{sync::oneshot, task::yield_now};
@@ -25,8 +21,6 @@ use super::{
 pub struct Door {
     router: Recipient<AcceptEvents>,
     entering: Rc<RefCell<Group>>,
-    /// Whether somebody will send the group that is entering.
-    is_open: Rc<Cell<bool>>,
 }
 
 /// Requests that go together.
@@ -44,7 +38,7 @@ impl Door {
     /// A door of this thread.
     #[must_use]
     pub fn new(router: Recipient<AcceptEvents>) -> Self {
-        Self { router, entering: Rc::default(), is_open: Rc::default() }
+        Self { router, entering: Rc::default() }
     }
 
     /// Hands `events` over and waits for their receipts, one each, in their order. `None` when the router is gone.
@@ -60,20 +54,19 @@ impl Door {
             // It would not fit into one transaction.
             actix::spawn(mem::take(&mut *entering).pass(self.router.clone()));
         }
+        if entering.waiting.is_empty() {
+            actix::spawn(self.clone().close_after_this_turn());
+        }
         entering.waiting.push((events.len(), answer));
         entering.bytes += bytes;
         entering.events.extend(events);
         entering.tickets.push(ticket);
-        if !self.is_open.replace(true) {
-            actix::spawn(self.clone().close_after_this_turn());
-        }
         receipts
     }
 
     /// Behind all requests that are being read already.
     async fn close_after_this_turn(self) {
         yield_now().await;
-        self.is_open.set(false);
         let group = mem::take(&mut *self.entering.borrow_mut());
         group.pass(self.router).await;
     }

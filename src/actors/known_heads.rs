@@ -1,21 +1,24 @@
 //! Which heads of requests are stored already, so that each is not stored again with every attempt.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     domain::{id::SubscriptionId, time::Timestamp},
     store::{record::Record, traces::NewHead},
 };
 
-/// The most that are remembered; past it everything is forgotten, and stored once more.
-const MOST: usize = 10_000;
 /// Everything is forgotten after this time: an erasure deletes heads, and attempts that come after it have theirs again.
 const TRUST: Duration = Duration::from_mins(10);
 
-/// See the module.
+/// See the module. One for each subscription, of which all are in memory anyway.
 #[derive(Default)]
 pub(super) struct KnownHeads {
-    known: HashSet<(SubscriptionId, i64)>,
+    /// The digest of the head that was stored last.
+    known: HashMap<SubscriptionId, i64>,
     since: Option<Timestamp>,
 }
 
@@ -26,15 +29,15 @@ impl KnownHeads {
         attempts: impl IntoIterator<Item = (SubscriptionId, &'a Record)>,
         now: Timestamp,
     ) -> Vec<NewHead> {
-        if self.known.len() >= MOST || self.since.is_none_or(|since| now.since(since) >= TRUST) {
+        if self.since.is_none_or(|since| now.since(since) >= TRUST) {
             self.known.clear();
             self.since = Some(now);
         }
-        let mut missing: Vec<NewHead> = Vec::new();
+        let (mut missing, mut listed) = (Vec::new(), HashSet::new());
         for (subscription, record) in attempts {
             let Some(head) = &record.attempt.trace.request else { continue };
-            let is_listed = |new: &NewHead| new.subscription == subscription && new.head.digest() == head.digest();
-            if !self.known.contains(&(subscription, head.digest())) && !missing.iter().any(is_listed) {
+            let is_known = self.known.get(&subscription) == Some(&head.digest());
+            if !is_known && listed.insert((subscription, head.digest())) {
                 missing.push(NewHead { subscription, head: Arc::clone(head) });
             }
         }
@@ -82,8 +85,23 @@ mod tests {
         let missing = heads.missing(attempts, START);
         assert_eq!(missing.len(), 3);
         assert_eq!(heads.missing(attempts, START), missing, "the transaction may have failed");
-        heads.stored(&missing[..2]);
-        assert_eq!(heads.missing(attempts, START), missing[2..]);
+        heads.stored(&missing[1..]);
+        assert_eq!(
+            heads.missing(attempts, START),
+            missing[..1],
+            "of one subscription that which was stored last is known"
+        );
+    }
+
+    #[test]
+    fn however_many_subscriptions_there_are_each_head_is_stored_once() {
+        let a = record("https://a.example/");
+        let all = || (1..=30_000).map(|id| (SubscriptionId::from_raw(id), &a));
+        let mut heads = KnownHeads::default();
+        let missing = heads.missing(all(), START);
+        assert_eq!(missing.len(), 30_000);
+        heads.stored(&missing);
+        assert_eq!(heads.missing(all(), START), []);
     }
 
     #[test]

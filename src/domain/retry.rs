@@ -186,6 +186,21 @@ impl RetryPolicy {
             Retry::Never
         }
     }
+
+    /// When the attempts are due that follow failed attempt number `attempt`, if each of them fails at once; else as
+    /// [`RetryPolicy::after_failure`]. For people: of a random wait it is the middle.
+    pub fn forecast(&self, attempt: u16, began_at: Timestamp, ended_at: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let draw = match *self {
+            Self::Random { min_value, max_value } => u64::from(max_value.saturating_sub(min_value) / 2),
+            Self::Fixed { .. } | Self::Linear { .. } | Self::Exponential { .. } => 0,
+        };
+        let mut failed = (attempt, ended_at);
+        std::iter::from_fn(move || {
+            let Retry::At(next) = self.after_failure(failed.0, began_at, failed.1, draw) else { return None };
+            failed = (failed.0 + 1, next);
+            Some(next)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +211,18 @@ mod tests {
 
     fn waits(policy: &RetryPolicy) -> Vec<u64> {
         (0..10).map(|index| policy.countdown(index, 0).as_secs()).collect()
+    }
+
+    #[test]
+    fn a_forecast_follows_the_policy_to_its_last_attempt() {
+        let start = Timestamp::EPOCH;
+        let due: Vec<_> = RetryPolicy::Fixed { seconds: 60 }.forecast(1, start, start).collect();
+        assert_eq!((due.len(), due[0].since(start)), (18, Duration::from_mins(1)));
+        assert_eq!(due[10].since(start), Duration::from_mins(70), "the chain is followed by the hour");
+        assert_eq!(RetryPolicy::Fixed { seconds: 60 }.forecast(18, start, start).count(), 1);
+        assert_eq!(RetryPolicy::Fixed { seconds: 60 }.forecast(19, start, start).count(), 0);
+        let random = RetryPolicy::Random { min_value: 10, max_value: 20 };
+        assert_eq!(random.forecast(1, start, start).next(), Some(start.after(Duration::from_secs(15))));
     }
 
     /// The table of the contract, section 10.3.

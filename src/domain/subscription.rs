@@ -156,6 +156,16 @@ impl Subscription {
         self.hold.as_ref().filter(|hold| hold.holds(now))
     }
 
+    /// `inactive`, `paused` or `active`, as people are told.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> &'static str {
+        match (self.terms.is_active, self.hold_at(now)) {
+            (false, _) => "inactive",
+            (true, Some(_)) => "paused",
+            (true, None) => "active",
+        }
+    }
+
     /// How fast attempts may start: its own limit, or that of its ramp where it is lower.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {

@@ -185,11 +185,6 @@ impl<'a> SubscriptionView<'a> {
         let Subscription { terms, .. } = subscription;
         let hold = subscription.hold_at(now);
         let retiring = terms.retiring.iter().filter(|retiring| now < retiring.until);
-        let state = match (terms.is_active, hold) {
-            (false, _) => "inactive",
-            (true, Some(_)) => "paused",
-            (true, None) => "active",
-        };
         Self {
             id: subscription.id,
             version: subscription.version,
@@ -197,7 +192,7 @@ impl<'a> SubscriptionView<'a> {
             event_type: terms.event_type.as_str(),
             endpoint: shown(&terms.target_url),
             is_active: terms.is_active,
-            state,
+            state: subscription.state(now),
             hold: hold.map(HoldView::from),
             ramp: subscription.ramp.map(|ramp| RampView { per_second: ramp.per_second.get() }),
             is_signed: terms.signing_secret().is_some(),

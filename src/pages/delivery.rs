@@ -1,7 +1,5 @@
 //! `/deliveries/{id}`: one delivery: why it is what it is, what was attempted and what is planned, and what can be ordered.
 
-use std::time::Duration;
-
 use actix_web::{
     HttpResponse,
     http::StatusCode,
@@ -20,7 +18,6 @@ use super::{
         time::{ago, exact, millis, span},
     },
     session::Visitor,
-    subscriptions::ending_of,
     way::way,
 };
 use crate::{
@@ -30,7 +27,7 @@ use crate::{
         id::DeliveryId,
         intervention::Intervention,
         owner::Scope,
-        retry::{Retry, RetryPolicy},
+        retry::RetryPolicy,
         subscription::Subscription,
         time::Timestamp,
     },
@@ -42,7 +39,7 @@ use crate::{
     },
     store::{
         Lane,
-        deliveries::Listed,
+        deliveries::{Ending, Listed},
         events::{self, Whole},
         interventions::intervention_in,
         subscriptions,
@@ -201,7 +198,7 @@ fn made(attempt: &Attempt, now: Timestamp) -> Markup {
     let class = if attempt.outcome.is_success() { "good" } else { "bad" };
     html! {
         li class=(class) {
-            h3 { "Attempt " (attempt.number) " " (badge::of_ending(ending_of(attempt))) span.soft { (millis(attempt.duration)) } }
+            h3 { "Attempt " (attempt.number) " " (badge::of_ending(Ending::of(attempt))) span.soft { (millis(attempt.duration)) } }
             p.soft { (exact(attempt.started_at)) ", " (ago(attempt.started_at, now)) }
             @match &attempt.outcome {
                 Outcome::Answered(answer) => {
@@ -231,27 +228,16 @@ fn planned(listed: &Listed, attempts: &[Attempt], policy: &RetryPolicy, now: Tim
     let before_replay = |attempt: &&Attempt| delivery.replayed_at.is_some_and(|at| attempt.started_at < at);
     let uncounted = u16::try_from(attempts.iter().filter(before_replay).count()).unwrap_or_default();
     let began = delivery.replayed_at.or(delivery.first_recorded_at).unwrap_or(now);
-    let (mut number, mut at) = (delivery.attempts + 1, delivery.due_at.unwrap_or(now));
-    let mut planned = vec![(number, at)];
-    while planned.len() < PLANNED {
-        // A random wait is planned as its middle.
-        let draw = match policy {
-            RetryPolicy::Random { min_value, max_value } => u64::from(max_value.saturating_sub(*min_value) / 2),
-            RetryPolicy::Fixed { .. } | RetryPolicy::Linear { .. } | RetryPolicy::Exponential { .. } => 0,
-        };
-        let ended = at.max(now).after(Duration::ZERO);
-        let Retry::At(next) = policy.after_failure(number.saturating_sub(uncounted).max(1), began, ended, draw) else {
-            break;
-        };
-        number += 1;
-        at = next;
-        planned.push((number, at));
-    }
-    planned
+    let first = (delivery.attempts + 1, delivery.due_at.unwrap_or(now));
+    let counted = first.0.saturating_sub(uncounted).max(1);
+    let further = policy.forecast(counted, began, first.1.max(now));
+    std::iter::once(first).chain((first.0 + 1..).zip(further)).take(PLANNED).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::{
         delivery::Delivery,

@@ -17,7 +17,7 @@ use super::{
         figure::{counted, number, percent, rate, tile},
         time::{ago, maybe_ago, millis, span},
     },
-    rows::{Activity, Row, WINDOW, rows, state_of},
+    rows::{Activity, Row, WINDOW, rows},
     session::Visitor,
 };
 use crate::{
@@ -240,7 +240,7 @@ fn behind_panel(behind: &[Behind], now: Timestamp) -> Markup {
                         @for late in behind {
                             tr {
                                 th scope="row" { (link_to(&late.subscription)) }
-                                td data-label="State" { (badge::of_subscription(state_of(&late.subscription, now))) }
+                                td data-label="State" { (badge::of_subscription(late.subscription.state(now))) }
                                 td.number data-label="Owed" { (late.owed) }
                                 td.number data-label="Oldest" { (span(late.age)) }
                             }

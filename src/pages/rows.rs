@@ -96,15 +96,6 @@ pub(super) async fn rows(state: &State, subscriptions: Vec<Subscription>) -> Res
     rows.collect()
 }
 
-/// `active`, `paused` or `inactive`.
-pub(super) fn state_of(subscription: &Subscription, now: Timestamp) -> &'static str {
-    match (subscription.terms.is_active, subscription.hold_at(now)) {
-        (false, _) => "inactive",
-        (true, Some(_)) => "paused",
-        (true, None) => "active",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

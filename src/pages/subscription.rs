@@ -22,7 +22,7 @@ use super::{
     rows::{Row, rows},
     session::Visitor,
     subscription_settings::{holding, settings},
-    subscriptions::{ending_of, names, states},
+    subscriptions::{names, states},
 };
 use crate::{
     domain::{id::SubscriptionId, subscription::Subscription, time::Timestamp},
@@ -33,7 +33,7 @@ use crate::{
     store::{
         Lane, audit,
         deliveries::{
-            Listed,
+            Ending, Listed,
             list::{Filter, list, retrying},
         },
     },
@@ -190,7 +190,7 @@ fn figures(row: &Row, now: Timestamp) -> Markup {
         }
         @if let Some(last) = &row.backlog.last_attempt {
             p.soft {
-                "Last attempt " (badge::of_ending(ending_of(last))) ", " (ago(last.ended_at(), now)) " "
+                "Last attempt " (badge::of_ending(Ending::of(last))) ", " (ago(last.ended_at(), now)) " "
                 @if let Some(complaint) = last.outcome.complaint() { "· " (complaint) " " }
                 "· " a href={ "/deliveries/" (last.delivery) } { "its delivery" }
                 @if let Some(status) = row.status { " · " (number(status.recording as u64)) " being recorded" }

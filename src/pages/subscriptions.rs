@@ -21,12 +21,12 @@ use super::{
         figure::{counted, percent},
         time::{ago, millis, span},
     },
-    rows::{Row, rows, state_of},
+    rows::{Row, rows},
     session::Visitor,
 };
 use crate::{
     domain::{
-        attempt::{Attempt, Outcome},
+        attempt::Attempt,
         id::{OwnerId, SubscriptionId},
         subscription::Subscription,
         time::Timestamp,
@@ -135,7 +135,7 @@ fn orders(visitor: &Visitor, subscription: &Subscription, here: &str, now: Times
         form.actions method="post" action={ "/subscriptions/" (id) } {
             (csrf(visitor))
             input type="hidden" name="back" value=(here);
-            @match state_of(subscription, now) {
+            @match subscription.state(now) {
                 "active" => { (button("pause", "Pause")) }
                 "paused" => { (button("resume", "Resume")) }
                 _ => {}
@@ -148,7 +148,7 @@ fn orders(visitor: &Visitor, subscription: &Subscription, here: &str, now: Times
 /// What the owner decided, and how the endpoint is doing.
 pub(super) fn states(row: &Row, now: Timestamp) -> Markup {
     html! {
-        (badge::of_subscription(state_of(&row.subscription, now)))
+        (badge::of_subscription(row.subscription.state(now)))
         @if let Some(open) = row.status.and_then(|status| status.breaker) {
             " " (badge::badge(Tone::Bad, "failing"))
             small.soft { " next probe " (ago(open.probe_at, now)) }
@@ -165,14 +165,5 @@ pub(super) fn in_flight(row: &Row) -> String {
 /// How the last attempt ended, and when.
 pub(super) fn last_attempt(attempt: Option<&Attempt>, now: Timestamp) -> Markup {
     let Some(attempt) = attempt else { return html! { span.soft { "–" } } };
-    html! { (badge::of_ending(ending_of(attempt))) small { (ago(attempt.ended_at(), now)) } }
-}
-
-/// How an attempt ended, in a word.
-pub(super) fn ending_of(attempt: &Attempt) -> Option<Ending> {
-    match &attempt.outcome {
-        Outcome::Answered(answer) => Some(Ending::Status(answer.status)),
-        Outcome::Failed(failure) => Some(Ending::Failure(failure.class)),
-        Outcome::NotAttempted => None,
-    }
+    html! { (badge::of_ending(Ending::of(attempt))) small { (ago(attempt.ended_at(), now)) } }
 }

@@ -7,7 +7,10 @@ use postrider::{
         ordering::{KeyHash, Ordering},
         queue::{Head, Page, ReadOrder},
     },
-    store::parking::{park, unpark},
+    store::{
+        deliveries::list::retrying,
+        parking::{park, unpark},
+    },
 };
 
 use crate::{
@@ -59,6 +62,8 @@ async fn what_is_due_for_a_retry_can_be_parked_as_well(database: Database) {
     assert_eq!(due, ids[..1], "the one that holds the key is not hidden by those behind it");
     assert_eq!(seen(&page.heads[0]), ids[1..]);
     assert_eq!(page.heads[0].owed[0].attempts, 1);
+    let retrying = scene.read(move |c| retrying(c, subscription, 20)).await;
+    assert_eq!(retrying.iter().map(|listed| listed.delivery.id).collect::<Vec<_>>(), ids[..1], "nor told with them");
 }
 
 async fn what_was_settled_meanwhile_is_not_parked(database: Database) {

@@ -5,25 +5,12 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::time::span;
-use crate::domain::{
-    retry::{MAX_ATTEMPTS, Retry, RetryPolicy},
-    time::Timestamp,
-};
+use crate::domain::{retry::RetryPolicy, time::Timestamp};
 
-/// How long after the first attempt each further one is due, when every attempt fails at once. Of a random wait, the middle.
+/// How long after the first attempt each one is due, when every attempt fails at once.
 fn schedule(policy: &RetryPolicy) -> Vec<Duration> {
-    let draw = match policy {
-        RetryPolicy::Random { min_value, max_value } => u64::from(max_value.saturating_sub(*min_value) / 2),
-        RetryPolicy::Fixed { .. } | RetryPolicy::Linear { .. } | RetryPolicy::Exponential { .. } => 0,
-    };
-    let (began, mut at) = (Timestamp::EPOCH, Timestamp::EPOCH);
-    let mut due = vec![Duration::ZERO];
-    for attempt in 1..MAX_ATTEMPTS {
-        let Retry::At(next) = policy.after_failure(attempt, began, at, draw) else { break };
-        due.push(next.since(began));
-        at = next;
-    }
-    due
+    let began = Timestamp::EPOCH;
+    std::iter::once(began).chain(policy.forecast(1, began, began)).map(|due| due.since(began)).collect()
 }
 
 /// The waits as a list.

@@ -25,7 +25,7 @@ use crate::{
         AnyConnection, Queried,
         schema::{attempts, deliveries, events, subscriptions},
         transaction::in_snapshot,
-        values::state_number,
+        values::{PARKED, state_number},
     },
 };
 
@@ -179,8 +179,9 @@ pub fn retrying(connection: &mut AnyConnection, subscription: SubscriptionId, mo
     let rows: Vec<DeliveryRow> = deliveries::table
         .filter(deliveries::subscription_id.eq(subscription.as_raw()))
         .filter(deliveries::state.eq(state_number(State::Pending)))
-        // What was never attempted waits for nothing.
+        // What was never attempted waits for nothing, and what is parked for the one before it.
         .filter(deliveries::due_at.gt(0))
+        .filter(deliveries::due_at.lt(PARKED))
         .order((deliveries::due_at, deliveries::id))
         .limit(i64::try_from(most).unwrap_or(i64::MAX))
         .select(COLUMNS)

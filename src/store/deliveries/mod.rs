@@ -46,7 +46,9 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn of(attempt: &Attempt) -> Option<Self> {
+    /// How `attempt` ended; `None` when it was put off.
+    #[must_use]
+    pub fn of(attempt: &Attempt) -> Option<Self> {
         match &attempt.outcome {
             Outcome::Answered(answer) => Some(Self::Status(answer.status)),
             Outcome::Failed(failure) => Some(Self::Failure(failure.class)),

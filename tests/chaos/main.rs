@@ -12,7 +12,6 @@ mod support;
 
 mod answers;
 mod backlog;
-mod bed;
 mod doors;
 mod isolation;
 mod load;
@@ -27,10 +26,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bed::{Bed, Kind};
 use clap::{Parser, ValueEnum};
 use report::Report;
-use support::{engine::binary, process::raise_file_limit};
+use support::{
+    bed::{self, Bed, Kind},
+    engine::binary,
+    process::{load_average, raise_file_limit},
+};
 
 #[allow(clippy::doc_markdown, reason = "it is what --help shows")]
 /// Shows what the engine does on a bad day, with numbers, and exits with 1 when it breaks a promise.
@@ -106,7 +108,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let seed = args.seed.unwrap_or_else(rand::random);
     let files = raise_file_limit();
-    println!("engine {}\nseed {seed}, at most {files} open files, load {}", binary(), report::load_average());
+    println!("engine {}\nseed {seed}, at most {files} open files, load {}", binary(), load_average());
     let scenarios = match &*args.scenarios {
         [] => Scenario::value_variants(),
         named => named,
@@ -122,7 +124,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("\n{report}\nseed {seed}, {:.0?} in all, load {}", started.elapsed(), report::load_average());
+    println!("\n{report}\nseed {seed}, {:.0?} in all, load {}", started.elapsed(), load_average());
     if report.is_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

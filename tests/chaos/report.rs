@@ -1,6 +1,8 @@
 //! What was measured, beside what was promised.
 
-use std::{fmt, fs, time::Duration};
+use std::{fmt, time::Duration};
+
+use crate::support::process::load_average;
 
 /// One measurement.
 struct Line {
@@ -78,12 +80,6 @@ impl fmt::Display for Report {
         let broken = self.lines.iter().filter(|line| line.kept == Some(false)).count();
         write!(f, "\n{promises} promises measured, {broken} broken")
     }
-}
-
-/// How busy the machine is: what `uptime` says of the last minute.
-pub(crate) fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// `count` per second of `time`.

@@ -58,6 +58,11 @@ impl PrivateMariaDb {
         url_of(self.port)
     }
 
+    /// The operating system's number of the process, to look at what it costs.
+    pub fn process_id(&self) -> u32 {
+        self.server.as_ref().expect("the server runs").id()
+    }
+
     /// Kills it as a power cut would; gives back when it is dead.
     pub fn kill(&mut self) {
         if let Some(mut server) = self.server.take() {

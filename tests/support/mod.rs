@@ -9,6 +9,8 @@
 #![allow(clippy::print_stderr, reason = "a failing test tells what it saw")]
 
 pub mod api;
+#[cfg(all(feature = "mysql", feature = "sqlite"))]
+pub mod bed;
 pub mod browser;
 pub mod database;
 pub mod engine;

@@ -2,7 +2,10 @@
 
 use std::{fs, time::Duration};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::gettid,
+};
 
 /// What a process holds at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,12 +46,40 @@ impl std::fmt::Display for Footprint {
 
 /// The processor time that the process `id` has used so far, to the hundredth of a second; zero when it is gone.
 pub fn processor_time(id: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    ticks_in(&format!("/proc/{id}/stat"))
+}
+
+/// The same of one thread of this process, by the number that the kernel gave it.
+pub fn processor_time_of_thread(id: u32) -> Duration {
+    ticks_in(&format!("/proc/self/task/{id}/stat"))
+}
+
+/// The kernel's number of this thread.
+pub fn this_thread() -> u32 {
+    u32::try_from(gettid().as_raw_nonzero().get()).expect("it is positive")
+}
+
+fn ticks_in(path: &str) -> Duration {
+    let stat = fs::read_to_string(path).unwrap_or_default();
     // The name of the program may have blanks and stands in parentheses.
     let behind_the_name = stat.rsplit(')').next().unwrap_or_default();
     let ticks = behind_the_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
     // Linux shows a hundred ticks a second to everybody, whatever it counts itself.
     Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+/// The memory that the process `id` holds, in KiB; what it shares with others is divided among them. `None` when it is
+/// gone.
+pub fn proportional_kib(id: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
+}
+
+/// How busy the machine is: what `uptime` says of the last minute.
+pub fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// Lets this process open as many files as the system allows; gives how many that are.

@@ -1,4 +1,4 @@
-//! What each scenario begins with: an engine on an empty database, and somebody who watches what it costs.
+//! What measurements begin with: an engine on an empty database with real commits, and somebody who watches what it costs.
 
 use std::{
     net::Ipv4Addr,
@@ -12,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{
+use super::{
     api::Api,
     database::Database,
     engine::Engine,
@@ -24,14 +24,16 @@ use crate::support::{
 /// Between two looks at the process.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+/// A kind of database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
     Sqlite,
     MariaDb,
 }
 
 impl Kind {
-    pub(crate) const fn name(self) -> &'static str {
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
             Self::MariaDb => "MariaDB",
@@ -40,16 +42,16 @@ impl Kind {
 }
 
 /// An engine, its database, and the server of that; they end in this order.
-pub(crate) struct Bed {
-    pub(crate) engine: Engine,
-    pub(crate) api: Api,
-    pub(crate) database: Database,
-    pub(crate) server: Option<PrivateMariaDb>,
+pub struct Bed {
+    pub engine: Engine,
+    pub api: Api,
+    pub database: Database,
+    pub server: Option<PrivateMariaDb>,
 }
 
 impl Bed {
     /// A new one; commits wait for the disk as in production.
-    pub(crate) fn new(kind: Kind, settings: &[(&str, &str)]) -> Self {
+    pub fn new(kind: Kind, settings: &[(&str, &str)]) -> Self {
         let (server, database) = match kind {
             Kind::Sqlite => (None, Database::sqlite()),
             Kind::MariaDb => {
@@ -65,12 +67,12 @@ impl Bed {
     }
 
     /// What the engine holds now.
-    pub(crate) fn footprint(&self) -> Footprint {
+    pub fn footprint(&self) -> Footprint {
         Footprint::of(self.engine.process_id()).expect("the engine runs")
     }
 
     /// Waits until the engine has no more than `most` files open; gives what it holds then, or after the deadline.
-    pub(crate) fn files_back(&self, most: usize, deadline: Duration) -> Footprint {
+    pub fn files_back(&self, most: usize, deadline: Duration) -> Footprint {
         for _ in 0..deadline.as_millis() / WATCH_EVERY.as_millis() {
             if self.footprint().files <= most {
                 break;
@@ -81,7 +83,7 @@ impl Bed {
     }
 
     /// Waits until `subscription` is owed nothing.
-    pub(crate) fn settle(&self, subscription: i64, deadline: Duration) {
+    pub fn settle(&self, subscription: i64, deadline: Duration) {
         eventually("everything owed to be settled", deadline, || match self.api.owed(subscription) {
             0 => Ok(()),
             owed => Err(format!("{owed} owed")),
@@ -90,7 +92,7 @@ impl Bed {
 }
 
 /// Registers a subscription for each `(event type, URL)`, on a few connections at once; gives the ids in no order.
-pub(crate) fn subscribe_all(api: &Api, targets: &[(String, String)], more: &Value) -> Vec<i64> {
+pub fn subscribe_all(api: &Api, targets: &[(String, String)], more: &Value) -> Vec<i64> {
     let share = targets.len().div_ceil(8).max(1);
     thread::scope(|scope| {
         let threads: Vec<_> = targets
@@ -106,20 +108,20 @@ pub(crate) fn subscribe_all(api: &Api, targets: &[(String, String)], more: &Valu
 }
 
 /// The `n`th address of the loopback network `127.net.0.0/16`.
-pub(crate) fn loopback(net: u8, n: usize) -> Ipv4Addr {
+pub fn loopback(net: u8, n: usize) -> Ipv4Addr {
     let [high, low] = u16::try_from(n + 1).expect("a few thousand").to_be_bytes();
     Ipv4Addr::new(127, net, high, low)
 }
 
 /// Looks at a process again and again and remembers the most it held.
-pub(crate) struct Watch {
+pub struct Watch {
     most: Arc<Mutex<Footprint>>,
     enough: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watch {
-    pub(crate) fn start(process: u32) -> Self {
+    pub fn start(process: u32) -> Self {
         let (most, enough): (Arc<Mutex<Footprint>>, Arc<AtomicBool>) = Default::default();
         let thread = thread::spawn({
             let (most, enough) = (Arc::clone(&most), Arc::clone(&enough));
@@ -137,7 +139,7 @@ impl Watch {
     }
 
     /// The most since the start, or since the last time that this was asked.
-    pub(crate) fn take(&self) -> Footprint {
+    pub fn take(&self) -> Footprint {
         std::mem::take(&mut self.most.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

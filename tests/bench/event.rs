@@ -14,6 +14,8 @@ const FIRST_ID: usize = 100_000;
 const DIGITS: usize = 6;
 /// What stands before the digits; in a delivery as in the request its first place is the payload's own.
 const MARK: &[u8] = b"\"id\": ";
+/// How large every payload is made, in bytes: what an order in JSON has.
+pub(crate) const PAYLOAD_BYTES: usize = 2_900;
 /// Any time will do.
 const AT: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
@@ -53,11 +55,11 @@ pub(crate) fn number_in(body: &[u8]) -> Option<usize> {
     id.checked_sub(FIRST_ID)
 }
 
-/// How large a payload is, in bytes.
-pub(crate) fn payload_bytes() -> usize {
-    payload().len()
-}
-
+/// A sample with a remark that makes up for what it lacks.
 fn payload() -> String {
-    sample(SAMPLE, SAMPLE_NUMBER, AT).expect("the type is built in").get().to_owned()
+    let sample = sample(SAMPLE, SAMPLE_NUMBER, AT).expect("the type is built in");
+    let members = sample.get().strip_suffix('}').expect("it is an object");
+    let (before, behind) = (r#", "remark": ""#, r#""}"#);
+    let rest = PAYLOAD_BYTES.saturating_sub(members.len() + before.len() + behind.len());
+    [members, before, &"x".repeat(rest), behind].concat()
 }

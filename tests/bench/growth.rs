@@ -5,7 +5,7 @@ use super::{
     load::Load,
 };
 
-const EVENTS: usize = 10_000;
+const EVENTS: usize = 50_000;
 
 pub(crate) const LOADS: [Load; 6] = [
     among("1 subscription", 0),

@@ -30,7 +30,7 @@ const AT_REST: Duration = Duration::from_secs(2);
 const WARM_UP: usize = 1_000;
 /// Until outcomes are recorded that nobody waits for; the engine itself takes 10 ms.
 const RECORDED: Duration = Duration::from_millis(200);
-const WEIGHED_EVERY: Duration = Duration::from_millis(500);
+const WEIGHED_EVERY: Duration = Duration::from_millis(200);
 const ARRIVED_WITHIN: Duration = Duration::from_mins(2);
 
 /// What is published, and to whom it is owed.

@@ -1,10 +1,8 @@
 //! What a delivery costs, end to end: an optimised engine on both databases, publishers and a receiver that cost little.
 //!
-//! A program of its own, because it takes minutes and wants a quiet machine: `make bench`. Compare CPU seconds between
-//! machines and days, rates and latencies only within one table. `--help` says more; [`benches/pure.rs`] times the pure
-//! core alone.
-//!
-//! [`benches/pure.rs`]: ../../benches/pure.rs
+//! A program of its own, because it takes minutes and wants a quiet machine: `make bench`. Rates and latencies can be compared
+//! within one table only; CPU seconds bear more, but a processor with busy neighbours is a slower one. `--help` says more.
+//! `benches/pure.rs` times the pure core alone.
 
 #![allow(clippy::disallowed_methods, reason = "time is real")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it reports, and tells how far it is")]
@@ -78,8 +76,8 @@ enum Which {
 }
 
 const LOADS: [Load; 3] = [
-    Load { name: "fan-out 1", events: 20_000, rate: None, fan_out: 1, endpoints: 1, others: 0 },
-    Load { name: "fan-out 10", events: 5_000, rate: None, fan_out: 10, endpoints: 1, others: 0 },
+    Load { name: "fan-out 1", events: 100_000, rate: None, fan_out: 1, endpoints: 1, others: 0 },
+    Load { name: "fan-out 10", events: 20_000, rate: None, fan_out: 10, endpoints: 1, others: 0 },
     Load { name: "500 events/s", events: 5_000, rate: Some(500), fan_out: 1, endpoints: 1, others: 0 },
 ];
 
@@ -111,7 +109,7 @@ fn main() {
     let versions: BTreeSet<_> =
         columns.iter().flat_map(|column| &column.runs).map(|run| &*run.database_version).collect();
     let versions = versions.into_iter().collect::<Vec<_>>().join(", ");
-    println!("median of {} runs (least–most); payload {} bytes", args.runs, event::payload_bytes());
+    println!("{} runs: median (least–most); payload {} bytes", args.runs, event::PAYLOAD_BYTES);
     println!("{}, {versions}", machine::description());
     println!("load {busy} at the start, {} at the end, {:.0?} in all", load_average(), start.elapsed());
     if let Some(warning) = machine::warning(&busy) {

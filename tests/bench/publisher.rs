@@ -9,12 +9,17 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
-use tokio::{net::TcpStream, time::sleep_until};
+use tokio::{
+    net::TcpStream,
+    time::{sleep_until, timeout},
+};
 
 use super::{event::Template, wire::Conversation};
 use crate::support::process::{processor_time_of_thread, this_thread};
 
 const CONNECTIONS: usize = 64;
+/// An engine that answers no more must not be waited for.
+const DEADLINE: Duration = Duration::from_mins(10);
 const ACCEPTED: &[u8] = b"HTTP/1.1 202 ";
 
 /// What is to be published.
@@ -51,7 +56,7 @@ pub(crate) struct Published {
 /// Publishes all of it, and gives back when the last answer is there.
 ///
 /// # Panics
-/// When an event is not accepted.
+/// When an event is not accepted, or it takes ten minutes.
 pub(crate) fn publish(order: &Order<'_>) -> Published {
     thread::scope(|scope| {
         let publishers = scope.spawn(|| {
@@ -65,7 +70,7 @@ pub(crate) fn publish(order: &Order<'_>) -> Published {
 
 async fn publish_all(order: &Order<'_>) -> io::Result<Vec<Posting>> {
     let (start, next) = (Instant::now(), Cell::new(0));
-    let all = try_join_all((0..CONNECTIONS).map(|_| converse(order, start, &next))).await?;
+    let all = timeout(DEADLINE, try_join_all((0..CONNECTIONS).map(|_| converse(order, start, &next)))).await??;
     Ok(all.concat())
 }
 

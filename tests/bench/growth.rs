@@ -34,5 +34,5 @@ pub(crate) fn memory(columns: &[Column]) -> Option<String> {
     };
     let idle = each_kib(ten_thousand, |run| Some(run.idle_mib), 9_999.0)?;
     let busy = each_kib(thousand_endpoints, |run| Some(run.most_mib), 999.0)?;
-    Some(format!("each idle subscription adds {idle:.1} KiB, each endpoint with work {busy:.1} KiB"))
+    Some(format!("each idle subscription adds {idle:.1} KiB, each endpoint that shares the load {busy:.1} KiB"))
 }

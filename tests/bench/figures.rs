@@ -26,6 +26,8 @@ pub(crate) struct Figures {
     pub(crate) idle_mib: f64,
     /// The most under the load.
     pub(crate) most_mib: f64,
+    /// Milliseconds from the start of the engine to the first delivery of what it owed; `None` when it owed nothing.
+    pub(crate) start: Option<f64>,
     /// Deliveries that arrived once more than owed.
     pub(crate) repeated: f64,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Figures {
 /// A line of the table: what it tells, with how many decimals, and where it is found.
 struct Line(&'static str, usize, fn(&Figures) -> Option<f64>);
 
-const LINES: [Line; 12] = [
+const LINES: [Line; 13] = [
     Line("deliveries per second", 0, |run| Some(run.rate)),
     Line("CPU s per 1,000 deliveries: engine", 3, |run| Some(run.engine)),
     Line("… database", 3, |run| run.database),
@@ -45,6 +47,7 @@ const LINES: [Line; 12] = [
     Line("… p99", 2, |run| Some(run.answer_p99)),
     Line("memory of the engine, MiB: idle", 1, |run| Some(run.idle_mib)),
     Line("… under load", 1, |run| Some(run.most_mib)),
+    Line("start to first delivery, ms", 0, |run| run.start),
     Line("arrived more than once", 0, |run| Some(run.repeated)),
 ];
 
@@ -78,20 +81,22 @@ impl Column {
     }
 }
 
-/// Markdown that can be read as it stands.
+/// Markdown that can be read as it stands, without the lines that have no figure.
 pub(crate) struct Table<'a>(pub(crate) &'a [Column]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = LINES.iter().map(|line| line.0.to_owned());
+        let lines: Vec<_> =
+            LINES.iter().filter(|line| self.0.iter().any(|column| column.median(line.2).is_some())).collect();
+        let names = lines.iter().map(|line| line.0.to_owned());
         let mut columns: Vec<Vec<String>> = vec![[String::new(), "---".to_owned()].into_iter().chain(names).collect()];
         for column in self.0 {
-            let cells = LINES.iter().map(|line| column.cell(line));
+            let cells = lines.iter().map(|line| column.cell(line));
             columns.push([column.head.clone(), "---".to_owned()].into_iter().chain(cells).collect());
         }
         let width = |column: &Vec<String>| column.iter().map(|cell| cell.chars().count()).max().unwrap_or_default();
         let widths: Vec<_> = columns.iter().map(width).collect();
-        for line in 0..LINES.len() + 2 {
+        for line in 0..lines.len() + 2 {
             for (column, width) in columns.iter().zip(&widths) {
                 write!(f, "| {:width$} ", column[line])?;
             }

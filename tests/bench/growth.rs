@@ -18,12 +18,12 @@ pub(crate) const LOADS: [Load; 6] = [
 
 /// One subscription beside `others` that get nothing.
 const fn among(name: &'static str, others: usize) -> Load {
-    Load { name, events: EVENTS, rate: None, fan_out: 1, endpoints: 1, others }
+    Load { name, events: EVENTS, rate: None, fan_out: 1, endpoints: 1, others, past: 0 }
 }
 
 /// As many endpoints that share the load, with a subscription each.
 const fn shared_by(name: &'static str, endpoints: usize) -> Load {
-    Load { name, events: EVENTS, rate: None, fan_out: 1, endpoints, others: 0 }
+    Load { name, events: EVENTS, rate: None, fan_out: 1, endpoints, others: 0, past: 0 }
 }
 
 /// What a subscription adds to the memory of the engine, in words. `columns` are those of [`LOADS`] on one database.

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{
     event::Template,
     figures::Figures,
+    history,
     publisher::{Order, Posting, Published, publish},
     receiver::{Arrival, Receiver},
 };
@@ -23,7 +24,8 @@ use crate::support::{
     waits::Waits,
 };
 
-const TYPE: &str = OMS_EVENT_TYPES[0];
+/// The type of all events, when there is one endpoint.
+pub(crate) const TYPE: &str = OMS_EVENT_TYPES[0];
 /// Before the idle engine is weighed.
 const AT_REST: Duration = Duration::from_secs(2);
 /// Events that are not measured: connections, first pages of the database, code that was never run.
@@ -47,6 +49,8 @@ pub(crate) struct Load {
     pub(crate) endpoints: usize,
     /// Subscriptions of types that nobody publishes.
     pub(crate) others: usize,
+    /// Deliveries that were made long ago.
+    pub(crate) past: usize,
 }
 
 impl Load {
@@ -84,14 +88,19 @@ impl Load {
 /// # Panics
 /// When an event is refused or does not arrive: then there is nothing to tell.
 pub(crate) fn measure(kind: Kind, load: &Load) -> Figures {
-    let bed = Bed::new(kind, &[]);
+    let mut bed = Bed::new(kind, &[]);
     let hosts: Vec<_> = (0..load.endpoints).map(|n| loopback(11, n)).collect();
     let receiver = Receiver::start(&hosts);
     let types = load.types(&bed);
     let targets = load.targets(&types, &receiver);
     let (busy, others) = targets.split_at(targets.len() - load.others);
     let subscriptions = subscribe(&bed, busy);
-    subscribe(&bed, others);
+    let others = subscribe(&bed, others);
+    let start = (load.past > 0).then(|| {
+        bed.engine.kill9();
+        history::write(&bed.database, &[&*subscriptions, &*others].concat(), load.past);
+        start(&mut bed, &receiver, &subscriptions)
+    });
     pass(AT_REST);
     let idle = weigh(&bed);
 
@@ -112,7 +121,21 @@ pub(crate) fn measure(kind: Kind, load: &Load) -> Figures {
     let costs = Costs::so_far(&bed, &receiver).since(&before);
     settle(&bed, &receiver, deliveries, &subscriptions);
     let seen = Seen::new(&published.postings, &receiver.take(), load.fan_out);
-    figures(&bed, load, &published, &costs, &seen, [idle, most])
+    figures(&bed, load, &published, &costs, &seen, start, [idle, most])
+}
+
+/// Starts the engine; gives how long it took to the first delivery of what the past has left.
+fn start(bed: &mut Bed, receiver: &Receiver, subscriptions: &[i64]) -> Duration {
+    let start = Instant::now();
+    bed.engine.spawn();
+    eventually("the first delivery", ARRIVED_WITHIN, || match receiver.count() {
+        0 => Err("none".to_owned()),
+        _ => Ok(()),
+    });
+    bed.engine.wait_until_healthy();
+    settle(bed, receiver, history::OWED, subscriptions);
+    let first = receiver.take().iter().map(|arrival| arrival.at).min();
+    first.map_or(Duration::ZERO, |first| first.saturating_duration_since(start))
 }
 
 /// By the native API, which knows all types; gives the ids.
@@ -206,6 +229,7 @@ fn figures(
     published: &Published,
     costs: &Costs,
     seen: &Seen,
+    start: Option<Duration>,
     [idle_kib, most_kib]: [u64; 2],
 ) -> Figures {
     let deliveries = (load.events * load.fan_out) as f64;
@@ -224,6 +248,7 @@ fn figures(
         answer_p99: ms(&seen.since_answer, 99.0),
         idle_mib: idle_kib as f64 / 1_024.0,
         most_mib: most_kib as f64 / 1_024.0,
+        start: start.map(|took| took.as_secs_f64() * 1_000.0),
         repeated: seen.repeated as f64,
     }
 }

@@ -13,6 +13,7 @@ mod support;
 mod event;
 mod figures;
 mod growth;
+mod history;
 mod load;
 mod machine;
 mod publisher;
@@ -51,13 +52,17 @@ struct Args {
     #[arg(value_enum, default_value = "load")]
     what: What,
 
-    /// On which database; both for the load, and SQLite for the growth when left out
+    /// On which database; both when left out, but SQLite for the growth
     #[arg(long, value_enum)]
     database: Option<Which>,
 
     /// How often each is measured
     #[arg(long, default_value = "3")]
     runs: NonZeroUsize,
+
+    /// Of the history: how many deliveries were made before; each takes about half a kilobyte of the disk
+    #[arg(long, default_value = "10000000")]
+    past: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,6 +71,8 @@ enum What {
     Load,
     /// The same load among up to 10,000 subscriptions, and shared by up to 1,000 endpoints
     Growth,
+    /// The same load on an empty database, and on one with --past deliveries; and a start on that
+    History,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,9 +83,9 @@ enum Which {
 }
 
 const LOADS: [Load; 3] = [
-    Load { name: "fan-out 1", events: 100_000, rate: None, fan_out: 1, endpoints: 1, others: 0 },
-    Load { name: "fan-out 10", events: 20_000, rate: None, fan_out: 10, endpoints: 1, others: 0 },
-    Load { name: "500 events/s", events: 5_000, rate: Some(500), fan_out: 1, endpoints: 1, others: 0 },
+    Load { name: "fan-out 1", events: 100_000, rate: None, fan_out: 1, endpoints: 1, others: 0, past: 0 },
+    Load { name: "fan-out 10", events: 20_000, rate: None, fan_out: 10, endpoints: 1, others: 0, past: 0 },
+    Load { name: "500 events/s", events: 5_000, rate: Some(500), fan_out: 1, endpoints: 1, others: 0, past: 0 },
 ];
 
 fn main() {
@@ -89,9 +96,11 @@ fn main() {
     if let Some(warning) = machine::warning(&busy) {
         eprintln!("{warning}");
     }
+    let history = history::loads(args.past);
     let (loads, database): (&[Load], _) = match args.what {
         What::Load => (&LOADS, Which::Both),
         What::Growth => (&growth::LOADS, Which::Sqlite),
+        What::History => (&history, Which::Both),
     };
     let kinds: &[Kind] = match args.database.unwrap_or(database) {
         Which::Sqlite => &[Kind::Sqlite],

@@ -296,7 +296,7 @@ fn listen(settings: &ServeSettings, socket: TcpSocket, state: State, pages: Page
     .on_connect(move |_, connection| {
         connection.insert(clients.enter());
     })
-    .workers(threads(settings.http_threads))
+    .workers(settings.http_threads.map_or_else(|| threads(None).div_ceil(2), NonZeroUsize::get))
     .keep_alive(http::KEEP_ALIVE)
     .client_request_timeout(http::HEAD_TIMEOUT)
     .shutdown_timeout(settings.drain.as_secs())

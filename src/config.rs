@@ -93,7 +93,7 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_DELIVERY_THREADS", value_name = "COUNT")]
     pub delivery_threads: Option<NonZeroUsize>,
 
-    /// Threads that serve the HTTP API; by default one per core
+    /// Threads that serve the HTTP API; by default one for two cores
     #[arg(long, env = "POSTRIDER_HTTP_THREADS", value_name = "COUNT")]
     pub http_threads: Option<NonZeroUsize>,
 
@@ -145,6 +145,10 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_KEEP_PAYLOADS", value_parser = keep, value_name = "DAYS")]
     pub keep_payloads: Option<Keep>,
 
+    /// Days for which the audit log remembers what people did: a number, or "forever"
+    #[arg(long, env = "POSTRIDER_KEEP_AUDIT", default_value = "400", value_parser = keep, value_name = "DAYS")]
+    pub keep_audit: Keep,
+
     /// How often to look for what is too old to be delivered or kept, in seconds
     #[arg(long, env = "POSTRIDER_SWEEP", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
     pub sweep: Duration,
@@ -168,6 +172,7 @@ impl ServeSettings {
             delivered: self.keep_delivered,
             given_up: self.keep_dead,
             payloads: self.keep_payloads.unwrap_or(Keep::Forever),
+            audit: self.keep_audit,
         }
     }
 
@@ -186,6 +191,7 @@ impl ServeSettings {
             ("Keep what arrived", kept(self.keep_delivered)),
             ("Keep what was given up", kept(self.keep_dead)),
             ("Keep payloads", self.keep_payloads.map_or_else(|| "as long as their deliveries".to_owned(), kept)),
+            ("Keep the audit log", kept(self.keep_audit)),
             ("Sweep every", seconds(self.sweep)),
             (
                 "Private networks that are open",

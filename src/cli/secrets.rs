@@ -7,10 +7,14 @@ use super::{
     terminal::{BAD, QUIET, Terminal, paint, table},
 };
 use crate::{
+    clock::Clock,
     config::{DatabaseSettings, KeySettings, store},
-    domain::id::SubscriptionId,
+    domain::{
+        audit::{Author, Entry},
+        id::SubscriptionId,
+    },
     store::{
-        Lane, Store,
+        Lane, Store, audit,
         reseal::{Census, reseal_page, take_census, wipe_traces},
     },
 };
@@ -138,11 +142,23 @@ async fn rotate(args: &SecretsArgs, terminal: &mut Terminal) -> Result<(), CliEr
         moved += pass.moved;
         if pass.contested == 0 {
             store.run(Lane::Write, wipe_traces).await?;
+            note(&store, first, moved).await?;
             let subscriptions = if moved == 1 { "subscription" } else { "subscriptions" };
             return Ok(terminal.line(format_args!("moved {moved} {subscriptions}: all secrets are under {first}"))?);
         }
     }
     Err(CliError::refused("some subscriptions change all the time: run this again"))
+}
+
+/// Writes down that somebody put secrets under another key, if any were moved.
+async fn note(store: &Store, key: &str, moved: usize) -> Result<(), CliError> {
+    if moved == 0 {
+        return Ok(());
+    }
+    let told = serde_json::json!({ "subscriptions": moved });
+    let (entry, now) = (Entry::order("secrets.rotate", format!("key:{key}"), None, told), Clock::system().now());
+    let work = move |connection: &mut _| audit::note(connection, &Author::command_line(), now, &entry);
+    Ok(store.run(Lane::Write, work).await?)
 }
 
 /// What one look at all subscriptions did.

@@ -1,4 +1,4 @@
-//! How long what was settled is kept.
+//! How long what was settled is kept, and what people did.
 //!
 //! What is pending is never touched, however old it is. Ages count from when a delivery was settled, not from its event:
 //! an old one that was redelivered today can be looked at for as long as any other.
@@ -45,6 +45,8 @@ pub struct Retention {
     pub given_up: Keep,
     /// Payloads of which nothing is owed any more; they go with their event at the latest.
     pub payloads: Keep,
+    /// What the audit log says.
+    pub audit: Keep,
 }
 
 impl Retention {
@@ -113,11 +115,12 @@ mod tests {
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);
+    const FOREVER: Retention =
+        Retention { delivered: Keep::Forever, given_up: Keep::Forever, payloads: Keep::Forever, audit: Keep::Forever };
 
     #[test]
     fn what_arrived_goes_first_and_what_is_owed_never() {
-        let retention =
-            Retention { delivered: Keep::For(30 * DAY), given_up: Keep::For(90 * DAY), payloads: Keep::Forever };
+        let retention = Retention { delivered: Keep::For(30 * DAY), given_up: Keep::For(90 * DAY), ..FOREVER };
         let now = Timestamp::EPOCH.after(1_000 * DAY);
         let days_ago = |days: u32| Some(now.before(days * DAY));
         assert_eq!(retention.settled_until(State::Delivered, now), days_ago(30));
@@ -130,9 +133,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_forever_has_no_bound() {
-        let retention = Retention { delivered: Keep::Forever, given_up: Keep::Forever, payloads: Keep::Forever };
-        assert_eq!(retention.accepted_until(Timestamp::EPOCH), None);
-        let retention = Retention { given_up: Keep::For(DAY), ..retention };
+        assert_eq!(FOREVER.accepted_until(Timestamp::EPOCH), None);
+        let retention = Retention { given_up: Keep::For(DAY), ..FOREVER };
         assert_eq!(retention.settled_until(State::Delivered, Timestamp::EPOCH.after(DAY)), None);
         assert_eq!(retention.accepted_until(Timestamp::EPOCH.after(DAY)), Some(Timestamp::EPOCH));
     }

@@ -94,6 +94,11 @@ impl Catalogue {
         let known = Known { event_type: event_type.clone(), description: Some(description), validator };
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(event_type, Arc::new(known));
     }
+
+    /// Forgets what is not stored any more.
+    pub(super) fn remove(&self, event_type: &EventType) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(event_type);
+    }
 }
 
 /// What payloads are held to; `None` when they are not.

@@ -12,6 +12,7 @@ use super::{
     State,
     attempts::AttemptView,
     auth::Caller,
+    by_hand,
     delivery_filter::FilterQuery,
     interventions::InterventionView,
     live::{Explanation, Told, WaitsFor, told},
@@ -225,12 +226,12 @@ pub(crate) async fn redeliver(
 ) -> Result<HttpResponse, Problem> {
     let (listed, _) = find(&state, &owner, id.into_inner()).await?;
     let order = Order { subscription: listed.delivery.subscription, delivery: listed.delivery.id };
-    match state.router.send(order).await {
-        Ok(Ok(attempt)) => Ok(HttpResponse::Ok().json(AttemptView::new(&attempt))),
-        Ok(Err(NotMade::Busy)) => Err(Problem::attempt_under_way()),
-        Ok(Err(NotMade::NotFound)) => Err(no_such_delivery()),
-        Ok(Err(NotMade::Erased)) => Err(Problem::erased()),
-        Ok(Err(NotMade::Unavailable(_))) | Err(_) => Err(Problem::unavailable()),
+    match by_hand::attempt(&state, &owner, order).await {
+        Ok(attempt) => Ok(HttpResponse::Ok().json(AttemptView::new(&attempt))),
+        Err(NotMade::Busy) => Err(Problem::attempt_under_way()),
+        Err(NotMade::NotFound) => Err(no_such_delivery()),
+        Err(NotMade::Erased) => Err(Problem::erased()),
+        Err(NotMade::Unavailable(_)) => Err(Problem::unavailable()),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     auth::Caller,
     body::{Body, read_json},
     catalogue::{Known, compile},
-    openapi::{Always, BadBody, Forbidden, Missing},
+    openapi::{Always, BadBody, Forbidden, Missing, TypeStays},
     problem::{FieldFault, Problem},
 };
 use crate::{
@@ -24,13 +24,14 @@ use crate::{
             Description, MAX_DESCRIPTION, MAX_EXAMPLE_BYTES, MAX_SCHEMA_BYTES, MAX_TYPES, Origin, Validation, origin_of,
         },
         event_type::EventType,
+        owner::Owner,
         time::Timestamp,
     },
     samples,
     store::{
         Lane,
         audit::audited,
-        event_types::{self, Put},
+        event_types::{self, Put, Removed},
     },
 };
 
@@ -159,6 +160,13 @@ impl TypeBody {
     }
 }
 
+fn admins_only(owner: &Owner) -> Result<(), Problem> {
+    if owner.role.sees_all() {
+        return Ok(());
+    }
+    Err(Problem::forbidden("Event types are everybody's: describing or deleting one needs the role admin."))
+}
+
 /// What is written down of a description.
 fn told(put: Put, description: &Description) -> Option<Entry> {
     let action = match put {
@@ -195,9 +203,7 @@ pub(super) async fn put(
     name: Path<String>,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    if !owner.role.sees_all() {
-        return Err(Problem::forbidden("Event types are everybody's: describing one needs the role admin."));
-    }
+    admins_only(&owner)?;
     let event_type =
         EventType::parse(&name).map_err(|error| Problem::invalid(format!("The name is refused: {error}.")))?;
     if event_type.object() == OWN_PREFIX {
@@ -229,4 +235,40 @@ pub(super) async fn put(
     state.catalogue.put(description, validator);
     let known = state.catalogue.find(&name)?;
     Ok(HttpResponse::build(status).json(TypeView::new(&known, now)))
+}
+
+/// Forgets a type that somebody registered and no active subscription has any more: nothing is published under it from now on. What
+/// was published stays.
+#[utoipa::path(
+    delete, path = "/api/v1/event-types/{name}", tag = "event types", operation_id = "delete_event_type",
+    params(("name" = String, Path, description = "The event type")),
+    responses((status = 204, description = "It is forgotten"), Forbidden, Missing, TypeStays, Always),
+)]
+pub(super) async fn delete(
+    state: Data<State>,
+    Caller(owner): Caller,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    admins_only(&owner)?;
+    let missing = || Problem::not_found("There is no event type of this name.");
+    let event_type = state.catalogue.find(&name).map_err(|_| missing())?.event_type.clone();
+    if origin_of(&event_type) == Origin::BuiltIn {
+        return Err(Problem::built_in_type(event_type.as_str()));
+    }
+    let (author, now, gone) = (Author::from(&*owner), state.clock.now(), event_type.clone());
+    let work = move |connection: &mut _| {
+        let told = |removed: &Removed| {
+            let subject = format!("event-type:{gone}");
+            (*removed == Removed::Gone).then(|| Entry::order("event-type.delete", subject, None, json!({})))
+        };
+        audited(connection, &author, now, |connection| event_types::remove(connection, &gone), told)
+    };
+    match state.store.run(Lane::Write, work).await? {
+        Removed::Gone => {
+            state.catalogue.remove(&event_type);
+            Ok(HttpResponse::NoContent().finish())
+        }
+        Removed::InUse(subscription) => Err(Problem::type_in_use(event_type.as_str(), subscription)),
+        Removed::Unknown => Err(missing()),
+    }
 }

@@ -13,6 +13,7 @@ pub mod auth;
 mod batch;
 pub(crate) mod body;
 mod bulk_holds;
+mod by_hand;
 mod catalogue;
 pub(crate) mod deliveries;
 pub(crate) mod delivery_filter;
@@ -143,8 +144,8 @@ fn native() -> Routes {
         .service(resource("/api/v1/event-types", "GET", [get().to(event_types::list)]))
         .service(resource(
             "/api/v1/event-types/{name}",
-            "GET, PUT",
-            [get().to(event_types::show), put().to(event_types::put)],
+            "GET, PUT, DELETE",
+            [get().to(event_types::show), put().to(event_types::put), delete().to(event_types::delete)],
         ))
         .service(resource(
             "/api/v1/subscriptions",

@@ -132,6 +132,19 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "reserved-event-type", "The event type is the engine's own", detail)
     }
 
+    /// 409: active subscriptions have this event type, `subscription` is one of them.
+    pub(super) fn type_in_use(name: &str, subscription: SubscriptionId) -> Self {
+        let detail = format!("Subscription {subscription} is for {name}; delete such subscriptions before the type.");
+        Self::new(StatusCode::CONFLICT, "event-type-in-use", "Subscriptions have this event type", detail)
+            .with("subscription", subscription.as_raw())
+    }
+
+    /// 409: every installation has this event type.
+    pub(super) fn built_in_type(name: &str) -> Self {
+        let detail = format!("{name} is built in and stays. To take its description away, PUT an empty one: {{}}.");
+        Self::new(StatusCode::CONFLICT, "event-type-built-in", "The event type is built in", detail)
+    }
+
     /// 403: not with this role.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The owner of this token may not do this", detail)

@@ -15,6 +15,7 @@ use super::{
     attempts::AttemptView,
     auth::Caller,
     body::{Body, read_optional_json},
+    by_hand,
     deliveries::DeliveryView,
     delivery_filter::named_type,
     naming::{OwnerName, owner_named},
@@ -344,21 +345,22 @@ pub(crate) async fn redeliver(
         return Err(Problem::not_found("This event has no delivery to that subscription."));
     }
     let next = found.reached.last().filter(|_| found.reached_more).map(|last| last.delivery.id);
-    let attempts = join_all(found.reached.iter().map(|listed| attempt(&state, listed))).await;
+    let attempts = join_all(found.reached.iter().map(|listed| attempt(&state, &owner, listed))).await;
     Ok(HttpResponse::Ok().json(Redelivered { attempts, next }))
 }
 
 /// One attempt, or why there was none.
-async fn attempt(state: &State, listed: &ListedDelivery) -> RedeliveredOne {
+async fn attempt(state: &State, owner: &Owner, listed: &ListedDelivery) -> RedeliveredOne {
     let (subscription_id, delivery) = (listed.delivery.subscription, listed.delivery.id);
-    let problem = match state.router.send(Order { subscription: subscription_id, delivery }).await {
-        Ok(Ok(attempt)) => {
+    let order = Order { subscription: subscription_id, delivery };
+    let problem = match by_hand::attempt(state, owner, order).await {
+        Ok(attempt) => {
             return RedeliveredOne::Attempted { subscription_id, attempt: AttemptView::new(&attempt) };
         }
-        Ok(Err(NotMade::Busy)) => Problem::attempt_under_way(),
-        Ok(Err(NotMade::NotFound)) => Problem::not_found("The delivery is not stored any more."),
-        Ok(Err(NotMade::Erased)) => Problem::erased(),
-        Ok(Err(NotMade::Unavailable(_))) | Err(_) => Problem::unavailable(),
+        Err(NotMade::Busy) => Problem::attempt_under_way(),
+        Err(NotMade::NotFound) => Problem::not_found("The delivery is not stored any more."),
+        Err(NotMade::Erased) => Problem::erased(),
+        Err(NotMade::Unavailable(_)) => Problem::unavailable(),
     };
     RedeliveredOne::NotAttempted { delivery, subscription_id, problem: problem.into_body() }
 }

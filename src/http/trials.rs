@@ -16,6 +16,7 @@ use super::{
     State,
     attempts::TrialView,
     auth::Caller,
+    by_hand::note_trial,
     event_types::example_of,
     openapi::{Always, Busy, Missing},
     problem::Problem,
@@ -72,6 +73,7 @@ pub(crate) async fn order(
     }
     let duration = state.clock.now().since(started_at);
     let attempt = Attempt { delivery: id, number: 1, started_at, duration, outcome, trace };
+    note_trial(&state, &owner, format!("subscription:{}", subscription.id), subscription.owner, &attempt).await;
     Ok(HttpResponse::Ok().json(TrialView::new(&attempt)))
 }
 

@@ -1,4 +1,4 @@
-//! What people changed: written in the transaction of the change, never changed itself, and kept for good.
+//! What people changed: written in the transaction of the change, never changed itself, and kept for long.
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_into};
 use serde_json::{Map, Value};
@@ -101,6 +101,29 @@ pub fn audited_changes(
             changed.iter().filter_map(|after| Entry::subscription(action, was(after), after)).collect();
         write(connection, author, now, &entries)?;
         Ok(changed)
+    })
+}
+
+/// Writes down what changed no row of its own: an order that is carried out elsewhere. One transaction.
+///
+/// # Errors
+/// None of its own.
+pub fn note(connection: &mut AnyConnection, author: &Author, now: Timestamp, entry: &Entry) -> Queried<()> {
+    in_transaction(connection, |connection| write(connection, author, now, std::slice::from_ref(entry)))
+}
+
+/// Clears away the oldest entries, written at `until` or before, at most `limit`; gives how many. One transaction.
+///
+/// # Errors
+/// None of its own.
+pub fn prune(connection: &mut AnyConnection, until: Timestamp, limit: i64) -> Queried<usize> {
+    in_transaction(connection, |connection| {
+        let oldest: Vec<(i32, i64)> =
+            audit::table.order(audit::id).limit(limit).select((audit::id, audit::changed_at)).load(connection)?;
+        // Ids are in the order of time, but for what was written at once.
+        let outdated = oldest.iter().take_while(|(_, changed_at)| *changed_at <= until.as_micros());
+        let Some((last, _)) = outdated.last() else { return Ok(0) };
+        diesel::delete(audit::table.filter(audit::id.le(last))).execute(connection)
     })
 }
 

@@ -1,13 +1,18 @@
 //! Event types that somebody described: an installation's own, and what was added to the built-in ones.
 
-use diesel::{ExpressionMethods, QueryDsl, RunQueryDsl, dsl::count_star, insert_into};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl, dsl::count_star, insert_into};
 
 use super::{
-    AnyConnection, Queried, connection::on_each, schema::event_types, transaction::in_transaction, values::corrupt,
+    AnyConnection, Queried,
+    connection::on_each,
+    schema::{event_types, subscriptions},
+    transaction::in_transaction,
+    values::corrupt,
 };
 use crate::domain::{
     catalogue::{Description, MAX_TYPES, Validation},
     event_type::EventType,
+    id::SubscriptionId,
     time::Timestamp,
 };
 
@@ -20,6 +25,17 @@ pub enum Put {
     Replaced,
     /// There are as many as there may be.
     Full,
+}
+
+/// What became of the order to forget a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is forgotten.
+    Gone,
+    /// This active subscription has it, and maybe others.
+    InUse(SubscriptionId),
+    /// Nobody described it.
+    Unknown,
 }
 
 type Row = (String, Option<String>, Option<String>, Option<String>, bool, i64, i64);
@@ -73,5 +89,30 @@ pub fn put(connection: &mut AnyConnection, description: &Description, now: Times
         );
         on_each!(connection, c => insert_into(event_types::table).values(row).execute(c).map(drop))?;
         Ok(Put::Added)
+    })
+}
+
+/// Forgets what was said of a type, unless an active subscription has it. Events of it stay, and ended subscriptions. One
+/// transaction; looks at all subscriptions.
+///
+/// # Errors
+/// None of its own.
+pub fn remove(connection: &mut AnyConnection, event_type: &EventType) -> Queried<Removed> {
+    in_transaction(connection, |connection| {
+        let name = event_type.as_str();
+        let user: Option<i32> = subscriptions::table
+            .filter(subscriptions::event_type.eq(name))
+            .filter(subscriptions::is_active.eq(true))
+            .order(subscriptions::id)
+            .select(subscriptions::id)
+            .first(connection)
+            .optional()?;
+        if let Some(id) = user {
+            return Ok(Removed::InUse(SubscriptionId::from_raw(id)));
+        }
+        match diesel::delete(event_types::table.find(name)).execute(connection)? {
+            0 => Ok(Removed::Unknown),
+            _ => Ok(Removed::Gone),
+        }
     })
 }

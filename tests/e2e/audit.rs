@@ -41,6 +41,10 @@ fn every_change_is_written_down_without_secrets(database: &Database) {
     scene.sink.wait_for("/in", 1, SOON);
     let event = scene.api.get_json("/api/v1/events")["items"][0]["id"].clone();
     scene.settle(id, SOON);
+    let delivery_again = format!("/api/v1/deliveries/{delivery}/redeliver");
+    let attempt = scene.api.post_json(&delivery_again, &json!({}), 200);
+    scene.api.post_json(&format!("/api/v1/events/{event}/redeliver"), &json!({}), 200);
+    scene.api.post_json(&format!("{path}/test"), &json!({}), 200);
     scene.api.post_json(&format!("{path}/erase"), &json!({}), 202);
     assert_eq!(scene.api.delete(&format!("/api/v1/events/{event}")).expect("an answer").status, 204);
     scene.api.delete(&hook).expect("an answer");
@@ -55,6 +59,9 @@ fn every_change_is_written_down_without_secrets(database: &Database) {
         ("delivery.cancel", &format!("delivery:{delivery}")),
         ("subscription.resume", &of),
         ("replay.order", &format!("replay:{replay}")),
+        ("delivery.redeliver", &format!("delivery:{delivery}")),
+        ("delivery.redeliver", &format!("delivery:{delivery}")),
+        ("subscription.test", &of),
         ("subscription.erase", &of),
         ("event.erase", &format!("event:{event}")),
         ("subscription.delete", &of),
@@ -65,6 +72,8 @@ fn every_change_is_written_down_without_secrets(database: &Database) {
     let change = scene.api.get_json("/api/v1/audit?action=subscription.change")["items"][1].clone();
     assert_eq!((&change["before"], &change["actor"]), (&json!({"max_in_flight": 32}), &json!("admin")));
     assert_eq!(change["after"], json!({"max_in_flight": 3, "secret": "(another)"}));
+    let again = scene.api.get_json("/api/v1/audit?action=delivery.redeliver")["items"][1]["after"].clone();
+    assert_eq!(again, json!({"status": 200, "subscription": id, "attempt": attempt["number"]}));
     let pages = scene.api.get_json("/api/v1/audit?limit=1");
     let next = scene.api.get_json(&format!("/api/v1/audit?limit=1&before={}", pages["next"]));
     assert_eq!(

@@ -10,6 +10,7 @@ use crate::{
 on_both! { blocking:
     a_registered_type_is_published_and_held_to_its_schema,
     a_description_that_contradicts_itself_is_refused,
+    a_type_goes_when_no_subscription_has_it,
 }
 
 fn put(scene: &Scene, name: &str, body: &Value, status: u16) -> Value {
@@ -71,4 +72,39 @@ fn a_description_that_contradicts_itself_is_refused(database: &Database) {
     let shop = scene.api.with_token(&scene.engine.add_user(&["shop"]));
     shop.send("PUT", "/api/v1/event-types/a.b", &[], b"{}").expect("an answer").expect(403);
     assert_eq!(shop.get("/api/v1/event-types").expect("an answer").status, 200);
+}
+
+fn a_type_goes_when_no_subscription_has_it(database: &Database) {
+    let mut scene = Scene::new(database, &[]);
+    let delete =
+        |scene: &Scene, name: &str| scene.api.delete(&format!("/api/v1/event-types/{name}")).expect("an answer");
+    put(&scene, "order.placed", &json!({}), 201);
+    let shop = scene.api.with_token(&scene.engine.add_user(&["shop"]));
+    shop.delete("/api/v1/event-types/order.placed").expect("an answer").expect(403);
+    let subscription = json!({"event_type": "order.placed", "endpoint": scene.sink.url("/in")});
+    let id = scene.api.post_json("/api/v1/subscriptions", &subscription, 201)["id"].as_i64().expect("an id");
+    let event = scene.api.publish("order.placed", &json!({"id": 1}));
+    scene.sink.wait_for("/in", 1, SOON);
+
+    let refused = delete(&scene, "order.placed").expect(409);
+    assert_eq!(
+        (&refused["type"], &refused["subscription"]),
+        (&json!("urn:postrider:problem:event-type-in-use"), &json!(id))
+    );
+    let refused = delete(&scene, "package.created").expect(409);
+    assert_eq!(refused["type"], "urn:postrider:problem:event-type-built-in");
+    delete(&scene, "order.unknown").expect(404);
+    scene.settle(id, SOON);
+    assert_eq!(scene.api.delete(&format!("/api/v1/subscriptions/{id}")).expect("an answer").status, 204);
+    assert_eq!(delete(&scene, "order.placed").status, 204);
+    delete(&scene, "order.placed").expect(404);
+    let order = json!({"event_type": "order.placed", "payload": {}});
+    scene.api.post_json("/api/v1/events", &order, 422);
+    let shown = scene.api.get_json(&format!("/api/v1/events/{}", event["id"]));
+    assert_eq!(shown["event_type"], "order.placed", "what was published stays");
+    let told = scene.api.get_json("/api/v1/audit?limit=1")["items"][0].clone();
+    assert_eq!((&told["action"], &told["subject"]), (&json!("event-type.delete"), &json!("event-type:order.placed")));
+    // The store forgot it, too.
+    scene.crash();
+    scene.api.post_json("/api/v1/events", &order, 422);
 }

@@ -100,6 +100,9 @@ fn what_was_owed_arrives_and_what_was_known_is_known(database: &Database) {
     assert_eq!(id_in(&sink.wait_for("/old", 1, SOON)[0].json()), 2);
 
     known(&engine);
+    let told = engine.api().get_json("/api/v1/audit?action=import");
+    let told: Vec<_> = told["items"].as_array().expect("a list").iter().map(|entry| &entry["after"]).collect();
+    assert_eq!(told, [&nothing_new, &expected]);
     while_it_runs(&dump, &engine, &sink, &nothing_new);
 }
 

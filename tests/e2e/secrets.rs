@@ -132,6 +132,11 @@ fn secrets_of_before_there_was_a_key_are_sealed_while_the_engine_runs(database: 
     assert!(status.status.success() && said(&status).contains("to be sealed"), "{status:?}");
     let rotated = scene.engine.command(&["secrets", "rotate"]);
     assert!(said(&rotated).contains("moved 1 subscription: all secrets are under old"), "{rotated:?}");
+    let told = scene.api.get_json("/api/v1/audit?action=secrets.rotate");
+    assert_eq!(
+        (&told["items"][0]["subject"], &told["items"][0]["after"]),
+        (&json!("key:old"), &json!({"subscriptions": 1}))
+    );
     assert!(is_signed_with(&deliver(&scene, "/in"), SECRET));
     scene.crash();
     assert!(is_signed_with(&deliver(&scene, "/in"), SECRET));

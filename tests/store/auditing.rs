@@ -1,5 +1,7 @@
 //! The audit log: an entry stands or falls with its change, and the log is read along its keys.
 
+use std::time::Duration;
+
 use postrider::{
     domain::{
         audit::{Author, Entry},
@@ -7,7 +9,7 @@ use postrider::{
     },
     store::{
         Lane,
-        audit::{Filter, audited, list},
+        audit::{Filter, audited, list, note, prune},
         event_types,
         owners::revoke_all,
     },
@@ -23,6 +25,7 @@ use crate::{
 on_both! {
     a_change_that_fails_is_not_written_down,
     pages_go_back_in_time_and_are_read_along_the_keys,
+    the_oldest_entries_go_first_and_the_rest_stays,
     descriptions_of_event_types_replace_each_other,
 }
 
@@ -85,6 +88,26 @@ async fn pages_go_back_in_time_and_are_read_along_the_keys(database: Database) {
             let plan = scene.read(explain(&statement)).await;
             assert!(plan.scans_nothing() && !plan.sorts(), "{statement}\n{plan:#?}");
         }
+    }
+}
+
+async fn the_oldest_entries_go_first_and_the_rest_stays(database: Database) {
+    let scene = Scene::of(&database).await;
+    let entry = |number: u64| Entry::order("a.b", format!("thing:{number}"), None, json!({}));
+    scene
+        .write(move |c| {
+            (0..5).try_for_each(|number| note(c, &author(), NOW.after(Duration::from_secs(number)), &entry(number)))
+        })
+        .await;
+    let until = NOW.after(Duration::from_secs(3));
+    for (limit, cleared) in [(3, 3), (3, 1), (3, 0)] {
+        assert_eq!(scene.write(move |c| prune(c, until, limit)).await, cleared);
+    }
+    let left = scene.read(|c| list(c, &everything(10))).await.found;
+    assert_eq!(left.iter().map(|entry| entry.subject.as_str()).collect::<Vec<_>>(), ["thing:4"]);
+    for statement in scene.write(move |c| overhear(c, &|c: &mut _| prune(c, NOW, 3).map(drop))).await {
+        let plan = scene.read(explain(&statement)).await;
+        assert!(!plan.sorts(), "{statement}\n{plan:#?}");
     }
 }
 

@@ -37,7 +37,12 @@ on_both! {
 const HOUR: Duration = Duration::from_hours(1);
 
 fn retention() -> Retention {
-    Retention { delivered: Keep::For(HOUR), given_up: Keep::For(3 * HOUR), payloads: Keep::For(HOUR) }
+    Retention {
+        delivered: Keep::For(HOUR),
+        given_up: Keep::For(3 * HOUR),
+        payloads: Keep::For(HOUR),
+        audit: Keep::Forever,
+    }
 }
 
 /// Clears what is outdated, page by page.

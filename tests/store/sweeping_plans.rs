@@ -113,7 +113,7 @@ async fn what_is_too_old_is_found_by_the_index_alone(database: Database) {
 
 fn retention() -> Retention {
     let keep = Keep::For(std::time::Duration::from_secs(1));
-    Retention { delivered: keep, given_up: keep, payloads: keep }
+    Retention { delivered: keep, given_up: keep, payloads: keep, audit: keep }
 }
 
 async fn what_is_outdated_is_found_and_cleared_by_primary_keys(database: Database) {

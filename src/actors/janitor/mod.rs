@@ -16,13 +16,13 @@ use super::{router::Router, tally::Tally};
 use crate::{
     clock::Clock,
     domain::{retention::Retention, time::Timestamp},
-    store::{AnyConnection, Lane, Queried, Store, StoreError, accept::forget_keys, rollups},
+    store::{AnyConnection, Lane, Queried, Store, StoreError, accept::forget_keys, audit, rollups},
 };
 
 /// How soon an order to erase is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Keys forgotten in one transaction.
-const KEYS_PER_PAGE: i64 = 500;
+/// Rows of a small table that go in one transaction.
+const ROWS_PER_PAGE: i64 = 500;
 /// How long statistics are kept: as far back as anybody can ask, and some time to look.
 const KEEP_ROLLUPS: Duration = Duration::from_hours(48);
 /// How much longer than a page the pause after it is.
@@ -75,6 +75,7 @@ async fn sweep(chores: Chores) {
         told("statistics", chores.add_up().await);
         told("idempotency keys", chores.forget_keys().await);
         told("expired deliveries", chores.expire().await);
+        told("the audit log", chores.prune_audit().await);
         told("outdated deliveries", chores.prune(&mut walks).await);
     }
 }
@@ -124,10 +125,23 @@ impl Chores {
     }
 
     async fn forget_keys(&self) -> Result<(), StoreError> {
+        let now = self.now();
+        self.clear(move |c| forget_keys(c, now, ROWS_PER_PAGE)).await
+    }
+
+    async fn prune_audit(&self) -> Result<(), StoreError> {
+        let Some(until) = self.retention.audit.until(self.now()) else { return Ok(()) };
+        self.clear(move |c| audit::prune(c, until, ROWS_PER_PAGE)).await
+    }
+
+    /// Runs `page` again and again, until it clears away less than a page.
+    async fn clear(
+        &self,
+        page: impl FnMut(&mut AnyConnection) -> Queried<usize> + Copy + Send + 'static,
+    ) -> Result<(), StoreError> {
         loop {
-            let now = self.now();
-            let forgotten = self.page(Lane::Write, move |c| forget_keys(c, now, KEYS_PER_PAGE)).await?;
-            if i64::try_from(forgotten).is_ok_and(|forgotten| forgotten < KEYS_PER_PAGE) {
+            let cleared = self.page(Lane::Write, page).await?;
+            if i64::try_from(cleared).is_ok_and(|cleared| cleared < ROWS_PER_PAGE) {
                 return Ok(());
             }
         }

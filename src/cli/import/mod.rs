@@ -26,9 +26,12 @@ use super::{CliError, terminal::Terminal};
 use crate::{
     clock::Clock,
     config::{DatabaseSettings, KeySettings},
-    domain::time::Timestamp,
+    domain::{
+        audit::{Author, Entry},
+        time::Timestamp,
+    },
     store::{
-        Lane, Store,
+        Lane, Store, audit,
         import::{Mode, others_are_connected},
     },
 };
@@ -121,6 +124,10 @@ pub(super) async fn run(args: ImportArgs, terminal: &mut Terminal) -> Result<(),
     };
     let targets = people::bring(&import, &tables, &mut report).await?;
     pages::bring(&import, args.files, targets, tables.rows, &mut report).await?;
+    if import.mode == Mode::Write {
+        let told = serde_json::json!(report.counts());
+        note(&import.store, now, Entry::order("import", "dj-whisperer", None, told)).await?;
+    }
     let conflicts = report.conflicts();
     report.sum_up(&tables.ignored, args.dry_run)?;
     match conflicts {
@@ -130,6 +137,13 @@ pub(super) async fn run(args: ImportArgs, terminal: &mut Terminal) -> Result<(),
             "{conflicts} rows met something else in their place; nothing was written for them"
         ))),
     }
+}
+
+/// Writes down that somebody did this. What it tells of each kind of rows: how many were new, here already, skipped, and in
+/// conflict.
+async fn note(store: &Store, now: Timestamp, entry: Entry) -> Result<(), CliError> {
+    let work = move |connection: &mut _| audit::note(connection, &Author::command_line(), now, &entry);
+    Ok(store.run(Lane::Write, work).await?)
 }
 
 /// Whether another program has the database open, and keeps it open: a server may still be parting from one that ended.

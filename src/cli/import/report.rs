@@ -161,12 +161,17 @@ impl<'a> Report<'a> {
         self.counts.iter().map(|counts| counts[Fate::Conflict as usize]).sum()
     }
 
+    /// New, here already, skipped, and in conflict, of each kind.
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, [u64; 4]> {
+        Kind::ALL.iter().map(|kind| (kind.many(), self.counts[*kind as usize])).collect()
+    }
+
     /// The sums at the end.
     pub(super) fn sum_up(mut self, ignored: &BTreeMap<String, u64>, is_dry: bool) -> Result<(), CliError> {
         if self.form == Form::Json {
             let summary = Summary {
                 dry_run: is_dry,
-                counts: Kind::ALL.iter().map(|kind| (kind.many(), self.counts[*kind as usize])).collect(),
+                counts: self.counts(),
                 delivered_before: self.delivered,
                 given_up_before: self.given_up,
                 too_old: self.too_old,

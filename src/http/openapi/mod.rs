@@ -27,7 +27,7 @@ use utoipa::{
 
 pub(super) use self::refusals::{
     Always, BadBody, BadQuery, Busy, Erased, Forbidden, KeyTaken, Malformed, Missing, NoReplay, NotJson, NotPaused,
-    NotSetAside, Outdated, Registered, Settled, Taken, TooLarge, Troubled,
+    NotSetAside, Outdated, Registered, Settled, Taken, TooLarge, Troubled, TypeStays,
 };
 use super::{
     audit, batch, bulk_holds, deliveries, erasures, event_types, events, holds, interventions, metrics, ops,
@@ -45,7 +45,7 @@ versions. The API of dj-whisperer below `/whisperer/` is served too; it is descr
     info(title = "Postrider", description = ABOUT, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     paths(
         events::accept, batch::accept, published::list, published::show, published::redeliver, erasures::erase_event,
-        event_types::list, event_types::show, event_types::put,
+        event_types::list, event_types::show, event_types::put, event_types::delete,
         subscriptions::list, subscriptions::show, registration::create, registration::change, registration::delete,
         holds::pause, holds::resume, secrets::rotate, stats::show, trials::order, erasures::order, erasures::show,
         bulk_holds::hold, bulk_holds::release,

@@ -96,6 +96,12 @@ refusals! {
     /// The subscription is there already.
     Registered: "409", "There is a subscription with this event type and endpoint already", Again::Never,
         [Problem::already_registered(Some(SubscriptionId::from_raw(7)))];
+    /// An event type that stays.
+    TypeStays: "409", "The event type is built in, or active subscriptions have it", Again::Never,
+        [
+            Problem::type_in_use("order.placed", SubscriptionId::from_raw(7)),
+            Problem::built_in_type("package.created"),
+        ];
     /// A name or a token is somebody else's.
     Taken: "409", "The name or the token is taken", Again::Never,
         [Problem::taken("There is a user of this name already.")];

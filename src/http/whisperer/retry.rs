@@ -23,6 +23,7 @@ use crate::{
         attempt::{Attempt, Outcome},
         delivery::State,
     },
+    http::by_hand,
     store::lists::attempted::{Attempted, UNANSWERED_STATUS},
 };
 
@@ -53,11 +54,11 @@ pub(super) async fn retry(asked: &Asked<'_>, id: Id, request: &HttpRequest, payl
             return Err(refusal);
         }
         let order = Order { subscription: attempted.subscription.id, delivery: attempted.id };
-        match asked.state.router.send(order).await {
-            Ok(Ok(attempt)) => return Ok(answer(&attempt)),
-            Ok(Err(NotMade::NotFound | NotMade::Erased)) => return Err(Answer::not_found()),
-            Ok(Err(NotMade::Busy)) if asked.state.clock.now() < patience => {}
-            Ok(Err(NotMade::Busy | NotMade::Unavailable(_))) | Err(_) => return Err(Answer::unavailable()),
+        match by_hand::attempt(asked.state, &asked.owner, order).await {
+            Ok(attempt) => return Ok(answer(&attempt)),
+            Err(NotMade::NotFound | NotMade::Erased) => return Err(Answer::not_found()),
+            Err(NotMade::Busy) if asked.state.clock.now() < patience => {}
+            Err(NotMade::Busy | NotMade::Unavailable(_)) => return Err(Answer::unavailable()),
         }
         // As the reference waits for its row lock; the attempt under way may deliver it.
         tokio::time::sleep(PAUSE).await;

@@ -123,12 +123,22 @@ pub struct Delivery {
     pub attempts: u16,
     /// Not to be attempted before this instant; `None` when nothing holds it back.
     pub due_at: Option<Timestamp>,
-    /// When its first attempt was recorded.
-    pub first_recorded_at: Option<Timestamp>,
+    /// What the retry policy knows of its attempts.
+    pub course: Course,
     /// When its latest attempt was recorded, or it was settled without one.
     pub recorded_at: Option<Timestamp>,
-    /// When a replay put it back last.
-    pub replayed_at: Option<Timestamp>,
+}
+
+impl Delivery {
+    /// Its attempts to come, by number, if each of them fails at once: what `policy` owes it, and nothing that a person may
+    /// order. None when it is not pending.
+    pub fn planned(&self, policy: &RetryPolicy, now: Timestamp) -> impl Iterator<Item = (u16, Timestamp)> {
+        let (number, due) = (self.attempts.saturating_add(1), self.due_at.unwrap_or(now));
+        let began_at = self.course.began_at().unwrap_or(now);
+        let further = policy.forecast(self.course.counted(number), began_at, due.max(now));
+        let planned = std::iter::once((number, due)).chain((number.saturating_add(1)..).zip(further));
+        planned.take_while(|_| self.state == State::Pending)
+    }
 }
 
 /// What follows from an outcome for its delivery.
@@ -301,6 +311,28 @@ mod tests {
         let judged = |number| judge(&attempt(number, answered(500, None)), &POLICY, Demand::Standing, course, 0);
         assert_eq!(judged(21), due_in(3_600));
         assert_eq!(judged(22), Verdict::Dead);
+    }
+
+    #[test]
+    fn what_is_planned_begins_with_what_is_due_and_ends_with_the_policy() {
+        let due = Timestamp::EPOCH.after(Duration::from_secs(7));
+        let pending = |attempts, uncounted| Delivery {
+            id: DeliveryId::from_raw(2),
+            event: EventId::from_raw(1),
+            subscription: SubscriptionId::from_raw(1),
+            state: State::Pending,
+            attempts,
+            due_at: Some(due),
+            course: Course { uncounted, ..Course::default() },
+            recorded_at: None,
+        };
+        let planned = |delivery: &Delivery| delivery.planned(&POLICY, Timestamp::EPOCH).collect::<Vec<_>>();
+        let plan = planned(&pending(1, 0));
+        assert_eq!((plan.len(), plan[0], plan[1]), (18, (2, due), (3, due.after(Duration::from_secs(5)))));
+        assert_eq!(planned(&pending(18, 0)), [(19, due)]);
+        let ordered = planned(&pending(20, 2));
+        assert_eq!(ordered, [(21, due)], "two of them were ordered by a person");
+        assert_eq!(planned(&Delivery { state: State::Dead, ..pending(19, 0) }), []);
     }
 
     #[test]

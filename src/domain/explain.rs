@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{
     breaker::Open,
-    delivery::{Course, Delivery, State, is_expired},
+    delivery::{Delivery, State, is_expired},
     id::DeliveryId,
     queue::Place,
     retry::MAX_ATTEMPTS,
@@ -208,7 +208,7 @@ fn by_subscription(facts: &Facts<'_>) -> Option<Explanation> {
     if !subscription.terms.is_active {
         return Some(found(Reason::Ended, "Its subscription is inactive.", None, "It is cancelled."));
     }
-    let owed_since = Course { replayed_at: delivery.replayed_at, ..Course::default() }.owed_since(*accepted_at);
+    let owed_since = delivery.course.owed_since(*accepted_at);
     if is_expired(owed_since, subscription.terms.flow.max_age, *now) {
         let why = "It is older than the subscription allows.";
         return Some(found(Reason::TooOld, why, None, "It expires, within minutes."));

@@ -28,7 +28,7 @@ pub(super) async fn attempt(state: &State, owner: &Owner, order: Order) -> Resul
     told["attempt"] = json!(attempt.number);
     match owner_of(state, subscription).await {
         Ok(of) => {
-            note(state, owner, Entry::order("delivery.redeliver", format!("delivery:{delivery}"), of, told)).await
+            note(state, owner, Entry::order("delivery.redeliver", format!("delivery:{delivery}"), of, told)).await;
         }
         Err(problem) => not_noted(&problem),
     }

@@ -137,9 +137,9 @@ impl<'a> DeliveryView<'a> {
             last_status,
             last_error,
             due_at: delivery.due_at.map(rfc3339),
-            first_recorded_at: delivery.first_recorded_at.map(rfc3339),
+            first_recorded_at: delivery.course.first_recorded_at.map(rfc3339),
             recorded_at: delivery.recorded_at.map(rfc3339),
-            replayed_at: delivery.replayed_at.map(rfc3339),
+            replayed_at: delivery.course.replayed_at.map(rfc3339),
         }
     }
 }

@@ -27,7 +27,6 @@ use crate::{
         id::DeliveryId,
         intervention::Intervention,
         owner::Scope,
-        retry::RetryPolicy,
         subscription::Subscription,
         time::Timestamp,
     },
@@ -153,7 +152,7 @@ fn facts(listed: &Listed, event: Option<&Whole>, now: Timestamp) -> Markup {
             dt { "Ordering key" } dd { @if let Some(key) = &listed.ordering_key { code { (key) } } @else { "none" } }
             dt { "Subscription" } dd { a href={ "/subscriptions/" (listed.delivery.subscription) } { "#" (listed.delivery.subscription) } }
             dt { "webhook-id" } dd { code { (crate::domain::event::wire_uuid(listed.delivery.id)) } }
-            @if let Some(at) = listed.delivery.replayed_at { dt { "Replayed" } dd { (exact(at)) } }
+            @if let Some(at) = listed.delivery.course.replayed_at { dt { "Replayed" } dd { (exact(at)) } }
         }
         @if let Some(event) = event { h3 { "Payload" } (payload(event)) }
     }
@@ -178,7 +177,8 @@ pub(super) fn excerpt(bytes: &[u8]) -> Markup {
 }
 
 fn timeline(listed: &Listed, attempts: &[Attempt], subscription: Option<&Subscription>, now: Timestamp) -> Markup {
-    let planned = subscription.map_or_else(Vec::new, |one| planned(listed, attempts, &one.terms.retry, now));
+    let planned = subscription.into_iter().flat_map(|one| listed.delivery.planned(&one.terms.retry, now).take(PLANNED));
+    let planned: Vec<_> = planned.collect();
     html! {
         @if attempts.is_empty() && planned.is_empty() { p.empty { "There was none." } }
         ol.line {
@@ -215,64 +215,5 @@ fn made(attempt: &Attempt, now: Timestamp) -> Markup {
             }
             (way(attempt))
         }
-    }
-}
-
-/// The next attempts if all of them fail at once. Attempts that people ordered are not told apart here, so after one of them
-/// the plan may be one attempt short.
-fn planned(listed: &Listed, attempts: &[Attempt], policy: &RetryPolicy, now: Timestamp) -> Vec<(u16, Timestamp)> {
-    let delivery = &listed.delivery;
-    if delivery.state != DeliveryState::Pending {
-        return Vec::new();
-    }
-    let before_replay = |attempt: &&Attempt| delivery.replayed_at.is_some_and(|at| attempt.started_at < at);
-    let uncounted = u16::try_from(attempts.iter().filter(before_replay).count()).unwrap_or_default();
-    let began = delivery.replayed_at.or(delivery.first_recorded_at).unwrap_or(now);
-    let first = (delivery.attempts + 1, delivery.due_at.unwrap_or(now));
-    let counted = first.0.saturating_sub(uncounted).max(1);
-    let further = policy.forecast(counted, began, first.1.max(now));
-    std::iter::once(first).chain((first.0 + 1..).zip(further)).take(PLANNED).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::domain::{
-        delivery::Delivery,
-        event_type::EventType,
-        id::{EventId, SubscriptionId},
-    };
-
-    fn listed(attempts: u16, state: DeliveryState, due_at: Option<Timestamp>) -> Listed {
-        Listed {
-            delivery: Delivery {
-                id: DeliveryId::from_raw(2),
-                event: EventId::from_raw(1),
-                subscription: SubscriptionId::from_raw(1),
-                state,
-                attempts,
-                due_at,
-                first_recorded_at: None,
-                recorded_at: None,
-                replayed_at: None,
-            },
-            event_type: EventType::parse("package.created").expect("a type"),
-            ordering_key: None,
-            accepted_at: Timestamp::EPOCH,
-            latest: None,
-        }
-    }
-
-    #[test]
-    fn what_is_planned_begins_with_what_is_due_and_ends_with_the_policy() {
-        let (now, policy) = (Timestamp::from_micros(1_800_000_000_000_000), RetryPolicy::Fixed { seconds: 60 });
-        let due = now.after(Duration::from_secs(7));
-        let plan = planned(&listed(1, DeliveryState::Pending, Some(due)), &[], &policy, now);
-        assert_eq!((plan.len(), plan[0], plan[1]), (PLANNED, (2, due), (3, due.after(Duration::from_mins(1)))));
-        let last = planned(&listed(18, DeliveryState::Pending, Some(due)), &[], &policy, now);
-        assert_eq!(last, [(19, due)]);
-        assert_eq!(planned(&listed(19, DeliveryState::Dead, None), &[], &policy, now), []);
     }
 }

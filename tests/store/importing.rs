@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use postrider::{
     domain::{
         attempt::Attempt,
-        delivery::{Delivery, State},
+        delivery::{Course, Delivery, State},
         event::Event,
         id::{Minter, Node, SubscriptionId},
         owner::{Role, Scope, Standing},
@@ -74,9 +74,11 @@ fn owed(minter: &mut Minter, to: i32, name: &str, attempts: u16) -> IncomingDeli
         state: State::Pending,
         attempts,
         due_at: was_attempted.then(|| at(60)),
-        first_recorded_at: was_attempted.then(|| NOW.before(Duration::from_mins(30))),
+        course: Course {
+            first_recorded_at: was_attempted.then(|| NOW.before(Duration::from_mins(30))),
+            ..Course::default()
+        },
         recorded_at: was_attempted.then_some(NOW),
-        replayed_at: None,
     };
     let latest = was_attempted.then(|| Attempt {
         delivery: id,

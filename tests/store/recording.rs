@@ -46,7 +46,7 @@ async fn a_success_settles_the_delivery(database: Database) {
     let (listed, attempts) = scene.delivery(id).await;
     assert_eq!(listed.delivery.state, State::Delivered);
     assert_eq!((listed.delivery.attempts, listed.delivery.due_at), (1, None));
-    assert_eq!((listed.delivery.first_recorded_at, listed.delivery.recorded_at), (Some(at(3)), Some(at(3))));
+    assert_eq!((listed.delivery.course.first_recorded_at, listed.delivery.recorded_at), (Some(at(3)), Some(at(3))));
     assert_eq!(attempts.len(), 1);
 }
 
@@ -58,7 +58,7 @@ async fn a_failure_makes_it_due_again(database: Database) {
     let (listed, attempts) = scene.delivery(id).await;
     assert_eq!(listed.delivery.state, State::Pending);
     assert_eq!((listed.delivery.attempts, listed.delivery.due_at), (2, Some(at(120))));
-    assert_eq!((listed.delivery.first_recorded_at, listed.delivery.recorded_at), (Some(at(3)), Some(at(61))));
+    assert_eq!((listed.delivery.course.first_recorded_at, listed.delivery.recorded_at), (Some(at(3)), Some(at(61))));
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
 }
 
@@ -166,7 +166,7 @@ async fn attempts_of_one_delivery_may_share_a_batch(database: Database) {
     scene.record([3, 1, 2].into_iter().flat_map(attempt).collect(), at(9)).await;
     for (listed, attempts) in all_of(&scene, &ids).await {
         assert_eq!((listed.delivery.attempts, listed.delivery.due_at), (3, Some(at(180))));
-        assert_eq!(listed.delivery.first_recorded_at, Some(at(9)));
+        assert_eq!(listed.delivery.course.first_recorded_at, Some(at(9)));
         assert_eq!(attempts.len(), 3);
     }
 }
@@ -177,7 +177,7 @@ async fn what_was_not_attempted_is_put_off_and_not_counted(database: Database) {
     scene.record(vec![record_of(id, 1, Outcome::NotAttempted, Verdict::Postponed(at(1)))], NOW).await;
     let (listed, attempts) = scene.delivery(id).await;
     assert_eq!((listed.delivery.state, listed.delivery.due_at), (State::Pending, Some(at(1))));
-    assert_eq!((listed.delivery.attempts, listed.delivery.first_recorded_at), (0, None));
+    assert_eq!((listed.delivery.attempts, listed.delivery.course.first_recorded_at), (0, None));
     assert_eq!(attempts, []);
     // The same number is then really attempted.
     scene.record(vec![record(id, 1, 200, Verdict::Delivered)], at(2)).await;

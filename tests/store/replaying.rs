@@ -82,7 +82,7 @@ async fn a_replayed_delivery_is_owed_again_and_its_policy_begins_again(database:
 
     let (listed, attempts) = scene.delivery(id).await;
     assert_eq!((listed.delivery.state, listed.delivery.attempts), (State::Pending, 2));
-    assert_eq!((listed.delivery.due_at, listed.delivery.replayed_at), (Some(at(2_000)), Some(at(2_000))));
+    assert_eq!((listed.delivery.due_at, listed.delivery.course.replayed_at), (Some(at(2_000)), Some(at(2_000))));
     assert_eq!(attempts.len(), 2);
     let page = scene.page(subscription, all(), at(2_000)).await;
     let owed = &page.due[0];
@@ -136,7 +136,7 @@ async fn only_what_is_meant_is_replayed(database: Database) {
     assert_eq!(scene.states(&late).await, [State::Dead]);
     assert_eq!(scene.states(&wanted).await, [State::Pending, State::Pending, State::Delivered, State::Pending]);
     let not_replayed = scene.delivery(wanted[3]).await.0.delivery;
-    assert_eq!((not_replayed.replayed_at, not_replayed.due_at), (None, None));
+    assert_eq!((not_replayed.course.replayed_at, not_replayed.due_at), (None, None));
 
     let delivered = Filter { states: vec![State::Delivered], ..filter(one) };
     let again = ordered(&scene, delivered, None).await;

@@ -17,7 +17,7 @@ use crate::{
     cli::{CliError, progress::bar},
     domain::{
         attempt::Attempt,
-        delivery::{Delivery, State},
+        delivery::{Course, Delivery, State},
         event::{Event, default_ordering_key, wire_uuid},
         id::{Minter, Node},
         trace::Trace,
@@ -194,9 +194,8 @@ fn incoming_from(
         state: if target.is_active { State::Pending } else { State::Cancelled },
         attempts: so_far.map_or(0, |so_far| so_far.count),
         due_at: so_far.and_then(|so_far| so_far.due(&target.retry, owed.created_at, rand::random())),
-        first_recorded_at: so_far.map(|_| owed.created_at),
+        course: Course { first_recorded_at: so_far.map(|_| owed.created_at), ..Course::default() },
         recorded_at: if target.is_active { recorded_at } else { Some(import.now) },
-        replayed_at: None,
     };
     let latest = owed.attempted.map(|so_far| Attempt {
         delivery: id,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::{
+    delivery::Course,
     edits::{Edit, Edits},
     event_type::EventType,
     hold::{Hold, HoldMode},
@@ -40,9 +41,8 @@ fn delivery(state: State, attempts: u16, due_at: Option<u64>) -> Delivery {
         state,
         attempts,
         due_at: due_at.map(at),
-        first_recorded_at: None,
+        course: Course::default(),
         recorded_at: None,
-        replayed_at: None,
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{
     attempt::{Answer, Attempt, Failure, FailureClass, Outcome},
-    delivery::{Delivery, State},
+    delivery::{Course, Delivery, State},
     event_type::EventType,
     id::{DeliveryId, EventId, SubscriptionId},
     owner::Scope,
@@ -66,10 +66,10 @@ impl Ending {
 }
 
 type Row = (DeliveryRow, String, Option<String>, i64);
-type DeliveryRow = (i64, i64, i32, i16, i32, i64, Option<i64>, Option<i64>, Option<i64>);
+type DeliveryRow = (i64, i64, i32, i16, i32, i64, Option<i64>, Option<i64>, i32, Option<i64>);
 
 fn delivery_from(row: DeliveryRow) -> Queried<Delivery> {
-    let (id, event, subscription, state, attempts, due_at, first, last, replayed_at) = row;
+    let (id, event, subscription, state, attempts, due_at, first, last, uncounted, replayed_at) = row;
     Ok(Delivery {
         id: DeliveryId::from_raw(id),
         event: EventId::from_raw(event),
@@ -77,9 +77,12 @@ fn delivery_from(row: DeliveryRow) -> Queried<Delivery> {
         state: state_from(state)?,
         attempts: count_from(attempts),
         due_at: due_from(due_at),
-        first_recorded_at: first.map(Timestamp::from_micros),
+        course: Course {
+            first_recorded_at: first.map(Timestamp::from_micros),
+            uncounted: count_from(uncounted),
+            replayed_at: replayed_at.map(Timestamp::from_micros),
+        },
         recorded_at: last.map(Timestamp::from_micros),
-        replayed_at: replayed_at.map(Timestamp::from_micros),
     })
 }
 
@@ -93,6 +96,7 @@ const COLUMNS: (
     deliveries::due_at,
     deliveries::first_recorded_at,
     deliveries::recorded_at,
+    deliveries::uncounted_attempts,
     deliveries::replayed_at,
 ) = (
     deliveries::id,
@@ -103,6 +107,7 @@ const COLUMNS: (
     deliveries::due_at,
     deliveries::first_recorded_at,
     deliveries::recorded_at,
+    deliveries::uncounted_attempts,
     deliveries::replayed_at,
 );
 

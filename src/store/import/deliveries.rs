@@ -174,7 +174,7 @@ impl From<&Delivery> for DeliveryRow {
             state: state_number(delivery.state),
             attempts: i32::from(delivery.attempts),
             due_at: if delivery.state == State::Pending { due_column(delivery.due_at) } else { 0 },
-            first_recorded_at: delivery.first_recorded_at.map(Timestamp::as_micros),
+            first_recorded_at: delivery.course.first_recorded_at.map(Timestamp::as_micros),
             recorded_at: delivery.recorded_at.map(Timestamp::as_micros),
         }
     }

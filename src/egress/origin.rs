@@ -158,7 +158,7 @@ impl Origin {
         if shared.closes {
             request = request.force_close();
         }
-        for (name, value) in &shared.headers {
+        for (name, value) in &*shared.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
         if self.speaks == Protocol::Http2 {

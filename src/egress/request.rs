@@ -88,7 +88,8 @@ impl Request {
     #[must_use]
     pub fn headers(&self) -> Vec<(String, String)> {
         let late = self.late_headers();
-        let shared = self.template.0.headers.iter().filter(|(name, _)| !late.contains_key(*name));
+        let shared = self.template.0.headers.iter().map(|(name, value)| (name, value));
+        let shared = shared.filter(|(name, _)| !late.contains_key(*name));
         let told = |(name, value): (&HeaderName, &HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };

@@ -178,6 +178,17 @@ mod tests {
     }
 
     #[actix_rt::test]
+    async fn what_is_read_in_the_same_turn_comes_along() {
+        let (door, admission) = door();
+        let first = enter(&door, &admission, 1);
+        let second = async {
+            yield_now().await;
+            enter(&door, &admission, 1).await
+        };
+        assert_eq!(futures_util::join!(first, second), ((1, vec![2]), (1, vec![2])));
+    }
+
+    #[actix_rt::test]
     async fn a_group_stays_as_large_as_a_transaction() {
         let (door, admission) = door();
         let requests = [BATCH_EVENTS - 1, 2, 1_000].map(|count| enter(&door, &admission, count));

@@ -2,6 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
+use bytes::Bytes;
 use diesel::connection::SimpleConnection;
 use postrider::{
     clock::Clock,
@@ -18,7 +19,7 @@ const FAN_OUT: usize = 10;
 /// What the first subscription is owed at the start.
 pub(crate) const OWED: usize = 1_000;
 /// What the receiver takes for an event; nothing that is measured reads the payloads of the past, so they are short.
-const PAYLOAD: &str = r#"{"id": 999999}"#;
+const PAYLOAD: Bytes = Bytes::from_static(br#"{"id": 999999}"#);
 /// Between two events of the past: ten million deliveries are a week.
 const STEP: Duration = Duration::from_millis(600);
 /// Events that are written in one transaction.
@@ -81,11 +82,10 @@ impl Past {
     fn events(&self, events: &Range<usize>, deliveries: usize) -> String {
         let (id, next) = (self.first_id(events.start), self.first_id(events.start + 1));
         let at = self.start.after(STEP * u32::try_from(events.start).expect("some millions"));
-        let payload: String = PAYLOAD.bytes().map(|byte| format!("{byte:02x}")).collect();
         format!(
             "INSERT INTO events (id, publisher_id, event_type, accepted_at, deliveries, payload) \
              WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {}) \
-             SELECT {id} + n * {}, 1, '{TYPE}', {} + n * {}, {deliveries}, X'{payload}' FROM numbers",
+             SELECT {id} + n * {}, 1, '{TYPE}', {} + n * {}, {deliveries}, X'{PAYLOAD:x}' FROM numbers",
             events.len(),
             next - id,
             at.as_micros(),

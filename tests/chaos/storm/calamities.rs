@@ -32,6 +32,8 @@ const DECK: &[Kind] = &[
     Kind::Change,
     Kind::Change,
     Kind::ChangeOfMind,
+    Kind::Replay,
+    Kind::Replay,
     Kind::Quiet,
     Kind::Quiet,
 ];
@@ -52,6 +54,7 @@ enum Kind {
     Resume,
     Change,
     ChangeOfMind,
+    Replay,
     Quiet,
 }
 
@@ -97,6 +100,7 @@ impl Calamities {
                     (0..scene.subscriptions.len()).filter(|n| scene.subscriptions[*n].is_fickle).collect();
                 orders::change_mind(scene, *fickle.choose(&mut self.random).expect("some are"), publishers);
             }
+            Kind::Replay => orders::replay(scene, n),
             Kind::Quiet => self.wait(2_000),
         }
         self.wait(500);
@@ -187,6 +191,7 @@ impl Kind {
             Self::Resume => "resumption",
             Self::Change => "change",
             Self::ChangeOfMind => "(de)activation",
+            Self::Replay => "replay",
             Self::Quiet => "quiet",
         }
     }

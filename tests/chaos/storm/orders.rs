@@ -1,7 +1,8 @@
-//! What people do meanwhile: they pause, resume, change, deactivate and activate. Each insists until it is answered.
+//! What people do meanwhile: they pause, resume, change, deactivate, activate and replay. Each insists until it is answered.
 
 use std::time::Duration;
 
+use postrider::clock::{Clock, rfc3339};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -13,23 +14,27 @@ use crate::support::{
 
 /// A database that has just been killed, an engine that has just started.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// What was accepted within this time is replayed.
+const REPLAYED: Duration = Duration::from_secs(15);
 
-/// Asks again until the answer is 200.
-fn insist(what: &str, ask: impl Fn() -> Result<Reply, NoReply>) {
+/// Asks again until the answer is one of these.
+fn insist(what: &str, wanted: &[u16], ask: impl Fn() -> Result<Reply, NoReply>) {
     eventually(what, PATIENCE, || match ask() {
-        Ok(reply) if reply.status == 200 => Ok(()),
+        Ok(reply) if wanted.contains(&reply.status) => Ok(()),
         other => Err(format!("{other:?}")),
     });
 }
 
 pub(crate) fn pause(scene: &Scene, n: usize) {
     let path = format!("/api/v1/subscriptions/{}/pause", scene.subscriptions[n].id);
-    insist("a pause", || scene.bed.api.post(&path, &json!({"reason": "storm"})));
+    insist("a pause", &[200], || scene.bed.api.post(&path, &json!({"reason": "storm"})));
+    scene.subscriptions[n].receiver.paused();
 }
 
 pub(crate) fn resume(scene: &Scene, n: usize) {
     let path = format!("/api/v1/subscriptions/{}/resume", scene.subscriptions[n].id);
-    insist("a resumption", || scene.bed.api.post(&path, &json!({})));
+    scene.subscriptions[n].receiver.to_be_resumed();
+    insist("a resumption", &[200], || scene.bed.api.post(&path, &json!({})));
 }
 
 /// How deliveries flow, or where they go: the same endpoint by another name.
@@ -45,7 +50,7 @@ pub(crate) fn change(scene: &Scene, n: usize, random: &mut StdRng) {
             (&hook, json!({"target_url": target, "secret_key": "of the storm"}))
         }
     };
-    insist("a change", || scene.bed.api.patch(path, &body));
+    insist("a change", &[200], || scene.bed.api.patch(path, &body));
 }
 
 /// Deactivates a subscription or, if it is not active, activates it.
@@ -53,8 +58,15 @@ pub(crate) fn change_mind(scene: &mut Scene, n: usize, publishers: &Publishers) 
     let subscription = &scene.subscriptions[n];
     let is_active = subscription.owed_from.is_none();
     let path = hook(subscription.id);
-    insist("a change of mind", || scene.bed.api.patch(&path, &json!({"is_active": is_active})));
+    insist("a change of mind", &[200], || scene.bed.api.patch(&path, &json!({"is_active": is_active})));
     scene.subscriptions[n].owed_from = is_active.then(|| publishers.next_number());
+}
+
+/// Has what arrived lately sent again. Refused where a replay runs already, or nobody is to get anything.
+pub(crate) fn replay(scene: &Scene, n: usize) {
+    let from = rfc3339(Clock::system().now().before(REPLAYED));
+    let order = json!({"subscription": scene.subscriptions[n].id, "states": ["delivered"], "from": from});
+    insist("a replay", &[201, 409], || scene.bed.api.post("/api/v1/replays", &order));
 }
 
 fn hook(id: i64) -> String {

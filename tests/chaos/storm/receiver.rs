@@ -7,7 +7,7 @@ use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -17,6 +17,8 @@ use crate::support::sink::{Answer, Behaviour, Request, Sink};
 /// After so many failures a delivery is let through, whatever the weather: from the twelfth attempt on the contract's
 /// policies wait for an hour.
 const MOST_FAILURES: usize = 5;
+/// How long after a pause what was in flight may still arrive: an attempt has 2 s.
+const IN_FLIGHT: Duration = Duration::from_secs(3);
 /// Complaints that are kept; the rest is counted.
 const MOST_COMPLAINTS: usize = 5;
 
@@ -81,6 +83,8 @@ struct State {
     failures: HashMap<u32, usize>,
     /// The latest event of each key that has arrived at all.
     latest: HashMap<u64, u32>,
+    paused_at: Option<Instant>,
+    arrived_at: Option<Instant>,
     counts: Counts,
     complaints: Vec<String>,
 }
@@ -101,6 +105,8 @@ impl Receiver {
             accepted: HashSet::new(),
             failures: HashMap::new(),
             latest: HashMap::new(),
+            paused_at: None,
+            arrived_at: None,
             counts: Counts::default(),
             complaints: Vec::new(),
         })));
@@ -111,6 +117,22 @@ impl Receiver {
 
     pub(crate) fn set_mood(&self, mood: Mood) {
         self.state().mood = mood;
+    }
+
+    /// The subscription is paused: from now on nothing more starts.
+    pub(crate) fn paused(&self) {
+        self.state().paused_at.get_or_insert_with(Instant::now);
+    }
+
+    /// The subscription will be resumed. Complains of what arrived while it was paused.
+    pub(crate) fn to_be_resumed(&self) {
+        let mut state = self.state();
+        if let (Some(paused_at), Some(arrived_at)) = (state.paused_at.take(), state.arrived_at) {
+            let late = arrived_at.saturating_duration_since(paused_at);
+            if late > IN_FLIGHT {
+                state.complain(format!("an attempt arrived {late:.1?} after a pause"));
+            }
+        }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -145,6 +167,7 @@ impl State {
         let (key, number) = (member("id"), u32::try_from(member("n")).expect("we counted it"));
         let uuid = request.header("webhook-id").unwrap_or_default();
         self.counts.arrived += 1;
+        self.arrived_at = Some(Instant::now());
         if body["event"]["uuid"].as_str() != Some(uuid) {
             self.complain(format!("{number}: {uuid} in the header, {} in the body", body["event"]["uuid"]));
         }

@@ -1,6 +1,15 @@
 //! When the weather has cleared: is everything settled, is it where it should be, and is the engine as it was?
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use diesel::{
+    QueryableByName, RunQueryDsl, sql_query,
+    sql_types::{BigInt, SmallInt},
+};
+use postrider::store::AnyConnection;
 
 use super::{Scene, Subscription, publishers::Published, receiver::Counts};
 use crate::{
@@ -17,6 +26,7 @@ const MIB_MORE: u64 = 64;
 
 pub(crate) fn judge(scene: &Scene, published: &Published, before: Footprint, report: &mut Report) {
     let start = Instant::now();
+    let replayed = replayed(scene);
     for subscription in &scene.subscriptions {
         eventually("the backlog to be settled", SETTLED_WITHIN, || match scene.bed.api.owed(subscription.id) {
             0 => Ok(()),
@@ -27,6 +37,7 @@ pub(crate) fn judge(scene: &Scene, published: &Published, before: Footprint, rep
     let accepted = published.accepted();
     report.note("events accepted", accepted.len());
     report.note("refused, or without an answer", published.refused());
+    report.note("put back by replays", replayed);
 
     let lost = lost(scene, published);
     report.check("accepted and lost", lost, "none", lost == 0);
@@ -34,10 +45,68 @@ pub(crate) fn judge(scene: &Scene, published: &Published, before: Footprint, rep
     report.check("pending, dead or expired", unsettled, "none", unsettled == 0);
     let cancelled = count(scene, &["cancelled"], |one| !one.is_fickle);
     report.check("cancelled although never deactivated", cancelled, "none", cancelled == 0);
+    let (told, stored) = (told(scene), stored(scene));
+    let is_same = told == stored;
+    report.check("deliveries by state, as the API tells", in_words(&told), "as they are stored", is_same);
     judge_arrivals(scene, report);
     let after = scene.bed.files_back(before.files + FILES_MORE, BACK_WITHIN);
     report.at_most("files after the storm", after.files, before.files + FILES_MORE);
     report.at_most("MiB after the storm", after.mib(), before.mib() + MIB_MORE);
+}
+
+/// How many deliveries all replays have put back, once they have ended.
+fn replayed(scene: &Scene) -> u64 {
+    eventually("the replays to end", SETTLED_WITHIN, || {
+        let page = scene.bed.api.get_json("/api/v1/replays?limit=200");
+        let replays = page["items"].as_array().cloned().unwrap_or_default();
+        match replays.iter().filter(|replay| replay["state"] == "running").count() {
+            0 => Ok(replays.iter().filter_map(|replay| replay["replayed"].as_u64()).sum()),
+            running => Err(format!("{running} run")),
+        }
+    })
+}
+
+/// How many deliveries there are in each state.
+type Counted = BTreeMap<String, usize>;
+
+/// As all pages of the API together tell it.
+fn told(scene: &Scene) -> Counted {
+    let mut told = Counted::new();
+    for subscription in &scene.subscriptions {
+        for delivery in scene.bed.api.all_deliveries(&format!("subscription={}", subscription.id)) {
+            *told.entry(delivery["state"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+    }
+    told
+}
+
+/// As the rows are. Their numbers of states are those of the tables.
+fn stored(scene: &Scene) -> Counted {
+    const STATES: [&str; 6] = ["pending", "delivered", "dead", "expired", "cancelled", "set_aside"];
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = SmallInt)]
+        state: i16,
+        #[diesel(sql_type = BigInt)]
+        deliveries: i64,
+    }
+    let query = sql_query("SELECT state, COUNT(*) AS deliveries FROM deliveries GROUP BY state");
+    let connection = scene.bed.database.database_url().connect().expect("the database is there");
+    let rows: Vec<Row> = match connection {
+        AnyConnection::Mysql(mut connection) => query.load(&mut connection),
+        AnyConnection::Sqlite(mut connection) => query.load(&mut connection),
+    }
+    .expect("the table is there");
+    let named = |row: Row| {
+        let (state, count) = (usize::try_from(row.state).expect("a state"), usize::try_from(row.deliveries));
+        (STATES[state].to_owned(), count.expect("a count"))
+    };
+    rows.into_iter().map(named).collect()
+}
+
+fn in_words(counted: &Counted) -> String {
+    let states: Vec<_> = counted.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    states.join(", ")
 }
 
 /// Events that were accepted while a subscription to them was active, and never arrived there.
@@ -77,6 +146,6 @@ fn judge_arrivals(scene: &Scene, report: &mut Report) {
     report.note("attempts that arrived", all.arrived);
     report.note("of them repeats of what had been answered with 200", all.repeats);
     report.check("deliveries, and uuids", format!("{events}, {uuids}"), "one uuid each", events == uuids);
-    report.check("out of order, or under two uuids", all.complaints, "none", all.complaints == 0);
+    report.check("out of order, under two uuids, or after a pause", all.complaints, "none", all.complaints == 0);
     report.check("out of order where no ordering is", all.disorder, "some, or this shows nothing", all.disorder > 0);
 }

@@ -67,6 +67,10 @@ macro_rules! insert_rows {
 }
 pub(super) use insert_rows;
 
+/// The most rows whose attempts one query asks for. Of an index that is not unique, MariaDB and MySQL look up how many rows
+/// each place has only up to 200 places (`eq_range_index_dive_limit`); beyond, they guess, and may read the whole table.
+pub(super) const MAX_PLACES: usize = 150;
+
 /// Which database, and where.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {

@@ -10,6 +10,7 @@ use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, RunQueryDsl};
 
 use super::{
     AnyConnection, Queried,
+    connection::MAX_PLACES,
     locked::{Locked, lock},
     schema::{attempts, deliveries, events, interventions},
     transaction::in_transaction,
@@ -105,7 +106,9 @@ pub(super) fn clear(connection: &mut AnyConnection, locked: &[Locked]) -> Querie
         return Ok(Cleared::default());
     }
     let ids: Vec<i64> = locked.iter().map(|locked| locked.id).collect();
-    diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(&ids))).execute(connection)?;
+    for ids in ids.chunks(MAX_PLACES) {
+        diesel::delete(attempts::table.filter(attempts::delivery_id.eq_any(ids))).execute(connection)?;
+    }
     forget_interventions(connection, &ids)?;
     let gone = diesel::delete(deliveries::table.filter(deliveries::id.eq_any(&ids))).execute(connection)?;
     let touched: HashMap<i64, u32> =

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     bed::{Bed, Watch, loopback, subscribe_all},
     load::{Ledger, Phase, batch, publish_batch},
-    report::{Report, per_second, ratio},
+    report::{Report, median, per_second, ratio},
     support::{
         eventually::pass,
         port::free_port,
@@ -166,10 +166,4 @@ fn judge(report: &mut Report, alone: &[Side], beside: &[Side]) {
     report.at_most("p99 beside the dead, in times of alone (and 5 ms)", slower, FACTOR);
     let slower = median(in_turns().map(|(alone, beside)| ratio(beside.burst, alone.burst)));
     report.at_most("a burst beside the dead, in times of alone", slower, FACTOR);
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -18,6 +18,7 @@ mod load;
 mod memory;
 mod overload;
 mod report;
+mod retention;
 mod storm;
 
 use std::{
@@ -77,6 +78,8 @@ enum Scenario {
     Overload,
     /// A million deliveries behind a pause, and a crash
     Backlog,
+    /// Outdated deliveries go while others are made
+    Retention,
     /// Everything at once, drawn from a seed: crashes, endpoints that flap, orders of people
     Storm,
 }
@@ -136,6 +139,7 @@ fn run(scenario: Scenario, kind: Kind, args: &Args, seed: u64, report: &mut Repo
         Scenario::Doors => doors::run(&Bed::new(kind, &[]), report),
         Scenario::Overload => overload::run(&Bed::new(kind, &[]), report),
         Scenario::Backlog => backlog::run(Bed::new(kind, &[]), args.owed, report),
+        Scenario::Retention => retention::run(Bed::new(kind, &[]), report),
         Scenario::Storm => storm::run(kind, Duration::from_secs(args.seconds), seed, report),
     }
 }

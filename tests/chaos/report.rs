@@ -92,3 +92,10 @@ pub(crate) fn per_second(count: usize, time: Duration) -> u64 {
 pub(crate) fn ratio(this: Duration, of: Duration) -> f64 {
     this.as_secs_f64() / of.as_secs_f64().max(1e-6)
 }
+
+/// The middle one; there is at least one.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -6,11 +6,13 @@ use postrider::{
     domain::{
         delivery::{State, Verdict},
         id::{DeliveryId, EventId},
+        owner::Scope,
         retention::{Keep, Retention},
         time::Timestamp,
     },
     store::{
         backlog::{Wanted, read_one},
+        deliveries::list::{Filter, list},
         prune::{
             Cleared, clear_deliveries, clear_unwanted, erase_payloads, find_deliveries, find_payloads, find_unwanted,
         },
@@ -18,6 +20,7 @@ use postrider::{
 };
 
 use crate::{
+    plans::overhear,
     scene::{NOW, Scene, all, at, record},
     support::database::{Database, on_both},
 };
@@ -32,6 +35,7 @@ on_both! {
     events_that_nobody_wanted_go,
     payloads_go_before_the_rest,
     the_payload_of_what_is_owed_stays,
+    attempts_of_many_are_looked_up_in_parts,
 }
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -185,4 +189,22 @@ async fn the_payload_of_what_is_owed_stays(database: Database) {
     assert_eq!(page.fresh[0].event.payload, "{}");
     scene.record(vec![record(ids[1], 1, 200, Verdict::Delivered)], at(11)).await;
     assert_eq!(scene.write(move |c| erase_payloads(c, &[event], at(12))).await, 1);
+}
+
+/// Beyond 200 places the servers guess, and may read the whole table.
+async fn attempts_of_many_are_looked_up_in_parts(database: Database) {
+    let scene = Scene::of(&database).await;
+    let subscription = scene.subscription("one").await;
+    let ids = scene.owe(subscription, 450).await;
+    scene.settle(&ids, Verdict::Delivered, at(1)).await;
+    let list = move |c: &mut _| list(c, &Filter::all(Scope::All, 450)).map(drop);
+    let clear = move |c: &mut _| clear_deliveries(c, &ids, &retention(), at(3_601)).map(drop);
+    let mut statements = scene.read(move |c| overhear(c, &list)).await;
+    statements.extend(scene.write(move |c| overhear(c, &clear)).await);
+    let of_attempts: Vec<_> = statements.iter().filter(|one| one.contains("attempts` WHERE")).collect();
+    assert!(of_attempts.len() >= 4, "{of_attempts:#?}");
+    for statement in of_attempts {
+        assert!(statement.matches(',').count() <= 200, "{statement}");
+    }
+    assert_eq!(scene.count("attempts").await, 0);
 }

@@ -17,6 +17,8 @@ pub mod engine;
 pub mod eventually;
 #[cfg(feature = "mysql")]
 pub mod mariadb;
+#[cfg(all(feature = "mysql", feature = "sqlite"))]
+pub mod past;
 pub mod port;
 pub mod process;
 pub mod python;

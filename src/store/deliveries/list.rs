@@ -23,6 +23,7 @@ use crate::{
     },
     store::{
         AnyConnection, Queried,
+        connection::MAX_PLACES,
         schema::{attempts, deliveries, events, subscriptions},
         transaction::in_snapshot,
         values::{PARKED, state_number},
@@ -270,13 +271,16 @@ fn events_of(connection: &mut AnyConnection, deliveries: &[Delivery]) -> Queried
 fn add_endings(connection: &mut AnyConnection, listed: &mut [Listed]) -> Queried<()> {
     let attempted = listed.iter().filter(|listed| listed.delivery.attempts > 0);
     let ids: Vec<i64> = attempted.map(|listed| listed.delivery.id.as_raw()).collect();
-    if ids.is_empty() {
-        return Ok(());
+    let mut rows: Vec<(i64, i32, Option<i16>, Option<i16>)> = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(MAX_PLACES) {
+        let some = attempts::table.filter(attempts::delivery_id.eq_any(ids)).select((
+            attempts::delivery_id,
+            attempts::number,
+            attempts::status,
+            attempts::failure,
+        ));
+        rows.append(&mut some.load(connection)?);
     }
-    let rows: Vec<(i64, i32, Option<i16>, Option<i16>)> = attempts::table
-        .filter(attempts::delivery_id.eq_any(ids))
-        .select((attempts::delivery_id, attempts::number, attempts::status, attempts::failure))
-        .load(connection)?;
     let mut latest: HashMap<i64, (i32, Option<Ending>)> = HashMap::with_capacity(rows.len());
     for (id, number, status, failure) in rows {
         let entry = latest.entry(id).or_insert((0, None));

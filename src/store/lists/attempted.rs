@@ -18,6 +18,7 @@ use crate::{
     },
     store::{
         AnyConnection, Keyring, Queried,
+        connection::MAX_PLACES,
         deliveries::{ATTEMPT_COLUMNS, AttemptRow, attempt_from},
         schema::{attempts, deliveries, events, subscriptions},
         subscriptions::of_ids,
@@ -268,13 +269,15 @@ fn attempted_from(
 
 /// Number and start of every attempt, by delivery.
 fn starts(connection: &mut AnyConnection, ids: &[i64]) -> Queried<HashMap<i64, Vec<(i32, i64)>>> {
-    let rows: Vec<(i64, i32, i64)> = attempts::table
-        .filter(attempts::delivery_id.eq_any(ids))
-        .select((attempts::delivery_id, attempts::number, attempts::started_at))
-        .load(connection)?;
     let mut starts: HashMap<i64, Vec<(i32, i64)>> = HashMap::new();
-    for (id, number, at) in rows {
-        starts.entry(id).or_default().push((number, at));
+    for ids in ids.chunks(MAX_PLACES) {
+        let rows: Vec<(i64, i32, i64)> = attempts::table
+            .filter(attempts::delivery_id.eq_any(ids))
+            .select((attempts::delivery_id, attempts::number, attempts::started_at))
+            .load(connection)?;
+        for (id, number, at) in rows {
+            starts.entry(id).or_default().push((number, at));
+        }
     }
     Ok(starts)
 }

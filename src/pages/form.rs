@@ -94,9 +94,13 @@ impl Filled {
         if self.form.has(name) { self.form.raw(name).unwrap_or_default().to_owned() } else { present.to_owned() }
     }
 
-    /// Whether a box was ticked; `present` when the form was not sent yet.
+    /// Whether a box was ticked; `present` when the form was not sent yet, and no link ticks boxes of this name.
     pub(super) fn has(&self, name: &str, value: &str, present: bool) -> bool {
-        if self.form.has("csrf") { self.form.all(name).any(|ticked| ticked == value) } else { present }
+        if self.form.has("csrf") || self.form.has(name) {
+            self.form.all(name).any(|ticked| ticked == value)
+        } else {
+            present
+        }
     }
 
     /// What is wrong with a field.

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use url::form_urlencoded::{Serializer, parse};
 
 use super::orders::in_utc;
-use crate::http::problem::Problem;
+use crate::{domain::delivery::State, http::problem::Problem};
 
 /// What is no filter.
 const OTHERS: [&str; 4] = ["told", "do", "csrf", "id"];
@@ -43,6 +43,22 @@ pub(super) fn with(cleaned: &str, name: &str, value: &str) -> String {
     query.finish()
 }
 
+/// A cleaned filter of deliveries as the query that fills in the order of a replay, and what such an order does not know: names
+/// and values. Where a page begins is no filter.
+pub(super) fn for_replay(cleaned: &str) -> (String, Vec<String>) {
+    let (mut order, mut others) = (Serializer::new(String::new()), Vec::new());
+    for (name, value) in parse(cleaned.as_bytes()) {
+        let is_settled = || State::named(&value).is_some_and(State::is_settled);
+        match &*name {
+            "subscription" | "event_type" | "from" | "to" => drop(order.append_pair(&name, &value)),
+            "state" if is_settled() => drop(order.append_pair("states", &value)),
+            "before" | "limit" => {}
+            _ => others.push(format!("{} {value}", name.replace('_', " "))),
+        }
+    }
+    (order.finish(), others)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +71,13 @@ mod tests {
         );
         assert_eq!(cleaned(""), "");
         assert_eq!(with("state=dead&before=7", "before", "5"), "state=dead&before=5");
+    }
+    #[test]
+    fn a_filter_becomes_the_order_of_a_replay_as_far_as_it_can() {
+        let whole = for_replay("state=dead&subscription=7&from=2026-11-24T03%3A00%3A00Z&before=9&limit=5");
+        assert_eq!(whole, ("states=dead&subscription=7&from=2026-11-24T03%3A00%3A00Z".to_owned(), Vec::new()));
+        let (order, others) = for_replay("state=pending&host=a.example&event_type=a.b&ordering_key=x%3A1");
+        assert_eq!(order, "event_type=a.b");
+        assert_eq!(others, ["state pending", "host a.example", "ordering key x:1"]);
     }
 }

@@ -12,21 +12,21 @@ use serde_json::Value;
 use super::{
     answer::{Refusal, page},
     deliveries::found,
-    form::Form,
     layout::{Section, shell},
     orders::{answer, caller},
     parts::{
         badge::{Tone, badge},
         field::csrf,
-        figure::counted,
+        figure::{counted, number},
         table,
     },
-    query::cleaned,
+    query::{cleaned, for_replay, with},
     session::{Posted, Visitor},
 };
 use crate::{
     domain::id::DeliveryId,
     http::{State, deliveries, problem::Problem},
+    store::deliveries::list::Page,
 };
 
 /// Deliveries that are attempted by one order: what one may wait for.
@@ -39,33 +39,77 @@ const AT_ONCE: usize = 16;
 /// How many a filter means, and whether to go on.
 pub(super) async fn ask(request: HttpRequest, state: Data<State>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let query = cleaned(request.query_string());
-    let found = found(&state, &visitor, &query, Some(MOST)).await?;
-    let (count, now) = (counted(found.found.len() as u64, found.next.is_none()), state.clock.now());
-    let subscription = Form::read(query.as_bytes()).text("subscription").map(str::to_owned);
+    // One more than is taken tells whether there are more.
+    let Page { mut found, next } = found(&state, &visitor, &query, Some(MOST + 1)).await?;
+    let count = counted(found.len().min(MOST) as u64, next.is_none());
+    let rest = if found.len() > MOST { Rest::Certain } else { Rest::Possible };
+    found.truncate(MOST);
+    let last_taken = found.last().filter(|_| rest == Rest::Certain).map(|one| one.delivery.id);
+    let older = next.map(|next| with(&query, "before", &last_taken.unwrap_or(next).to_string()));
+    let (taken, now) = (number(found.len() as u64), state.clock.now());
     let body = html! {
         p.crumbs { a href={ "/deliveries?" (query) } { "Deliveries" } }
         h1 { "Redeliver " (count) }
-        @if found.found.is_empty() { p.empty { "The filter means none." } } @else {
-            p {
-                "Each is attempted once more now, whatever its state. What its retry policy still owes stays owed, and when."
-                @if found.next.is_some() { " One order takes the newest " (found.found.len()) "." }
-            }
-            p {
-                "To have many attempted again by their retry policy, "
-                a href={ "/replays" @if let Some(id) = &subscription { "?subscription=" (id) } } { "order a replay" } "."
-            }
+        @if let Some(older) = &older { (told_of_rest(rest, &taken, older)) }
+        @if found.is_empty() {
+            @if older.is_none() { p.empty { "The filter means none." } }
+        } @else {
+            p { "Each is attempted once more now, whatever its state. What its retry policy still owes stays owed, and when." }
+        }
+        (replay(&query))
+        @if !found.is_empty() {
             form method="post" action="/deliveries/redeliver" {
                 (csrf(&visitor))
-                @for one in &found.found { input type="hidden" name="delivery" value=(one.delivery.id); }
-                div.actions { button.primary type="submit" { "Attempt " (found.found.len()) " now" } a.button href={ "/deliveries?" (query) } { "Leave it" } }
+                @if let Some(older) = &older { input type="hidden" name="older" value=(older); }
+                @for one in &found { input type="hidden" name="delivery" value=(one.delivery.id); }
+                div.actions { button.primary type="submit" { "Attempt " (taken) " now" } a.button href={ "/deliveries?" (query) } { "Leave it" } }
             }
             section.panel aria-label="Deliveries" {
-                (table::deliveries(&found.found[..found.found.len().min(SHOWN)], table::Of::Several, now))
-                @if found.found.len() > SHOWN { p.soft { "And " (found.found.len() - SHOWN) " more." } }
+                (table::deliveries(&found[..found.len().min(SHOWN)], table::Of::Several, now))
+                @if found.len() > SHOWN { p.soft { "And " (found.len() - SHOWN) " more." } }
             }
         }
     };
     Ok(page(StatusCode::OK, shell(&visitor, Section::Deliveries, "Redeliver", body)))
+}
+
+/// What is known of those that an order does not take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// There are some.
+    Certain,
+    /// The walk through the list ended before it was known.
+    Possible,
+}
+
+fn told_of_rest(rest: Rest, taken: &str, older: &str) -> Markup {
+    let on = html! { a href={ "/deliveries/redeliver?" (older) } { "older ones" } };
+    html! {
+        p.caution {
+            @match rest {
+                Rest::Certain => {
+                    strong { "The filter means more than one order takes." }
+                    " This one takes the newest " (taken) ". Afterwards go on with the " (on) "."
+                }
+                Rest::Possible => {
+                    strong { "There may be more." }
+                    " These are " (taken) " among the newest. Not looked at yet are " (on) "."
+                }
+            }
+        }
+    }
+}
+
+/// The way to a replay of what the filter means.
+fn replay(query: &str) -> Markup {
+    let (order, others) = for_replay(query);
+    html! {
+        p {
+            "To have all of one subscription attempted again by their retry policy, "
+            a href={ "/replays?" (order) } { "order a replay" } "."
+            @if !others.is_empty() { " This part of the filter would not count there: " (others.join(", ")) "." }
+        }
+    }
 }
 
 /// Attempts those that were counted, and tells what came of each.
@@ -96,6 +140,9 @@ pub(super) async fn order(state: Data<State>, posted: Posted) -> Result<HttpResp
                     }
                 }
             }
+        }
+        @if let Some(older) = form.text("older") {
+            p { a.button href={ "/deliveries/redeliver?" (cleaned(older)) } { "Go on with older ones" } }
         }
     };
     Ok(page(StatusCode::OK, shell(&visitor, Section::Deliveries, "Redelivered", body)))

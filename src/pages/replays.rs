@@ -40,8 +40,7 @@ const PAGE: i64 = 25;
 pub(super) async fn list(request: HttpRequest, state: Data<State>, visitor: Visitor) -> Result<HttpResponse, Refusal> {
     let form = Form::read(request.query_string().as_bytes());
     let before = form.text("before").and_then(|id| id.parse().ok()).map(ReplayId::from_raw);
-    let filled = if form.has("subscription") { Filled::with(form) } else { Filled::default() };
-    render(&state, &visitor, before, StatusCode::OK, &filled, None).await
+    render(&state, &visitor, before, StatusCode::OK, &Filled::with(form), None).await
 }
 
 /// Counts what an order would put back, or orders it.

@@ -71,7 +71,11 @@ impl<'a> Field<'a> {
     /// The field, with what was in it, or `present`.
     pub(in crate::pages) fn render(&self, filled: &Filled, present: &str) -> Markup {
         let Self { name, kind, required, complete, .. } = *self;
-        let value = filled.value(name, present);
+        let mut value = filled.value(name, present);
+        if kind == "datetime-local" && value.ends_with('Z') {
+            // With a zone, as links have it, a browser would show nothing.
+            value.pop();
+        }
         let (fault, described) = (filled.fault_of(name), self.described(filled));
         // Any step: fractions are refused by whoever reads them, with a sentence.
         let step = (kind == "number").then_some("any");

@@ -1,20 +1,22 @@
-"""The pages as a person meets them: a story from login to filter, then every page in light, in dark and on a phone.
+"""The pages as a person meets them: a story from login to redelivery, then every page in light, in dark and on a phone.
 
-    story.py ENGINE TOKEN RECEIVER FOLDER
+    story.py ENGINE TOKEN RECEIVER DOWN FOLDER PATHS…
 
-RECEIVER answers the first delivery with 500 and all others with 200. What was on the screen when something went wrong
-is left in FOLDER.
+RECEIVER answers the first delivery with 500 and all others with 200; DOWN answers 500 until three deliveries are given up.
+PATHS are all paths at which there is a page. For whatever goes wrong FOLDER has a picture and the text of the page.
 """
 
 import pathlib
 import re
+import shutil
 import sys
 import time
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 
-ENGINE, TOKEN, RECEIVER, FOLDER = sys.argv[1:]
+ENGINE, TOKEN, RECEIVER, DOWN, FOLDER, *PATHS = sys.argv[1:]
+FOLDER = pathlib.Path(FOLDER)
 CHROMIUM = "/usr/bin/chromium"
 # No sandbox: the tests of a fresh machine run as root. The rest keeps it from calling home.
 ARGUMENTS = [
@@ -22,35 +24,67 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]
 LOOKS = {
-    "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+    "light": ("light", {"width": 1280, "height": 900}),
+    "dark": ("dark", {"width": 1280, "height": 900}),
+    "phone": ("light", {"width": 390, "height": 844}),
 }
 PATIENCE = 20
 complaints = []
 
 
-def watched(browser, **look):
-    """A page of its own, logged in by nobody; whatever it says or asks elsewhere is a complaint."""
-    page = browser.new_context(base_url=ENGINE, **look).new_page()
+def opened(browser):
+    """A page, logged in by nobody; whatever it says or asks elsewhere is a complaint. Colours change at once: in between
+    no contrast is right."""
+    page = browser.new_context(base_url=ENGINE, reduced_motion="reduce").new_page()
+    page.set_default_timeout(PATIENCE * 1000)
     page.on("console", lambda message: message.type == "error" and complaints.append(f"{page.url}: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
     page.on("request", lambda request: request.url.startswith(ENGINE) or complaints.append(f"asks {request.url}"))
     return page
 
 
-def log_in(page):
-    page.goto("/")
-    page.get_by_label("Token").fill(TOKEN)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+def keep(page, name):
+    """Leaves what is on the screen to people, and tells where."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    kept = FOLDER / re.sub(r"\W+", "-", name).strip("-")
+    page.screenshot(path=kept.with_suffix(".png"), full_page=True)
+    kept.with_suffix(".html").write_text(page.content())
+    return f"{kept}.png and .html"
 
 
-def publish(page, number):
+def examine(page, name):
+    """Looks at what is on the screen in every look. What was complained of until then is kept with it."""
+    told = len(complaints)
+    for look, (scheme, size) in LOOKS.items():
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size(size)
+        found = Axe().run(page)
+        assert found.response["passes"], "no rule was held against the page"
+        faults = [
+            f"{rule['id']}: {rule['help']}: {node['html'][:200]}"
+            for rule in found.response["violations"] for node in rule["nodes"]
+        ]
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            faults.append(f"{wide} px wider than the screen")
+        if faults or (complaints and told == len(complaints)):
+            complaints.append(f"{name} in {look}: {'; '.join(faults) or 'told above'}; see {keep(page, f'{name} {look}')}")
+    _, size = LOOKS["light"]
+    page.set_viewport_size(size)
+
+
+def refused(status, ask):
+    """Does what is answered with this status, of which the browser tells."""
+    ask()
+    while complaints and f"status of {status}" in complaints[-1]:
+        complaints.pop()
+
+
+def publish(page, event_type, number):
     answer = page.request.post(
         "/api/v1/events",
         headers={"Authorization": f"Bearer {TOKEN}"},
-        data={"event_type": "package.created", "payload": {"id": number, "note": "<b>not bold</b> & 'quoted'"}},
+        data={"event_type": event_type, "payload": {"id": number, "note": "<b>not bold</b> & 'quoted'"}},
     )
     assert answer.status == 202, answer.text()
 
@@ -68,31 +102,47 @@ def attempts(page, status):
     return page.locator("main li", has=page.get_by_text(status, exact=True))
 
 
-def story(page):
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def log_in(page):
     page.goto("/")
     assert "/login" in page.url, "nobody gets in without a token"
     page.get_by_label("Token").fill("no-such-token")
-    page.get_by_role("button", name="Log in").click()
+    refused(401, lambda: press(page, "Log in"))
     expect(page.get_by_text("This token opens nothing.")).to_be_visible()
-    # The browser tells of the 401 that was asked for.
-    assert len(complaints) <= 1, complaints
-    complaints.clear()
-    log_in(page)
+    examine(page, "a login that is refused")
+    page.get_by_label("Token").fill(TOKEN)
+    press(page, "Log in")
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
 
+
+def subscribe(page, event_type, endpoint, seconds):
+    """The number of the new subscription."""
     page.get_by_role("link", name="Subscriptions").click()
     page.get_by_role("link", name="New subscription").click()
-    page.get_by_label("Event type").select_option("package.created")
-    page.get_by_label("Endpoint").fill(RECEIVER)
+    page.get_by_label("Event type").select_option(event_type)
+    page.get_by_label("Endpoint").fill(endpoint)
     page.locator("[name=retry]").select_option("fixed")
-    page.locator("[name=seconds]").fill("2")
-    page.get_by_role("button", name="Subscribe").click()
+    page.locator("[name=seconds]").fill(seconds)
+    press(page, "Subscribe")
+    examine(page, "a new subscription")
     page.get_by_role("link", name="To the subscription").click()
-    subscription = page.url
-    number = re.search(r"/subscriptions/(\d+)", subscription).group(1)
+    return re.search(r"/subscriptions/(\d+)", page.url).group(1)
 
-    publish(page, 1)
-    page.goto(f"/deliveries?subscription={number}")
-    until(page, "the delivery", lambda: page.locator("main a", has_text="package.created").count() == 1)
+
+def list_of(page, query, count, event_type="package.created"):
+    """Opens the list of deliveries, and waits until it has so many."""
+    page.goto(f"/deliveries?{query}")
+    until(page, f"{count} deliveries", lambda: page.locator("main a", has_text=event_type).count() == count)
+
+
+def fail_hold_and_come(page):
+    """A delivery fails and comes after all; another one waits for the end of a pause."""
+    number = subscribe(page, "package.created", RECEIVER, "2")
+    publish(page, "package.created", 1)
+    list_of(page, f"subscription={number}", 1)
     page.locator("main a", has_text="package.created").click()
     delivery = page.url
     until(page, "an attempt that failed", lambda: attempts(page, "500").count() == 1)
@@ -100,65 +150,146 @@ def story(page):
     assert page.locator("main b").count() == 0, "a payload is text, whatever is in it"
 
     page.goto("/subscriptions")
-    page.get_by_role("button", name=f"Pause subscription {number}").click()
+    press(page, f"Pause subscription {number}")
     page.goto("/subscriptions")
     expect(page.get_by_text("paused", exact=True)).to_be_visible()
-    publish(page, 2)
-    page.goto(f"/deliveries?subscription={number}&state=pending")
-    until(page, "the held delivery", lambda: page.locator("main a", has_text="package.created").count() == 1)
-    page.goto(subscription)
-    page.get_by_role("button", name="Resume").click()
-    page.goto(f"/deliveries?subscription={number}&state=delivered")
-    until(page, "what was held", lambda: page.locator("main a", has_text="package.created").count() == 2)
+    publish(page, "package.created", 2)
+    list_of(page, f"subscription={number}&state=pending", 1)
+    page.goto(f"/subscriptions/{number}")
+    examine(page, "a paused subscription")
+    press(page, "Resume")
+    list_of(page, f"subscription={number}&state=delivered", 2)
 
     page.goto(delivery)
-    page.get_by_role("button", name="Attempt it now").click()
+    press(page, "Attempt it now")
     page.goto(delivery)
     until(page, "the attempt that was ordered", lambda: attempts(page, "200").count() == 2)
+    page.goto(f"/subscriptions/{number}")
+    press(page, "Send a test")
+    expect(page.get_by_role("heading", name="The test arrived")).to_be_visible()
+    examine(page, "a test that arrived")
+    return number, delivery
 
+
+def redeliver_the_dead(page):
+    """Three deliveries are given up, filtered, counted and attempted once more."""
+    number = subscribe(page, "package.deleted", DOWN, "0")
+    for event in (1, 2, 3):
+        publish(page, "package.deleted", event)
+    list_of(page, f"subscription={number}&state=dead", 3, "package.deleted")
     page.goto("/deliveries")
     page.get_by_label("State").select_option("dead")
-    page.get_by_role("button", name="Filter").click()
+    page.get_by_label("Subscription").fill(number)
+    press(page, "Filter")
+    expect(page.locator("main a", has_text="package.deleted")).to_have_count(3)
+    page.get_by_role("link", name="Redeliver these").click()
+    expect(page.get_by_role("heading", level=1, name="Redeliver 3", exact=True)).to_be_visible()
+    examine(page, "a redelivery that is counted")
+
+    asked = page.url
+    page.get_by_role("link", name="order a replay").click()
+    assert page.get_by_label("Subscription").input_value() == number, "the replay is of the same"
+    assert page.locator("[name=states]:checked").evaluate_all("boxes => boxes.map((box) => box.value)") == ["dead"]
+    page.goto(asked)
+    press(page, "Attempt 3 now")
+    expect(page.get_by_role("heading", level=1, name="3 of 3 arrived")).to_be_visible()
+    examine(page, "a redelivery that arrived")
+    page.goto(f"/deliveries?subscription={number}&state=dead")
     expect(page.get_by_text("There are none.")).to_be_visible()
-    page.get_by_label("State").select_option("delivered")
-    page.get_by_role("button", name="Filter").click()
-    expect(page.locator("main a", has_text="package.created")).to_have_count(2)
+    list_of(page, f"subscription={number}&state=delivered", 3, "package.deleted")
+
+
+def replay(page, number):
+    """What was delivered is put back, and comes again."""
+    page.goto("/replays")
+    page.get_by_label("Subscription").fill(number)
+    for state in ("dead", "expired", "cancelled"):
+        page.get_by_label(state, exact=True).uncheck()
+    page.get_by_label("delivered", exact=True).check()
+    press(page, "Count first")
+    expect(page.get_by_text("2 deliveries would be put back.")).to_be_visible()
+    examine(page, "a replay that is counted")
+    press(page, "Order the replay")
+    expect(page.get_by_text("The replay is ordered.")).to_be_visible()
+    until(page, "the end of the replay", lambda: page.get_by_text("done", exact=True).count() == 1)
+    list_of(page, f"subscription={number}&state=delivered", 2)
+
+
+def make_a_bin_and_a_user(page, number):
+    """Their paths."""
+    page.goto("/playground")
+    page.locator("[name=secret]").fill("a secret")
+    refused(422, lambda: press(page, "Verify"))
+    examine(page, "a signature that cannot be verified")
+    page.goto("/playground")
+    press(page, "Make a bin")
+    page.get_by_label("Subscription").fill(number)
+    press(page, "Put it here")
+    expect(page.get_by_text("What the subscription would send is in the bin.")).to_be_visible()
+    bin_made = page.url.partition("?")[0]
+
+    page.goto("/admin")
+    page.get_by_text("Add a user").click()
+    page.get_by_label("Name").fill("shop")
+    press(page, "Add")
+    examine(page, "a user that was added")
+    page.get_by_role("link", name="To the user").click()
+    return bin_made, page.url
+
+
+def see_refusals(page):
+    refused(404, lambda: page.goto("/deliveries/1"))
+    examine(page, "a delivery that is not there")
+    page.goto("/subscriptions/new")
+    page.get_by_label("Event type").select_option("package.created")
+    page.get_by_label("Endpoint").fill("ftp://shop.example/")
+    refused(422, lambda: press(page, "Subscribe"))
+    examine(page, "a subscription that is refused")
+    page.goto("/deliveries?state=dead&host=nowhere.example")
+    expect(page.get_by_text("There are none.")).to_be_visible()
+    examine(page, "an empty list")
+
+
+def story(page):
+    """Does all that a person does, and gives a path to each page whose path names something."""
+    log_in(page)
+    number, delivery = fail_hold_and_come(page)
+    redeliver_the_dead(page)
+    replay(page, number)
+    bin_made, user = make_a_bin_and_a_user(page, number)
+    see_refusals(page)
     page.goto("/events")
     event = page.locator("main a[href^='/events/']").first.get_attribute("href")
-    return [subscription, f"{subscription}/edit", delivery, event]
+    return {
+        "/subscriptions/{id}": f"/subscriptions/{number}",
+        "/subscriptions/{id}/edit": f"/subscriptions/{number}/edit",
+        "/deliveries/{id}": delivery,
+        "/events/{id}": event,
+        "/playground/bins/{id}": bin_made,
+        "/admin/users/{id}": user,
+    }
 
 
-def tour(page, name, paths):
-    log_in(page)
-    for path in paths:
-        page.goto(path)
-        found = Axe().run(page)
-        assert found.response["passes"], "no rule was held against the page"
-        complaints.extend(
-            f"{name} {path}: {rule['id']}: {rule['help']}: {node['html'][:200]}"
-            for rule in found.response["violations"] for node in rule["nodes"]
-        )
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if wide > 0:
-            complaints.append(f"{name} {path}: {wide} px wider than the screen")
+def tour(page, named):
+    """Every page there is; one whose path names something needs the story to tell what."""
+    for path in PATHS:
+        if "{" in path and path not in named:
+            complaints.append(f"{path}: the story goes to no page of this path")
+            continue
+        answer = page.goto(named.get(path, path))
+        assert answer.status == 200 and not answer.request.redirected_from, f"{path}: {answer.status} at {page.url}"
+        examine(page, path if path != "/" else "overview")
 
 
 def main():
+    shutil.rmtree(FOLDER, ignore_errors=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = watched(browser)
+        page = opened(browser)
         try:
-            details = story(page)
-            paths = ["/", "/subscriptions", "/subscriptions/new", "/deliveries", "/events", "/replays", "/playground", "/admin"]
-            for name, look in LOOKS.items():
-                page = watched(browser, **look)
-                tour(page, name, paths + details)
+            tour(page, story(page))
         except BaseException:
-            folder = pathlib.Path(FOLDER)
-            folder.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=folder / "page.png", full_page=True)
-            (folder / "page.html").write_text(page.content())
-            print(f"at {page.url}; see {folder}", file=sys.stderr)
+            print(f"at {page.url}; see {keep(page, 'where it ended')}", file=sys.stderr)
             raise
         finally:
             browser.close()

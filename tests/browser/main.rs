@@ -43,6 +43,10 @@ fn the_pages_work_in_a_browser(database: &Database) {
     let paths = paths();
     assert!(paths.contains(&"/") && paths.contains(&"/admin/users/{id}"), "these are no pages: {paths:?}");
     run(python("python").arg(story).args([engine.base(), TOKEN, &receiver, &down]).arg(leftovers).args(paths));
-    assert_eq!(sink.count("/in"), 7, "two events, one retry, one that was ordered, one test and two that were replayed");
+    assert_eq!(
+        sink.count("/in"),
+        7,
+        "two events, one retry, one that was ordered, one test and two that were replayed"
+    );
     assert_eq!(sink.count("/down"), 6, "three events, given up after one attempt, and redelivered");
 }

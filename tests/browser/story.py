@@ -30,6 +30,19 @@ LOOKS = {
 }
 PATIENCE = 20
 complaints = []
+# Complaints of which the pictures are there.
+pictured = 0
+# Statuses that are asked for, of which the browser is to tell.
+expected = []
+
+
+def tell(page, text):
+    """What the browser says, in its own time, of a page that it could not load well."""
+    told = next((status for status in expected if f"status of {status} " in text), None)
+    if told:
+        expected.remove(told)
+    else:
+        complaints.append(f"{page.url}: {text}")
 
 
 def opened(browser):
@@ -37,7 +50,7 @@ def opened(browser):
     no contrast is right."""
     page = browser.new_context(base_url=ENGINE, reduced_motion="reduce").new_page()
     page.set_default_timeout(PATIENCE * 1000)
-    page.on("console", lambda message: message.type == "error" and complaints.append(f"{page.url}: {message.text}"))
+    page.on("console", lambda message: message.type == "error" and tell(page, message.text))
     page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
     page.on("request", lambda request: request.url.startswith(ENGINE) or complaints.append(f"asks {request.url}"))
     return page
@@ -54,7 +67,7 @@ def keep(page, name):
 
 def examine(page, name):
     """Looks at what is on the screen in every look. What was complained of until then is kept with it."""
-    told = len(complaints)
+    global pictured
     for look, (scheme, size) in LOOKS.items():
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(size)
@@ -67,17 +80,11 @@ def examine(page, name):
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             faults.append(f"{wide} px wider than the screen")
-        if faults or (complaints and told == len(complaints)):
-            complaints.append(f"{name} in {look}: {'; '.join(faults) or 'told above'}; see {keep(page, f'{name} {look}')}")
+        if faults or len(complaints) > pictured:
+            complaints.append(f"{name} in {look}: {'; '.join(faults) or 'the above'}; see {keep(page, f'{name} {look}')}")
+            pictured = len(complaints)
     _, size = LOOKS["light"]
     page.set_viewport_size(size)
-
-
-def refused(status, ask):
-    """Does what is answered with this status, of which the browser tells."""
-    ask()
-    while complaints and f"status of {status}" in complaints[-1]:
-        complaints.pop()
 
 
 def publish(page, event_type, number):
@@ -110,7 +117,8 @@ def log_in(page):
     page.goto("/")
     assert "/login" in page.url, "nobody gets in without a token"
     page.get_by_label("Token").fill("no-such-token")
-    refused(401, lambda: press(page, "Log in"))
+    expected.append(401)
+    press(page, "Log in")
     expect(page.get_by_text("This token opens nothing.")).to_be_visible()
     examine(page, "a login that is refused")
     page.get_by_label("Token").fill(TOKEN)
@@ -223,7 +231,8 @@ def make_a_bin_and_a_user(page, number):
     """Their paths."""
     page.goto("/playground")
     page.locator("[name=secret]").fill("a secret")
-    refused(422, lambda: press(page, "Verify"))
+    expected.append(422)
+    press(page, "Verify")
     examine(page, "a signature that cannot be verified")
     page.goto("/playground")
     press(page, "Make a bin")
@@ -242,12 +251,14 @@ def make_a_bin_and_a_user(page, number):
 
 
 def see_refusals(page):
-    refused(404, lambda: page.goto("/deliveries/1"))
+    expected.append(404)
+    page.goto("/deliveries/1")
     examine(page, "a delivery that is not there")
     page.goto("/subscriptions/new")
     page.get_by_label("Event type").select_option("package.created")
     page.get_by_label("Endpoint").fill("ftp://shop.example/")
-    refused(422, lambda: press(page, "Subscribe"))
+    expected.append(422)
+    press(page, "Subscribe")
     examine(page, "a subscription that is refused")
     page.goto("/deliveries?state=dead&host=nowhere.example")
     expect(page.get_by_text("There are none.")).to_be_visible()
@@ -292,6 +303,7 @@ def main():
         page = opened(browser)
         try:
             tour(page, story(page))
+            assert not expected, f"the browser did not tell of {expected}"
         except BaseException:
             print(f"at {page.url}; see {keep(page, 'where it ended')}", file=sys.stderr)
             raise

@@ -198,6 +198,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_example_keeps_to_its_schema() {
+        let document = document();
+        let mut found = Vec::new();
+        examples(&document, &mut found);
+        assert!(found.len() > 50, "only {} examples", found.len());
+        for (mut schema, example) in found {
+            schema["components"] = document["components"].clone();
+            let validator = jsonschema::validator_for(&schema).expect("a schema");
+            let faults: Vec<String> = validator.iter_errors(&example).map(|fault| fault.to_string()).collect();
+            assert!(faults.is_empty(), "{example}: {faults:?}");
+        }
+        assert!(document["components"]["schemas"]["Attempt"]["example"]["timings"].is_object());
+    }
+
+    /// All examples below `value`, each with its schema: those of bodies and parameters stand beside it, others in it.
+    fn examples(value: &Value, found: &mut Vec<(Value, Value)>) {
+        match value {
+            Value::Object(members) => {
+                let own = members.get("schema").unwrap_or(value);
+                let named =
+                    members.get("examples").and_then(Value::as_object).into_iter().flat_map(|named| named.values());
+                let all = members.get("example").into_iter().chain(named.filter_map(|named| named.get("value")));
+                // In a schema of its own what is an example's name may be a property's.
+                if own.is_object()
+                    && (own.get("$ref").is_some()
+                        || own.get("type").is_some_and(|t| !t.is_object())
+                        || own.get("allOf").is_some())
+                {
+                    found.extend(all.map(|example| (own.clone(), example.clone())));
+                }
+                members.iter().filter(|(name, _)| *name != "example").for_each(|(_, member)| examples(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| examples(item, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
     fn collect(value: &Value, references: &mut Vec<String>) {
         match value {
             Value::Object(members) => {

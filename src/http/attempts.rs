@@ -11,20 +11,7 @@ use crate::domain::{
 
 /// An attempt: answered by the endpoint, or failed without a complete answer.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Attempt, example = json!({
-    "delivery": 246_408_912_636_097_i64, "number": 2, "started_at": "2026-11-24T06:40:43.285412Z", "duration_ms": 41.7,
-    "success": false, "status": 503, "content_type": "text/plain", "body": "try later", "body_cut": false,
-    "remote_address": "203.0.113.7:443",
-    "timings": {"dns_ms": 1.2, "connect_ms": 8.4, "tls_ms": 17.9, "first_byte_ms": 41.3, "total_ms": 41.7},
-    "request": {
-        "url": "https://shop.example/webhooks",
-        "headers": [
-            ["X-Whisperer-Event", "package.status.shipped"], ["webhook-id", "0b5d7ac2-8a1f-8d3c-9f00-1c2d3e4f5a6b"],
-            ["webhook-timestamp", "1795502443"], ["webhook-signature", "[not kept]"],
-        ],
-    },
-    "response_headers": [["retry-after", "30"], ["set-cookie", "[redacted]"]], "response_headers_cut": false,
-}))]
+#[schema(as = Attempt)]
 pub(super) struct AttemptView {
     #[schema(value_type = i64)]
     delivery: DeliveryId,

@@ -40,6 +40,9 @@ that it owes; it is delivered to every subscription of its type, signed, again a
 Refusals are `application/problem+json` with a `type` that never changes. Answers may get further members with later \
 versions. The API of dj-whisperer below `/whisperer/` is served too; it is described by that project.";
 
+/// What an engine has answered, by the name of the schema.
+const EXAMPLES: &str = include_str!("examples.json");
+
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Postrider", description = ABOUT, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
@@ -118,8 +121,24 @@ pub(super) fn document() -> Value {
     let mut document = serde_json::to_value(Api::openapi()).expect("texts and numbers serialise");
     let items = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     let operations = items.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut());
-    operations.for_each(leave_out_null);
+    let examples: Value = serde_json::from_str(EXAMPLES).expect("it is JSON");
+    operations.for_each(|operation| {
+        leave_out_null(operation);
+        add_examples(operation, &examples);
+    });
     document
+}
+
+/// Gives each answer that was not refused the example of its schema.
+fn add_examples(operation: &mut Value, examples: &Value) {
+    let answers = operation["responses"].as_object_mut().into_iter().flatten();
+    for (_, answer) in answers {
+        let Some(content) = answer.pointer_mut("/content/application~1json") else { continue };
+        let name = content["schema"]["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        if let Some(example) = name.and_then(|name| examples.get(name)) {
+            content["example"] = example.clone();
+        }
+    }
 }
 
 /// A body that need not be there is told as one that may be null, too, which is no object.
@@ -210,7 +229,26 @@ mod tests {
             let faults: Vec<String> = validator.iter_errors(&example).map(|fault| fault.to_string()).collect();
             assert!(faults.is_empty(), "{example}: {faults:?}");
         }
-        assert!(document["components"]["schemas"]["Attempt"]["example"]["timings"].is_object());
+    }
+
+    #[test]
+    fn every_answer_in_json_has_an_example() {
+        let document = document();
+        let (mut answers, mut without) = (0, Vec::new());
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("operations") {
+                for (status, answer) in operation["responses"].as_object().expect("answers") {
+                    let content = &answer["content"]["application/json"];
+                    if status.starts_with('2') && content["schema"]["$ref"].is_string() {
+                        answers += 1;
+                        if content["example"].is_null() {
+                            without.push(format!("{method} {path} {status}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(answers > 40 && without.is_empty(), "of {answers}: {without:#?}");
     }
 
     /// All examples below `value`, each with its schema: those of bodies and parameters stand beside it, others in it.

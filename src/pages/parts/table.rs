@@ -75,7 +75,7 @@ pub(in crate::pages) fn changes(listed: &[audit::Listed], now: Timestamp) -> Mar
                         tr {
                             td data-label="When" { (ago(entry.changed_at, now)) }
                             td data-label="Who" { (entry.author.name) }
-                            td data-label="What" { (entry.action) small { (entry.subject) } }
+                            td data-label="What" { (entry.action) small { (subject(&entry.subject)) } }
                             td.wide data-label="From" { (told(entry.was.as_ref())) }
                             td.wide data-label="To" { (told(entry.became.as_ref())) }
                         }
@@ -84,6 +84,18 @@ pub(in crate::pages) fn changes(listed: &[audit::Listed], now: Timestamp) -> Mar
             }
         }
     }
+}
+
+/// What was changed, with the way to it where it has a page.
+fn subject(text: &str) -> Markup {
+    let (kind, id) = text.split_once(':').unwrap_or((text, ""));
+    let pages = match kind {
+        "subscription" => "/subscriptions/",
+        "delivery" => "/deliveries/",
+        "event" => "/events/",
+        _ => return html! { (text) },
+    };
+    html! { (kind) " " a href={ (pages) (id) } { (id) } }
 }
 
 /// So many fields of a change are shown at once.

@@ -139,10 +139,10 @@ async fn rotate(args: &SecretsArgs, terminal: &mut Terminal) -> Result<(), CliEr
     store.run(Lane::Write, wipe_traces).await?;
     for _ in 0..MAX_PASSES {
         let pass = pass(&store, terminal).await?;
+        note(&store, first, pass.moved).await?;
         moved += pass.moved;
         if pass.contested == 0 {
             store.run(Lane::Write, wipe_traces).await?;
-            note(&store, first, moved).await?;
             let subscriptions = if moved == 1 { "subscription" } else { "subscriptions" };
             return Ok(terminal.line(format_args!("moved {moved} {subscriptions}: all secrets are under {first}"))?);
         }

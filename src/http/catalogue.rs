@@ -10,6 +10,7 @@ use std::{
 
 use jsonschema::{PatternOptions, Validator};
 use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::problem::Problem;
 use crate::{
@@ -38,7 +39,11 @@ pub(super) struct Known {
 
 /// See the module; cloning shares it.
 #[derive(Clone)]
-pub struct Catalogue(Arc<RwLock<BTreeMap<EventType, Arc<Known>>>>);
+pub struct Catalogue {
+    known: Arc<RwLock<BTreeMap<EventType, Arc<Known>>>>,
+    /// Held from the transaction to what follows from it here, so that store and memory change in one order.
+    changing: Arc<Mutex<()>>,
+}
 
 impl Catalogue {
     /// The built-in types, and what `store` knows.
@@ -63,7 +68,12 @@ impl Catalogue {
         let entry = |event_type: EventType| {
             (event_type.clone(), Arc::new(Known { event_type, description: None, validator: None }))
         };
-        Self(Arc::new(RwLock::new(known.map(entry).collect())))
+        Self { known: Arc::new(RwLock::new(known.map(entry).collect())), changing: Arc::default() }
+    }
+
+    /// Waits for one's turn to change what is stored and what is known.
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// The type of this name, compared exactly.
@@ -71,7 +81,7 @@ impl Catalogue {
     /// # Errors
     /// 422 when there is none.
     pub(super) fn find(&self, name: &str) -> Result<Arc<Known>, Problem> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(name).cloned().ok_or_else(|| {
             let names: Vec<&str> = known.keys().take(MAX_NAMES).map(EventType::as_str).collect();
             Problem::unknown_event_type(name, &names)
@@ -85,19 +95,19 @@ impl Catalogue {
 
     /// All of them, in the order of their names.
     pub(super) fn all(&self) -> Vec<Arc<Known>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Takes what was stored.
     pub(super) fn put(&self, description: Description, validator: Option<Validator>) {
         let event_type = description.event_type.clone();
         let known = Known { event_type: event_type.clone(), description: Some(description), validator };
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(event_type, Arc::new(known));
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(event_type, Arc::new(known));
     }
 
     /// Forgets what is not stored any more.
     pub(super) fn remove(&self, event_type: &EventType) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(event_type);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(event_type);
     }
 }
 

@@ -220,6 +220,7 @@ pub(super) async fn put(
             return Err(fault("example", detail));
         }
     }
+    let _turn = state.catalogue.turn().await;
     let (now, stored) = (state.clock.now(), description.clone());
     let author = Author::from(&*owner);
     let work = move |connection: &mut _| {
@@ -250,6 +251,7 @@ pub(super) async fn delete(
     name: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     admins_only(&owner)?;
+    let _turn = state.catalogue.turn().await;
     let missing = || Problem::not_found("There is no event type of this name.");
     let event_type = state.catalogue.find(&name).map_err(|_| missing())?.event_type.clone();
     if origin_of(&event_type) == Origin::BuiltIn {

@@ -1,13 +1,13 @@
 //! `POST /api/v1/subscriptions/{id}/test`: a sample event of its type, sent now to this subscription only.
 //!
-//! A trial is no delivery: nothing is stored, no policy follows, and neither slots nor breaker know of it. It goes the way of
+//! A trial is no delivery: nothing is stored but who ordered it, no policy follows, and neither slots nor breaker know of it. It goes the way of
 //! a delivery otherwise: the same headers, signatures, guard and deadline. Its body and a header say what it is, so that a
 //! receiver need not take it for something that happened.
 
 use std::sync::Arc;
 
 use actix_web::{
-    HttpResponse,
+    HttpResponse, rt,
     web::{Data, Path},
 };
 use tokio::sync::Semaphore;
@@ -25,9 +25,11 @@ use super::{
 use crate::{
     domain::{
         attempt::{Attempt, Outcome},
+        audit::Author,
         event::Event,
         event_type::EventType,
         id::{DeliveryId, EventId, SubscriptionId},
+        subscription::Subscription,
         time::Timestamp,
         trace::Trace,
     },
@@ -59,22 +61,36 @@ pub(crate) async fn order(
     id: Path<SubscriptionId>,
 ) -> Result<HttpResponse, Problem> {
     let subscription = find(&state, &owner, id.into_inner()).await?;
-    let _room = state.trials.0.try_acquire().map_err(|_| Problem::attempt_under_way())?;
+    let room = Arc::clone(&state.trials.0).try_acquire_owned().map_err(|_| Problem::attempt_under_way())?;
+    let author = Author::from(&*owner);
+    // Whoever has gone away in the meantime has ordered it all the same.
+    let trial = rt::spawn(async move {
+        let attempt = attempt(&state, &subscription).await;
+        if attempt.outcome != Outcome::NotAttempted {
+            note_trial(&state, author, &subscription, &attempt).await;
+        }
+        drop(room);
+        attempt
+    });
+    match trial.await {
+        Ok(attempt) if attempt.outcome != Outcome::NotAttempted => {
+            Ok(HttpResponse::Ok().json(TrialView::new(&attempt)))
+        }
+        Ok(_) | Err(_) => Err(Problem::busy()),
+    }
+}
+
+async fn attempt(state: &State, subscription: &Subscription) -> Attempt {
     let id = DeliveryId::of_no_delivery(rand::random());
     let started_at = state.clock.now();
-    let event = sample(&state, &subscription.terms.event_type, started_at);
+    let event = sample(state, &subscription.terms.event_type, started_at);
     let Sent { outcome, trace } = match Template::new(&subscription.terms) {
         // A connection of its own: what a trial meets says nothing about those that deliveries use.
         Ok(template) => Client::new(state.guard.clone()).send(template.trial(id, &event, started_at)).await,
         Err(failure) => Sent { outcome: Outcome::Failed(failure), trace: Trace::default() },
     };
-    if outcome == Outcome::NotAttempted {
-        return Err(Problem::busy());
-    }
     let duration = state.clock.now().since(started_at);
-    let attempt = Attempt { delivery: id, number: 1, started_at, duration, outcome, trace };
-    note_trial(&state, &owner, format!("subscription:{}", subscription.id), subscription.owner, &attempt).await;
-    Ok(HttpResponse::Ok().json(TrialView::new(&attempt)))
+    Attempt { delivery: id, number: 1, started_at, duration, outcome, trace }
 }
 
 /// An event that never happened.

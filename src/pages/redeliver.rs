@@ -93,7 +93,7 @@ fn told_of_rest(rest: Rest, taken: &str, older: &str) -> Markup {
                 }
                 Rest::Possible => {
                     strong { "There may be more." }
-                    " These are " (taken) " among the newest. Not looked at yet are " (on) "."
+                    " Looked at were the newest, of which the filter means " (taken) ". Not looked at yet are " (on) "."
                 }
             }
         }

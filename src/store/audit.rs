@@ -1,4 +1,5 @@
-//! What people changed: written in the transaction of the change, never changed itself, and kept for long.
+//! What people changed: written in the transaction of the change, never changed itself, and kept for long. What people
+//! ordered is written down behind it.
 
 use diesel::{ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, insert_into};
 use serde_json::{Map, Value};
@@ -112,7 +113,7 @@ pub fn note(connection: &mut AnyConnection, author: &Author, now: Timestamp, ent
     in_transaction(connection, |connection| write(connection, author, now, std::slice::from_ref(entry)))
 }
 
-/// Clears away the oldest entries, written at `until` or before, at most `limit`; gives how many. One transaction.
+/// Clears away those of the `limit` oldest entries that were written at `until` or before; gives how many. One transaction.
 ///
 /// # Errors
 /// None of its own.
@@ -120,10 +121,9 @@ pub fn prune(connection: &mut AnyConnection, until: Timestamp, limit: i64) -> Qu
     in_transaction(connection, |connection| {
         let oldest: Vec<(i32, i64)> =
             audit::table.order(audit::id).limit(limit).select((audit::id, audit::changed_at)).load(connection)?;
-        // Ids are in the order of time, but for what was written at once.
-        let outdated = oldest.iter().take_while(|(_, changed_at)| *changed_at <= until.as_micros());
-        let Some((last, _)) = outdated.last() else { return Ok(0) };
-        diesel::delete(audit::table.filter(audit::id.le(last))).execute(connection)
+        let outdated = oldest.into_iter().filter(|(_, changed_at)| *changed_at <= until.as_micros());
+        let ids: Vec<i32> = outdated.map(|(id, _)| id).collect();
+        diesel::delete(audit::table.filter(audit::id.eq_any(ids))).execute(connection)
     })
 }
 

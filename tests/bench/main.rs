@@ -52,9 +52,9 @@ struct Args {
     #[arg(value_enum, default_value = "load")]
     what: What,
 
-    /// On which database; both when left out, but SQLite for the growth
-    #[arg(long, value_enum)]
-    database: Option<Which>,
+    /// On which database
+    #[arg(long, value_enum, default_value = "both")]
+    database: Which,
 
     /// How often each is measured
     #[arg(long, default_value = "3")]
@@ -97,12 +97,12 @@ fn main() {
         eprintln!("{warning}");
     }
     let history = history::loads(args.past);
-    let (loads, database): (&[Load], _) = match args.what {
-        What::Load => (&LOADS, Which::Both),
-        What::Growth => (&growth::LOADS, Which::Sqlite),
-        What::History => (&history, Which::Both),
+    let loads: &[Load] = match args.what {
+        What::Load => &LOADS,
+        What::Growth => &growth::LOADS,
+        What::History => &history,
     };
-    let kinds: &[Kind] = match args.database.unwrap_or(database) {
+    let kinds: &[Kind] = match args.database {
         Which::Sqlite => &[Kind::Sqlite],
         Which::Mariadb => &[Kind::MariaDb],
         Which::Both => &[Kind::Sqlite, Kind::MariaDb],

@@ -4,12 +4,18 @@ use serde_json::{Value, json};
 
 use crate::{
     scene::{SOON, Scene, TYPE},
-    support::database::{Database, on_both},
+    support::{
+        api::Api,
+        database::{Database, on_both},
+        eventually::eventually,
+        sink::Behaviour,
+    },
 };
 
 on_both! { blocking:
     every_change_is_written_down_without_secrets,
     owners_see_what_concerns_them,
+    owners_see_who_had_their_deliveries_attempted,
     users_and_tokens_come_and_go,
 }
 
@@ -94,6 +100,38 @@ fn owners_see_what_concerns_them(database: &Database) {
     assert_eq!(actions, ["subscription.pause", "subscription.create", "user.add"]);
     // The command that added the user has no owner.
     assert_eq!((&page["items"][2]["actor"], &page["items"][2]["actor_id"]), (&json!("(command line)"), &json!(null)));
+}
+
+fn owners_see_who_had_their_deliveries_attempted(database: &Database) {
+    let scene = Scene::new(database, &[]);
+    let [shop, other] = ["shop", "other"].map(|name| scene.api.with_token(&scene.engine.add_user(&[name])));
+    let mine = shop.subscribe(TYPE, &scene.sink.url("/shop"), json!({}));
+    scene.publish(1);
+    scene.settle(mine, SOON);
+    let delivery = shop.deliveries("")[0]["id"].clone();
+    scene.api.post_json(&format!("/api/v1/deliveries/{delivery}/redeliver"), &json!({}), 200);
+    scene.sink.script("/shop", [Behaviour::status(503)]);
+    shop.post_json(&format!("/api/v1/subscriptions/{mine}/test"), &json!({}), 200);
+    let told = |api: &Api, action: &str| {
+        let page = api.get_json(&format!("/api/v1/audit?action={action}"));
+        let items = page["items"].as_array().expect("a list").clone();
+        items.iter().map(|entry| (entry["actor"].clone(), entry["after"].clone())).collect::<Vec<_>>()
+    };
+    let ordered = json!({"status": 200, "subscription": mine, "attempt": 2});
+    assert_eq!(told(&shop, "delivery.redeliver"), [(json!("admin"), ordered)]);
+    assert_eq!(told(&shop, "subscription.test"), [(json!("shop"), json!({"status": 503}))]);
+    assert_eq!((told(&other, "delivery.redeliver"), told(&other, "subscription.test")), (vec![], vec![]));
+
+    // And by the contract.
+    scene.publish(1);
+    let events = eventually("the first attempt", SOON, || {
+        let events = shop.get_json("/whisperer/hook_events/?delivered=false");
+        if events[0]["id"].is_i64() { Ok(events) } else { Err(events.to_string()) }
+    });
+    let path = format!("/whisperer/hook_events/{}/retry/", events[0]["id"]);
+    shop.post_json(&path, &json!({"force": true}), 406);
+    let latest = told(&shop, "delivery.redeliver")[0].clone();
+    assert_eq!((&latest.0, &latest.1["status"]), (&json!("shop"), &json!(503)));
 }
 
 fn users_and_tokens_come_and_go(database: &Database) {

@@ -21,6 +21,7 @@ on_both! { blocking:
     an_erased_event_does_not_go_out_any_more,
     what_a_subscription_was_sent_is_erased_through_a_crash,
     how_deliveries_flow_is_set_and_checked,
+    what_people_did_is_forgotten_in_the_end,
 }
 
 /// A second and a bit, in days.
@@ -235,4 +236,15 @@ fn how_deliveries_flow_is_set_and_checked(database: &Database) {
     scene.api.patch(&path, &json!({"max_age": 1})).expect("an answer").expect(422);
     let stranger = scene.api.with_token(&scene.engine.add_user(&["stranger"]));
     stranger.patch(&path, &json!({"max_in_flight": 1})).expect("an answer").expect(404);
+}
+
+fn what_people_did_is_forgotten_in_the_end(database: &Database) {
+    let scene = Scene::new(database, &[("POSTRIDER_KEEP_AUDIT", MOMENT), ("POSTRIDER_SWEEP", "0.1")]);
+    let told = || scene.api.get_json("/api/v1/audit")["items"].as_array().map_or(0, Vec::len);
+    scene.subscribe("/in", json!({}));
+    assert_eq!(told(), 1);
+    eventually("the entry to be gone", SOON, || match told() {
+        0 => Ok(()),
+        left => Err(format!("{left} entries")),
+    });
 }

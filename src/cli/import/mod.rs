@@ -123,11 +123,12 @@ pub(super) async fn run(args: ImportArgs, terminal: &mut Terminal) -> Result<(),
         not_before: args.max_age.map(|days| now.before(DAY * days)),
     };
     let targets = people::bring(&import, &tables, &mut report).await?;
-    pages::bring(&import, args.files, targets, tables.rows, &mut report).await?;
+    let brought = pages::bring(&import, args.files, targets, tables.rows, &mut report).await;
     if import.mode == Mode::Write {
         let told = serde_json::json!(report.counts());
         note(&import.store, now, Entry::order("import", "dj-whisperer", None, told)).await?;
     }
+    brought?;
     let conflicts = report.conflicts();
     report.sum_up(&tables.ignored, args.dry_run)?;
     match conflicts {

@@ -40,7 +40,7 @@ that it owes; it is delivered to every subscription of its type, signed, again a
 Refusals are `application/problem+json` with a `type` that never changes. Answers may get further members with later \
 versions. The API of dj-whisperer below `/whisperer/` is served too; it is described by that project.";
 
-/// What an engine has answered, by the name of the schema.
+/// After answers of an engine, by the name of the schema.
 const EXAMPLES: &str = include_str!("examples.json");
 
 #[derive(OpenApi)]

@@ -46,6 +46,10 @@ pub(crate) fn judge(scene: &Scene, published: &Published, before: Footprint, rep
     let cancelled = count(scene, &["cancelled"], |one| !one.is_fickle);
     report.check("cancelled although never deactivated", cancelled, "none", cancelled == 0);
     let (told, stored) = (told(scene), stored(scene));
+    let repeats: usize = scene.subscriptions.iter().map(|one| one.receiver.counts().repeats).sum();
+    let seen_again = repeats + told.get("cancelled").copied().unwrap_or_default();
+    let are_sent = u64::try_from(seen_again).is_ok_and(|seen_again| seen_again >= replayed);
+    report.check("repeats, or called off", seen_again, "at least as many as were replayed", are_sent);
     let is_same = told == stored;
     report.check("deliveries by state, as the API tells", in_words(&told), "as they are stored", is_same);
     judge_arrivals(scene, report);

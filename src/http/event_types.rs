@@ -6,7 +6,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use utoipa::ToSchema;
 
 use super::{
@@ -167,20 +167,25 @@ fn admins_only(owner: &Owner) -> Result<(), Problem> {
     Err(Problem::forbidden("Event types are everybody's: describing or deleting one needs the role admin."))
 }
 
-/// What is written down of a description.
-fn told(put: Put, description: &Description) -> Option<Entry> {
-    let action = match put {
-        Put::Added => "event-type.add",
-        Put::Replaced => "event-type.change",
-        Put::Full => return None,
+/// What is written down of a description that replaces `before`, or of `before` that goes; `None` when nothing is different.
+fn told(action: &'static str, before: Option<&Description>, after: Option<&Description>) -> Option<Entry> {
+    let subject = format!("event-type:{}", before.or(after)?.event_type);
+    let became = after.map_or(Value::Null, facts);
+    let entry = Entry::order(action, subject, None, became);
+    let entry = match before.map(facts) {
+        Some(Value::Object(was)) => Entry { was, ..entry },
+        Some(_) | None => entry,
     };
-    let told = json!({
+    (before != after).then_some(entry)
+}
+
+fn facts(description: &Description) -> Value {
+    json!({
         "description": description.text,
         "schema": description.schema,
         "example": description.example,
         "validate": description.validation == Validation::On,
-    });
-    Some(Entry::order(action, format!("event-type:{}", description.event_type), None, told))
+    })
 }
 
 /// Registers a type, or describes one anew, also a built-in one. Its schema has to be one, and its example has to keep to it.
@@ -221,11 +226,17 @@ pub(super) async fn put(
         }
     }
     let _turn = state.catalogue.turn().await;
+    let before = state.catalogue.find(&name).ok().and_then(|known| known.description.clone());
     let (now, stored) = (state.clock.now(), description.clone());
     let author = Author::from(&*owner);
     let work = move |connection: &mut _| {
         let put = |connection: &mut _| event_types::put(connection, &stored, now);
-        audited(connection, &author, now, put, |put| told(*put, &stored))
+        let told = |put: &Put| match put {
+            Put::Added => told("event-type.add", before.as_ref(), Some(&stored)),
+            Put::Replaced => told("event-type.change", before.as_ref(), Some(&stored)),
+            Put::Full => None,
+        };
+        audited(connection, &author, now, put, told)
     };
     let put = state.store.run(Lane::Write, work).await?;
     let status = match put {
@@ -253,15 +264,16 @@ pub(super) async fn delete(
     admins_only(&owner)?;
     let _turn = state.catalogue.turn().await;
     let missing = || Problem::not_found("There is no event type of this name.");
-    let event_type = state.catalogue.find(&name).map_err(|_| missing())?.event_type.clone();
+    let known = state.catalogue.find(&name).map_err(|_| missing())?;
+    let event_type = known.event_type.clone();
     if origin_of(&event_type) == Origin::BuiltIn {
         return Err(Problem::built_in_type(event_type.as_str()));
     }
     let (author, now, gone) = (Author::from(&*owner), state.clock.now(), event_type.clone());
     let work = move |connection: &mut _| {
-        let told = |removed: &Removed| {
-            let subject = format!("event-type:{gone}");
-            (*removed == Removed::Gone).then(|| Entry::order("event-type.delete", subject, None, json!({})))
+        let told = |removed: &Removed| match removed {
+            Removed::Gone => told("event-type.delete", known.description.as_ref(), None),
+            Removed::InUse(_) | Removed::Unknown => None,
         };
         audited(connection, &author, now, |connection| event_types::remove(connection, &gone), told)
     };

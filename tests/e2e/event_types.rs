@@ -79,6 +79,9 @@ fn a_type_goes_when_no_subscription_has_it(database: &Database) {
     let delete =
         |scene: &Scene, name: &str| scene.api.delete(&format!("/api/v1/event-types/{name}")).expect("an answer");
     put(&scene, "order.placed", &json!({}), 201);
+    let described = json!({"description": "Somebody bought something"});
+    // The second one changes nothing.
+    (0..2).for_each(|_| drop(put(&scene, "order.placed", &described, 200)));
     let shop = scene.api.with_token(&scene.engine.add_user(&["shop"]));
     shop.delete("/api/v1/event-types/order.placed").expect("an answer").expect(403);
     let subscription = json!({"event_type": "order.placed", "endpoint": scene.sink.url("/in")});
@@ -102,8 +105,13 @@ fn a_type_goes_when_no_subscription_has_it(database: &Database) {
     scene.api.post_json("/api/v1/events", &order, 422);
     let shown = scene.api.get_json(&format!("/api/v1/events/{}", event["id"]));
     assert_eq!(shown["event_type"], "order.placed", "what was published stays");
-    let told = scene.api.get_json("/api/v1/audit?limit=1")["items"][0].clone();
-    assert_eq!((&told["action"], &told["subject"]), (&json!("event-type.delete"), &json!("event-type:order.placed")));
+    let told = scene.api.get_json("/api/v1/audit?subject=event-type:order.placed");
+    let told: Vec<_> = told["items"].as_array().expect("a list").iter().rev().collect();
+    let (actions, nothing) = (["event-type.add", "event-type.change", "event-type.delete"], json!(null));
+    assert_eq!(told.iter().map(|entry| entry["action"].as_str()).collect::<Vec<_>>(), actions.map(Some));
+    assert_eq!((&told[0]["before"], &told[2]["after"]), (&nothing, &nothing));
+    assert_eq!((&told[1]["before"], &told[2]["before"]), (&told[0]["after"], &told[1]["after"]));
+    assert_eq!(told[1]["after"]["description"], "Somebody bought something");
     // The store forgot it, too.
     scene.crash();
     scene.api.post_json("/api/v1/events", &order, 422);

@@ -48,10 +48,10 @@ pub(super) fn with(cleaned: &str, name: &str, value: &str) -> String {
 pub(super) fn for_replay(cleaned: &str) -> (String, Vec<String>) {
     let (mut order, mut others) = (Serializer::new(String::new()), Vec::new());
     for (name, value) in parse(cleaned.as_bytes()) {
-        let is_settled = || State::named(&value).is_some_and(State::is_settled);
+        let can_be_replayed = || State::named(&value).is_some_and(|state| state != State::Pending);
         match &*name {
             "subscription" | "event_type" | "from" | "to" => drop(order.append_pair(&name, &value)),
-            "state" if is_settled() => drop(order.append_pair("states", &value)),
+            "state" if can_be_replayed() => drop(order.append_pair("states", &value)),
             "before" | "limit" => {}
             _ => others.push(format!("{} {value}", name.replace('_', " "))),
         }
@@ -72,10 +72,12 @@ mod tests {
         assert_eq!(cleaned(""), "");
         assert_eq!(with("state=dead&before=7", "before", "5"), "state=dead&before=5");
     }
+
     #[test]
     fn a_filter_becomes_the_order_of_a_replay_as_far_as_it_can() {
         let whole = for_replay("state=dead&subscription=7&from=2026-11-24T03%3A00%3A00Z&before=9&limit=5");
         assert_eq!(whole, ("states=dead&subscription=7&from=2026-11-24T03%3A00%3A00Z".to_owned(), Vec::new()));
+        assert_eq!(for_replay("state=set_aside"), ("states=set_aside".to_owned(), Vec::new()));
         let (order, others) = for_replay("state=pending&host=a.example&event_type=a.b&ordering_key=x%3A1");
         assert_eq!(order, "event_type=a.b");
         assert_eq!(others, ["state pending", "host a.example", "ordering key x:1"]);

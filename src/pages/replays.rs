@@ -104,7 +104,7 @@ async fn render(
     let (next, now) = (found.last().filter(|_| is_full).map(|last| last.id), state.clock.now());
     let body = html! {
         h1 { "Replays" }
-        p.soft { "A replay puts settled deliveries back, the oldest first; their retry policy begins again." }
+        p.soft { "A replay puts back what is settled or set aside, the oldest first; the retry policy begins again." }
         (form(visitor, filled, count))
         section.panel id="live" data-live="2" aria-labelledby="replays" {
             h2 id="replays" { "Ordered" }
@@ -119,14 +119,14 @@ async fn render(
 }
 
 fn form(visitor: &Visitor, filled: &Filled, count: Option<&str>) -> Markup {
-    let settled = DeliveryState::ALL.into_iter().filter(|state| state.is_settled());
+    let replayable = DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Pending);
     html! {
         form.panel method="post" action="/replays" data-filter {
             h2 { "Order one" }
             (csrf(visitor)) (alert(filled))
             fieldset {
                 legend { "States" }
-                @for state in settled { (tick("states", state.as_str(), state.as_str(), filled.has("states", state.as_str(), DEFAULT_STATES.contains(&state)))) }
+                @for state in replayable { (tick("states", state.as_str(), state.as_str(), filled.has("states", state.as_str(), DEFAULT_STATES.contains(&state)))) }
                 @if let Some(fault) = filled.fault_of("states") { p.fault { (fault) } }
             }
             div.grid {

@@ -18,6 +18,12 @@ const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqli
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456;";
 
+/// How often, and how long after each other, it is tried to set a file up: half a second.
+#[cfg(feature = "sqlite")]
+const SETUP_TRIES: u32 = 50;
+#[cfg(feature = "sqlite")]
+const SETUP_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// READ COMMITTED takes no gap locks, which would make the two writers wait for each other. Times are numbers, so the time
 /// zone does not matter. Waiting for a row lock ends after 5 s: a transaction that is run again is better than a queue.
 #[cfg(feature = "mysql")]
@@ -156,12 +162,26 @@ impl DatabaseUrl {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => {
                 let mut connection = diesel::SqliteConnection::establish(path)?;
-                connection.batch_execute(SQLITE_SETUP)?;
+                set_up(&mut connection)?;
                 super::lists::teach_lower(&mut connection)?;
                 Ok(AnyConnection::Sqlite(connection))
             }
         }
     }
+}
+
+/// Of processes that start together on a new file one makes it a WAL, and SQLite tells the others at once that it is locked,
+/// without waiting for `busy_timeout`.
+#[cfg(feature = "sqlite")]
+#[expect(clippy::disallowed_methods, reason = "connections are opened on threads that may block")]
+fn set_up(connection: &mut diesel::SqliteConnection) -> diesel::QueryResult<()> {
+    for _ in 0..SETUP_TRIES {
+        match connection.batch_execute(SQLITE_SETUP) {
+            Err(error) if error.to_string().contains("database is locked") => std::thread::sleep(SETUP_PAUSE),
+            done => return done,
+        }
+    }
+    connection.batch_execute(SQLITE_SETUP)
 }
 
 /// Brings the tables up to this version; gives the names of the migrations that were run. Processes that start at the same

@@ -138,8 +138,7 @@ async fn rotate(args: &SecretsArgs, terminal: &mut Terminal) -> Result<(), CliEr
     let mut moved = 0;
     store.run(Lane::Write, wipe_traces).await?;
     for _ in 0..MAX_PASSES {
-        let pass = pass(&store, terminal).await?;
-        note(&store, first, pass.moved).await?;
+        let pass = pass(&store, first, terminal).await?;
         moved += pass.moved;
         if pass.contested == 0 {
             store.run(Lane::Write, wipe_traces).await?;
@@ -168,13 +167,14 @@ struct Pass {
     contested: usize,
 }
 
-async fn pass(store: &Store, terminal: &mut Terminal) -> Result<Pass, CliError> {
+async fn pass(store: &Store, first: &str, terminal: &mut Terminal) -> Result<Pass, CliError> {
     let mut pass = Pass::default();
     let (mut after, mut seen) = (SubscriptionId::from_raw(0), 0);
     loop {
         let keys = store.keys();
         let work = move |connection: &mut _| reseal_page(connection, &keys, after, PAGE);
         let page = store.run(Lane::Write, work).await?;
+        note(store, first, page.moved).await?;
         pass.moved += page.moved;
         pass.contested += page.contested;
         seen += page.seen;

@@ -3,7 +3,7 @@
 //! Start: migrate, read the routing table, start the actors, open the door. Stop: close the door and answer who is inside,
 //! let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due in the store.
 
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{ffi::CString, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
 use actix::{Actor, Addr, Context};
 use actix_rt::Arbiter;
@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use rustix::process::{Resource, Rlimit};
 use tokio::{
     net::{TcpListener, TcpSocket},
+    runtime::{Builder, Runtime},
     select,
     signal::unix::{Signal, SignalKind, signal},
 };
@@ -30,6 +31,7 @@ use crate::{
         router::{Drain, Router},
         slots::Slots,
         tally::Tally,
+        trickle::Trickle,
     },
     clock::Clock,
     config::{self, ServeSettings},
@@ -80,6 +82,21 @@ pub enum StartError {
     RouterDied,
 }
 
+/// The event loop of one thread. The threads beside it on which queries wait are called `store`.
+///
+/// # Panics
+/// When the system gives no event loop: nothing works then.
+#[must_use]
+pub fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().thread_name("store").build().expect("the system gives an event loop")
+}
+
+/// Calls this thread by what it does, for `top -H`; the system keeps 15 characters.
+fn name_thread(name: &str) {
+    // A thread without a name works as well.
+    CString::new(name).ok().and_then(|name| rustix::thread::set_name(&name).ok());
+}
+
 /// Runs the engine until SIGTERM or SIGINT, then drains. A second signal ends it at once.
 ///
 /// # Errors
@@ -88,7 +105,6 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
     let socket = reserve(settings.listen).map_err(|source| StartError::Listen { address: settings.listen, source })?;
     raise_file_limit();
-    refuse_huge_pages();
     let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys));
     for migration in store.migrate().await? {
         log::info!(migration = migration.as_str(); "migration run");
@@ -152,13 +168,6 @@ fn raise_file_limit() {
     }
 }
 
-/// The allocator asks for pages of 2 MiB, of which an engine with little to do would fill a corner of each.
-fn refuse_huge_pages() {
-    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        log::debug!(error:% = error; "memory may come in huge pages");
-    }
-}
-
 /// The signals that ask the process to end.
 struct Signals {
     terminate: Signal,
@@ -215,6 +224,7 @@ fn shared(settings: &ServeSettings, store: &Store, clock: &Clock) -> Shared {
         clock: clock.clone(),
         budget: Budget::new(settings.payload_budget_mib.get() * 1024 * 1024),
         slots: Slots::new(settings.max_in_flight.get()),
+        trickle: Trickle::default(),
         waiting: Waiting::default(),
         open_breakers: OpenBreakers::default(),
         metrics: Metrics::default(),
@@ -233,10 +243,12 @@ async fn start_actors(
     let (store, clock, tally) = (shared.store.clone(), shared.clock.clone(), shared.tally.clone());
     let table = routing_table(&store).await?;
     let last_stored = store.run(Lane::Read, last_minted).await?;
-    let arbiters: Vec<Arbiter> = (0..threads(settings.delivery_threads)).map(|_| Arbiter::new()).collect();
+    let arbiters: Vec<_> = (0..threads(settings.delivery_threads)).map(|_| Arbiter::with_tokio_rt(runtime)).collect();
     actix_rt::spawn(watch_lag(shared.metrics.lag_of("main")));
     for (number, arbiter) in arbiters.iter().enumerate() {
-        arbiter.spawn(watch_lag(shared.metrics.lag_of(&format!("delivery-{number}"))));
+        let name = format!("delivery-{number}");
+        arbiter.spawn(watch_lag(shared.metrics.lag_of(&name)));
+        arbiter.spawn_fn(move || name_thread(&name));
     }
     let connections = shared.metrics.endpoints().clone();
     let bench = |arbiter: &Arbiter| Bench::new(arbiter.handle(), guard.clone(), clock.clone(), connections.clone());
@@ -287,6 +299,7 @@ fn listen(settings: &ServeSettings, socket: TcpSocket, state: State, pages: Page
     let server = HttpServer::new(move || {
         let (state, pages) = (state.clone(), pages.clone());
         // Called once on each thread that serves.
+        name_thread("http");
         actix_rt::spawn(watch_lag(state.metrics.lag_of("http")));
         App::new().wrap(from_fn(http::metrics::count)).configure(move |app| {
             http::configure(app, state);

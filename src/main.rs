@@ -5,13 +5,17 @@
 
 use std::{io::Write, process::ExitCode};
 
-use postrider::cli::{Cli, CliError, Terminal};
+use postrider::{
+    app,
+    cli::{Cli, CliError, Terminal},
+};
 
 /// Deliveries are many small short-lived allocations on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    refuse_huge_pages();
     let cli = Cli::read();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(cli.default_log())).init();
     match run(cli) {
@@ -25,7 +29,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// Of pages of 2 MiB an engine with little to do fills a corner of each. The allocator asks for none, but some systems give
+/// them unasked: so this comes before anything is allocated that stays.
+fn refuse_huge_pages() {
+    rustix::thread::disable_transparent_huge_pages(true).ok();
+}
+
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let system = actix_rt::System::new();
+    let system = actix_rt::System::with_tokio_rt(app::runtime);
     Ok(system.block_on(cli.run(&mut Terminal::stdout()))?)
 }

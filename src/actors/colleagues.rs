@@ -11,6 +11,7 @@ use super::{
     router::Router,
     slots::Slots,
     tally::Tally,
+    trickle::Trickle,
 };
 use crate::{clock::Clock, domain::breaker::BreakerSettings, metrics::Metrics, store::Store};
 
@@ -25,6 +26,8 @@ pub struct Shared {
     pub budget: Budget,
     /// Attempts in flight.
     pub slots: Slots,
+    /// Attempts at endpoints that fail.
+    pub trickle: Trickle,
     /// Attempts that wait for their record.
     pub waiting: Waiting,
     /// Breakers that are open.

@@ -35,6 +35,7 @@ mod sweeping;
 pub mod tally;
 #[cfg(all(test, feature = "sqlite"))]
 mod tests;
+pub mod trickle;
 pub mod withdrawal;
 
 pub use mail::tell;

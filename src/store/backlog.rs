@@ -5,10 +5,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use diesel::{
-    ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl,
-    dsl::{exists, min},
-};
+use diesel::{ExpressionMethods, JoinOnDsl, OptionalExtension, QueryDsl, RunQueryDsl, dsl::exists};
 
 use super::{
     AnyConnection, Queried,
@@ -44,8 +41,7 @@ pub fn read_page(
     max_bytes: usize,
 ) -> Queried<Page> {
     let fresh = fresh_ids(connection, subscription, order)?;
-    let due = due_ids(connection, subscription, order, now)?;
-    let mut next_due = next_due_after(connection, subscription, now)?;
+    let (due, mut next_due) = due_ids(connection, subscription, order, now)?;
 
     let wanted = in_turns(&fresh.ids, &due.ids);
     let mut owed = owed_by_id(connection, &wanted, max_bytes)?;
@@ -104,6 +100,9 @@ pub(super) fn rows_to_find(limit: usize, order: &ReadOrder) -> i64 {
 
 fn fresh_ids(connection: &mut AnyConnection, subscription: SubscriptionId, order: &ReadOrder) -> Queried<Ids<i64>> {
     use deliveries::dsl;
+    if order.fresh == 0 {
+        return Ok(Ids { ids: Vec::new(), more: false });
+    }
     let found: Vec<i64> = dsl::deliveries
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
         .filter(dsl::state.eq(state_number(State::Pending)))
@@ -115,39 +114,27 @@ fn fresh_ids(connection: &mut AnyConnection, subscription: SubscriptionId, order
     Ok(Ids::choose(found, order.fresh, |id| order.known.contains(&DeliveryId::from_raw(*id))))
 }
 
+/// With them the time of the first that is not due yet, unless there are more than asked for.
 fn due_ids(
     connection: &mut AnyConnection,
     subscription: SubscriptionId,
     order: &ReadOrder,
     now: Timestamp,
-) -> Queried<Ids<(i64, i64)>> {
+) -> Queried<(Ids<(i64, i64)>, Option<Timestamp>)> {
     use deliveries::dsl;
     let found: Vec<(i64, i64)> = dsl::deliveries
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
         .filter(dsl::state.eq(state_number(State::Pending)))
         .filter(dsl::due_at.gt(0))
-        .filter(dsl::due_at.le(now.as_micros()))
+        .filter(dsl::due_at.lt(PARKED))
         .order((dsl::due_at, dsl::id))
         .limit(rows_to_find(order.due, order))
         .select((dsl::id, dsl::due_at))
         .load(connection)?;
-    Ok(Ids::choose(found, order.due, |(id, _)| order.known.contains(&DeliveryId::from_raw(*id))))
-}
-
-fn next_due_after(
-    connection: &mut AnyConnection,
-    subscription: SubscriptionId,
-    now: Timestamp,
-) -> Queried<Option<Timestamp>> {
-    use deliveries::dsl;
-    let next: Option<i64> = dsl::deliveries
-        .filter(dsl::subscription_id.eq(subscription.as_raw()))
-        .filter(dsl::state.eq(state_number(State::Pending)))
-        .filter(dsl::due_at.gt(now.as_micros()))
-        .filter(dsl::due_at.lt(PARKED))
-        .select(min(dsl::due_at))
-        .first(connection)?;
-    Ok(next.and_then(due_from))
+    let due = found.iter().take_while(|(_, due_at)| *due_at <= now.as_micros()).count();
+    let next = found.get(due).and_then(|(_, due_at)| due_from(*due_at));
+    let due = found.into_iter().take(due).collect();
+    Ok((Ids::choose(due, order.due, |(id, _)| order.known.contains(&DeliveryId::from_raw(*id))), next))
 }
 
 /// Attempts, first recorded, uncounted, replayed.

@@ -10,7 +10,9 @@ pub(crate) struct Figures {
     pub(crate) rate: f64,
     /// Processor seconds per 1,000 deliveries.
     pub(crate) engine: f64,
-    /// The same; `None` where the database is part of the engine.
+    /// What of that its threads used.
+    pub(crate) shares: Shares,
+    /// Processor seconds per 1,000 deliveries; `None` where the database is part of the engine.
     pub(crate) database: Option<f64>,
     /// The same.
     pub(crate) receiver: f64,
@@ -32,12 +34,29 @@ pub(crate) struct Figures {
     pub(crate) repeated: f64,
 }
 
+/// Parts of the engine's processor time, in per cent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shares {
+    /// The threads that publishers speak to.
+    pub(crate) server: f64,
+    /// Those that send, with the actors of the subscriptions.
+    pub(crate) client: f64,
+    /// Those on which the database is written and read.
+    pub(crate) store: f64,
+    /// The one that decides what is accepted and recorded together.
+    pub(crate) router: f64,
+}
+
 /// A line of the table: what it tells, with how many decimals, and where it is found.
 struct Line(&'static str, usize, fn(&Figures) -> Option<f64>);
 
-const LINES: [Line; 13] = [
+const LINES: [Line; 17] = [
     Line("deliveries per second", 0, |run| Some(run.rate)),
     Line("CPU s per 1,000 deliveries: engine", 3, |run| Some(run.engine)),
+    Line("… of it taking requests, %", 0, |run| Some(run.shares.server)),
+    Line("… of it delivering, %", 0, |run| Some(run.shares.client)),
+    Line("… of it storing, %", 0, |run| Some(run.shares.store)),
+    Line("… of it routing and gathering, %", 0, |run| Some(run.shares.router)),
     Line("… database", 3, |run| run.database),
     Line("… our receiver", 3, |run| Some(run.receiver)),
     Line("CPU s per 1,000 events: our publishers", 3, |run| Some(run.publisher)),

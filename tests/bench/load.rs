@@ -1,6 +1,7 @@
 //! One load on one database, and what it costs.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use super::{
     event::Template,
-    figures::Figures,
+    figures::{Figures, Shares},
     history,
     publisher::{Order, Posting, Published, publish},
     receiver::{Arrival, Receiver},
@@ -20,7 +21,7 @@ use super::{
 use crate::support::{
     bed::{Bed, Kind, loopback},
     eventually::{eventually, pass},
-    process::{processor_time, proportional_kib},
+    process::{processor_time, processor_time_by_thread, proportional_kib},
     waits::Waits,
 };
 
@@ -167,6 +168,8 @@ fn settle(bed: &Bed, receiver: &Receiver, deliveries: usize, subscriptions: &[i6
 /// Processor time.
 struct Costs {
     engine: Duration,
+    /// The same for each kind of its threads.
+    threads: BTreeMap<String, Duration>,
     /// `None` where the database is part of the engine.
     database: Option<Duration>,
     receiver: Duration,
@@ -176,6 +179,7 @@ impl Costs {
     fn so_far(bed: &Bed, receiver: &Receiver) -> Self {
         Self {
             engine: processor_time(bed.engine.process_id()),
+            threads: processor_time_by_thread(bed.engine.process_id()),
             database: bed.server.as_ref().map(|server| processor_time(server.process_id())),
             receiver: receiver.processor_time(),
         }
@@ -184,9 +188,30 @@ impl Costs {
     fn since(&self, before: &Self) -> Self {
         Self {
             engine: self.engine.saturating_sub(before.engine),
+            threads: self
+                .threads
+                .iter()
+                .map(|(name, time)| (name.clone(), time.saturating_sub(before.of(name))))
+                .collect(),
             database: self.database.zip(before.database).map(|(now, before)| now.saturating_sub(before)),
             receiver: self.receiver.saturating_sub(before.receiver),
         }
+    }
+
+    /// What threads of this name used.
+    fn of(&self, name: &str) -> Duration {
+        self.threads.get(name).copied().unwrap_or_default()
+    }
+
+    fn shares(&self) -> Shares {
+        let all: Duration = self.threads.values().sum();
+        let share = |names: &[&str]| {
+            let time: Duration = names.iter().map(|name| self.of(name)).sum();
+            time.as_secs_f64() * 100.0 / all.as_secs_f64().max(f64::MIN_POSITIVE)
+        };
+        // Queries that begin on threads that serve wait on threads of that server, which have no name of ours.
+        let (server, client, store) = (share(&["http"]), share(&["delivery"]), share(&["store", "tokio"]));
+        Shares { server, client, store, router: 100.0 - server - client - store }
     }
 }
 
@@ -239,6 +264,7 @@ fn figures(
         database_version: super::machine::database_version(bed),
         rate: deliveries / seen.took.as_secs_f64(),
         engine: each_thousand(costs.engine, deliveries),
+        shares: costs.shares(),
         database: costs.database.map(|time| each_thousand(time, deliveries)),
         receiver: each_thousand(costs.receiver, deliveries),
         publisher: each_thousand(published.processor_time, load.events as f64),

@@ -133,7 +133,7 @@ fn main() -> ExitCode {
 
 fn run(scenario: Scenario, kind: Kind, args: &Args, seed: u64, report: &mut Report) {
     match scenario {
-        Scenario::Memory => memory::run(&Bed::new(kind, &[]), report),
+        Scenario::Memory => memory::run(Bed::new(kind, &[]), report),
         Scenario::Isolation => isolation::run(&Bed::new(kind, &[]), report),
         Scenario::Answers => answers::run(&Bed::new(kind, &[]), report),
         Scenario::Doors => doors::run(&Bed::new(kind, &[]), report),

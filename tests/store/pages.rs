@@ -79,6 +79,10 @@ async fn the_next_instant_is_told(database: Database) {
     fail(&scene, &[(ids[1], at(30)), (ids[2], at(20)), (ids[3], at(5))]).await;
     let page = scene.page(subscription, all(), at(10)).await;
     assert_eq!(seen(&page), (vec![ids[0]], vec![ids[3]], false, Some(at(20))));
+    let page = scene.page(subscription, order(0, 1), at(10)).await;
+    assert_eq!(seen(&page), (vec![], vec![ids[3]], false, Some(at(20))), "who asks for no new ones is told of none");
+    let page = scene.page(subscription, order(0, 1), at(25)).await;
+    assert!(page.next_due.is_some_and(|due| due <= at(25)), "one of two that are due: {page:?}");
 }
 
 async fn more_due_than_asked_for_is_told_as_due_now(database: Database) {
@@ -86,7 +90,7 @@ async fn more_due_than_asked_for_is_told_as_due_now(database: Database) {
     let subscription = scene.subscription("one").await;
     let ids = scene.owe(subscription, 3).await;
     fail(&scene, &[(ids[0], at(1)), (ids[1], at(2)), (ids[2], at(60))]).await;
-    let page = scene.page(subscription, order(0, 1), at(10)).await;
+    let page = scene.page(subscription, order(1, 1), at(10)).await;
     assert_eq!(seen(&page).1, [ids[0]]);
     assert!(page.next_due.is_some_and(|due| due <= at(10)), "{:?}", page.next_due);
 }

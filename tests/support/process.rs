@@ -1,6 +1,6 @@
 //! What a process costs, as the kernel counts it. Linux only, like the rest of this folder.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -46,12 +46,24 @@ impl std::fmt::Display for Footprint {
 
 /// The processor time that the process `id` has used so far, to the hundredth of a second; zero when it is gone.
 pub fn processor_time(id: u32) -> Duration {
-    ticks_in(&format!("/proc/{id}/stat"))
+    ticks_in(Path::new(&format!("/proc/{id}/stat")))
 }
 
 /// The same of one thread of this process, by the number that the kernel gave it.
 pub fn processor_time_of_thread(id: u32) -> Duration {
-    ticks_in(&format!("/proc/self/task/{id}/stat"))
+    ticks_in(Path::new(&format!("/proc/self/task/{id}/stat")))
+}
+
+/// The processor time that the threads of the process `id` have used so far, by their names up to a dash.
+pub fn processor_time_by_thread(id: u32) -> BTreeMap<String, Duration> {
+    let mut times = BTreeMap::new();
+    for thread in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
+        let folder = thread.path();
+        let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
+        let name = name.trim().split('-').next().unwrap_or_default().to_owned();
+        *times.entry(name).or_default() += ticks_in(&folder.join("stat"));
+    }
+    times
 }
 
 /// The kernel's number of this thread.
@@ -59,7 +71,7 @@ pub fn this_thread() -> u32 {
     u32::try_from(gettid().as_raw_nonzero().get()).expect("it is positive")
 }
 
-fn ticks_in(path: &str) -> Duration {
+fn ticks_in(path: &Path) -> Duration {
     let stat = fs::read_to_string(path).unwrap_or_default();
     // The name of the program may have blanks and stands in parentheses.
     let behind_the_name = stat.rsplit(')').next().unwrap_or_default();
@@ -71,8 +83,17 @@ fn ticks_in(path: &str) -> Duration {
 /// The memory that the process `id` holds, in KiB; what it shares with others is divided among them. `None` when it is
 /// gone.
 pub fn proportional_kib(id: u32) -> Option<u64> {
+    kib_in_all(id, "Pss:")
+}
+
+/// The memory that the process `id` has for itself and no file backs, in KiB: its heap and stacks. `None` when it is gone.
+pub fn anonymous_kib(id: u32) -> Option<u64> {
+    kib_in_all(id, "Anonymous:")
+}
+
+fn kib_in_all(id: u32, name: &str) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 

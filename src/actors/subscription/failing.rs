@@ -93,6 +93,9 @@ impl SubscriptionActor {
         if let Some(recovery) = self.troubles.failing.found(since) {
             self.tell_of_recovery(Some(recovery));
         }
+        if self.troubles.failing.since().is_some() {
+            self.queue.endpoint_fails();
+        }
         self.store_failing(ctx);
     }
 

@@ -50,6 +50,7 @@ impl SubscriptionActor {
                     self.attempt(owed, ctx);
                 }
                 Step::Expire(owed) => self.expire(&owed, now, ctx),
+                Step::Reserve => self.queue.reserved(self.with.shared.trickle.reserve(now)),
                 Step::Read(order) => self.read(order, ctx),
                 Step::Park(to_park) => self.park(to_park, ctx),
                 Step::Wait(until) => {

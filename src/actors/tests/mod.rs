@@ -10,4 +10,5 @@ mod life_cycle;
 mod news;
 mod orders;
 mod scene;
+mod trickling;
 mod waiting;

@@ -26,6 +26,7 @@ use crate::{
         router::{AcceptEvents, Changed, Router},
         slots::Slots,
         tally::Tally,
+        trickle::Trickle,
     },
     clock::Clock,
     domain::{
@@ -323,6 +324,7 @@ async fn start(
         clock: clock.clone(),
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
+        trickle: Trickle::default(),
         waiting: Waiting::default(),
         open_breakers: OpenBreakers::default(),
         metrics: metrics.clone(),

@@ -25,6 +25,9 @@ impl Queue {
             Gate::Open => {}
         }
         let start_at = self.start_at(now, fair_slots);
+        if self.trust.lacks_reservation(now) && start_at.is_some_and(|at| at <= now) && self.has_work(now) {
+            return Step::Reserve;
+        }
         if start_at.is_some_and(|at| at <= now)
             && let Some(step) = self.take(now)
         {
@@ -44,16 +47,22 @@ impl Queue {
         self.rest(now, start_at)
     }
 
-    /// When the next attempt may start as far as slots, rate and breaker go; `None`: when something has ended.
+    /// When the next attempt may start as far as slots, rate, breaker and trust go; `None`: when something has ended.
     fn start_at(&self, now: Timestamp, fair_slots: usize) -> Option<Timestamp> {
+        let by_pace = self.pace.next_start(self.limits.rate).max(self.trust.not_before());
         let by_breaker = match self.breaker.permit(now) {
-            Permit::Probe => return Some(self.pace.next_start(self.limits.rate)),
+            Permit::Probe => return Some(by_pace),
             Permit::Free => Timestamp::EPOCH,
             Permit::NotBefore(at) => at?,
         };
         let slots = self.pace.slots(self.limits.slots).min(fair_slots.max(1));
         let may_start = self.in_flight.len() < slots && self.recording.len() < self.limits.slots * RECORDING_PER_SLOT;
-        may_start.then(|| by_breaker.max(self.pace.next_start(self.limits.rate)))
+        may_start.then_some(by_breaker.max(by_pace))
+    }
+
+    /// Whether there is anything to start, or to look for.
+    fn has_work(&self, now: Timestamp) -> bool {
+        (self.stock.len() > 0 && !self.lacks_keys()) || self.next_look().is_some_and(|at| at <= now)
     }
 
     /// The next delivery to attempt, or to give up because it is too old.
@@ -75,6 +84,7 @@ impl Queue {
                 return Some(Step::Expire(owed));
             }
             self.breaker.started(owed.id);
+            self.trust.started();
             self.pace.started(self.limits.rate, now);
             self.in_flight.insert(owed.id, owed.clone());
             return Some(Step::Start(owed));
@@ -86,7 +96,7 @@ impl Queue {
     /// nothing could start at all.
     fn read_order(&mut self, now: Timestamp, start_at: Option<Timestamp>) -> Option<ReadOrder> {
         // Nothing that is read could start.
-        if self.breaker.open().is_some() && start_at.is_none_or(|at| at > now) {
+        if self.reads_when_it_starts() && start_at.is_none_or(|at| at > now) {
             return None;
         }
         let low = self.pace.slots(self.limits.slots).min(self.pace.reach(self.limits.window) / 2);
@@ -101,13 +111,18 @@ impl Queue {
         let known = known.chain(self.recording.keys().copied()).chain(self.claimed.iter().copied()).collect();
         Some(ReadOrder {
             known,
-            fresh: room.div_ceil(2),
+            fresh: if self.behind.misses_fresh() { room.div_ceil(2) } else { 0 },
             // At least one, or a window of one would never see a retry.
             due: (room / 2).max(1),
             keys: !self.keys.are_known(),
             ordering: self.limits.ordering,
             heads: self.keys.heads_to_read(),
         })
+    }
+
+    /// Whether nothing is read ahead, because the endpoint takes nothing.
+    const fn reads_when_it_starts(&self) -> bool {
+        self.breaker.open().is_some() || self.trust.is_lost()
     }
 
     /// When a read could bring something.
@@ -124,10 +139,9 @@ impl Queue {
     fn rest(&self, now: Timestamp, start_at: Option<Timestamp>) -> Step {
         let has_stock = self.stock.len() > 0 && !self.lacks_keys();
         let start = start_at.filter(|at| has_stock && *at > now);
-        let look = match (self.next_look(), self.breaker.open()) {
-            (None, _) => None,
-            (Some(at), None) => Some(at),
-            (Some(at), Some(open)) => Some(at.max(open.probe_at)),
+        let look = match self.next_look() {
+            Some(at) if self.reads_when_it_starts() => start_at.map(|start| at.max(start)),
+            look => look,
         };
         // While the window is full, only a record that becomes durable makes room.
         let look_later = look.filter(|at| *at > now);

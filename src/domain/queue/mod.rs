@@ -35,6 +35,7 @@ mod stock;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod withdraw;
 
 use std::{
@@ -48,6 +49,7 @@ use self::{
     keys::Keys,
     pace::Pace,
     stock::Stock,
+    trust::Trust,
 };
 pub use self::{
     claims::Claim,
@@ -135,6 +137,7 @@ pub struct Queue {
     behind: Behind,
     pace: Pace,
     breaker: Breaker,
+    trust: Trust,
 }
 
 impl Queue {
@@ -153,6 +156,7 @@ impl Queue {
             behind: Behind::unknown(),
             pace: Pace::new(),
             breaker: Breaker::new(breaker),
+            trust: Trust::default(),
         }
     }
 
@@ -168,6 +172,16 @@ impl Queue {
     /// Whatever was wrong with the endpoint may be mended: if it fails it is tried at once.
     pub fn try_endpoint(&mut self, now: Timestamp) {
         self.breaker.try_now(now);
+    }
+
+    /// The endpoint is known to fail, although no attempt was made here.
+    pub fn endpoint_fails(&mut self) {
+        self.trust.lose();
+    }
+
+    /// The instant asked for by [`Step::Reserve`].
+    pub fn reserved(&mut self, at: Timestamp) {
+        self.trust.reserve(at);
     }
 
     /// Opens or closes the gate. Behind a closed gate nothing is kept in stock: it stays in the store, however much.
@@ -211,6 +225,7 @@ impl Queue {
         let owed = self.in_flight.remove(&id)?;
         self.recording.insert(id, self.limits.ordering.key_of(&owed.event));
         self.pace.ended(ended.ease, self.limits.slots);
+        self.trust.ended(ended.sign);
         let turn = self.breaker.ended(id, ended.sign, now, draw);
         match turn {
             Turn::Closed => self.pace.start_over(),

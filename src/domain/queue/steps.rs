@@ -20,6 +20,8 @@ pub enum Step {
     Read(ReadOrder),
     /// Park these deliveries in the store, out of the way of other keys, then call [`super::Queue::parked`].
     Park(Vec<(DeliveryId, KeyHash)>),
+    /// Reserve an instant for the next attempt among all endpoints that fail, then call [`super::Queue::reserved`].
+    Reserve,
     /// Nothing, before something happens or, if given, this instant comes.
     Wait(Option<Timestamp>),
     /// Nothing at all: nothing is owed as far as the queue knows, or nothing may start.
@@ -31,7 +33,7 @@ pub enum Step {
 pub struct ReadOrder {
     /// Deliveries to leave out: they are in memory.
     pub known: HashSet<DeliveryId>,
-    /// At most so many that were never attempted, oldest first.
+    /// At most so many that were never attempted, oldest first; 0 when all of these are in memory.
     pub fresh: usize,
     /// At most so many whose retry is due, longest due first.
     pub due: usize,

@@ -47,9 +47,14 @@ pub(super) fn caught_up() -> Queue {
 }
 
 pub(super) fn started(queue: &mut Queue, now: Timestamp) -> Vec<i64> {
-    std::iter::from_fn(|| match queue.next(now, 100) {
-        Step::Start(owed) => Some(owed.id.as_raw()),
-        Step::Expire(_) | Step::Park(_) | Step::Read(_) | Step::Wait(_) | Step::Idle => None,
+    std::iter::from_fn(|| {
+        loop {
+            match queue.next(now, 100) {
+                Step::Start(owed) => break Some(owed.id.as_raw()),
+                Step::Reserve => queue.reserved(now),
+                Step::Expire(_) | Step::Park(_) | Step::Read(_) | Step::Wait(_) | Step::Idle => break None,
+            }
+        }
     })
     .collect()
 }
@@ -119,7 +124,8 @@ fn a_retry_is_read_when_it_is_due_and_not_before() {
     let due = Timestamp::from_micros(9_000);
     queue.recorded(DeliveryId::from_raw(1), Next::DueAt(due));
     assert!(matches!(queue.next(NOW, 100), Step::Wait(Some(at)) if at == due));
-    assert!(matches!(queue.next(due, 100), Step::Read(_)));
+    let Step::Read(order) = queue.next(due, 100) else { panic!("a read is due") };
+    assert_eq!((order.fresh, order.due), (0, 5), "nothing that was never attempted is left behind");
 }
 
 #[test]
@@ -322,4 +328,41 @@ fn a_fair_share_bounds_the_slots() {
     assert!(matches!(queue.next(NOW, 2), Step::Start(_)));
     assert!(matches!(queue.next(NOW, 2), Step::Start(_)));
     assert!(matches!(queue.next(NOW, 2), Step::Wait(None)));
+}
+
+#[test]
+fn an_endpoint_that_fails_is_tried_and_read_for_when_its_time_comes() {
+    let mut queue = caught_up();
+    queue.offer((1..=3).map(owed));
+    assert_eq!(started(&mut queue, NOW), [1, 2]);
+    finish(&mut queue, 1, FAILED);
+    assert!(matches!(queue.next(NOW, 100), Step::Reserve));
+    let at = NOW.after(Duration::from_millis(5));
+    queue.reserved(at);
+    assert!(matches!(queue.next(NOW, 100), Step::Wait(Some(until)) if until == at));
+    assert_eq!(started(&mut queue, at), [3]);
+    finish(&mut queue, 2, FAILED);
+    queue.look_again();
+    assert!(matches!(queue.next(at, 100), Step::Reserve), "a page, too, is read in its time");
+    let later = at.after(Duration::from_millis(5));
+    queue.reserved(later);
+    assert!(matches!(queue.next(at, 100), Step::Wait(Some(until)) if until == later));
+    assert!(matches!(queue.next(later, 100), Step::Read(_)));
+    queue.page_read(Page::default());
+    finish(&mut queue, 3, TOOK);
+    queue.offer([owed(4)]);
+    assert_eq!(started(&mut queue, later), [4], "what arrives gives the trust back");
+}
+
+#[test]
+fn an_instant_that_was_not_used_is_given_up() {
+    let mut queue = caught_up();
+    queue.endpoint_fails();
+    queue.offer([owed(1)]);
+    assert!(matches!(queue.next(NOW, 100), Step::Reserve));
+    queue.reserved(NOW);
+    queue.set_gate(Gate::Held { until: None });
+    queue.set_gate(Gate::Open);
+    let later = NOW.after(Duration::from_secs(2));
+    assert!(matches!(queue.next(later, 100), Step::Reserve));
 }

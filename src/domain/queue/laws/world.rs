@@ -12,6 +12,9 @@ pub(super) const LIMITS: Limits = Limits { slots: 3, window: 8, rate: None, orde
 const BREAKER: BreakerSettings =
     BreakerSettings { threshold: 3, first_wait: Duration::from_micros(50), longest_wait: Duration::from_micros(200) };
 
+/// How far away the instants are that endpoints reserve that fail.
+const TRICKLE: Duration = Duration::from_micros(7);
+
 /// What holds a delivery back in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
@@ -38,6 +41,10 @@ pub(super) struct World {
     order: Option<ReadOrder>,
     page: Option<Page>,
     to_park: Option<Vec<i64>>,
+    /// Whether the latest attempt failed.
+    fails: bool,
+    /// For the next attempt at an endpoint that fails.
+    reserved: Option<Timestamp>,
     pub(super) starts: Vec<i64>,
 }
 
@@ -58,6 +65,8 @@ impl World {
             order: None,
             page: None,
             to_park: None,
+            fails: false,
+            reserved: None,
             starts: Vec::new(),
         }
     }
@@ -165,6 +174,10 @@ impl World {
             None => Ended { sign: Sign::Success, ease: Ease::Took },
             Some(_) => Ended { sign: Sign::Failure, ease: Ease::Strained },
         };
+        self.fails = ended.sign == Sign::Failure;
+        if !self.fails {
+            self.reserved = None;
+        }
         self.queue.finished(DeliveryId::from_raw(id), ended, self.now, 0).expect("it was in flight");
         let due = retry_after.map(|wait| Timestamp::from_micros(self.now.as_micros() + wait));
         let next = match due {
@@ -209,7 +222,7 @@ impl World {
         retries.sort_unstable();
         let due: Vec<_> = retries.iter().take_while(|(at, _)| *at <= self.now).take(order.due).collect();
         self.page = Some(Page {
-            more_fresh: fresh.len() > order.fresh,
+            more_fresh: order.fresh > 0 && fresh.len() > order.fresh,
             next_due: retries.get(due.len()).map(|(at, _)| *at),
             due: due.iter().map(|(_, id)| keyed(*id)).collect(),
             fresh: fresh.into_iter().take(order.fresh).map(keyed).collect(),
@@ -268,6 +281,12 @@ impl World {
                     assert!(self.order.is_none() && self.page.is_none(), "one read at a time");
                     self.order = Some(order);
                 }
+                Step::Reserve => {
+                    assert!(self.fails && self.reserved.is_none(), "one attempt at a time");
+                    let at = self.now.after(TRICKLE);
+                    self.reserved = Some(at);
+                    self.queue.reserved(at);
+                }
                 Step::Park(to_park) => {
                     assert!(self.to_park.is_none(), "one write at a time");
                     assert_ne!(self.ordering, Ordering::None);
@@ -291,6 +310,9 @@ impl World {
         );
         assert!(!self.in_flight.contains(&id), "{id} runs twice");
         assert!(!matches!(self.queue.gate, Gate::Held { .. }), "{id} starts while held");
+        if self.fails {
+            assert!(self.reserved.take().is_some_and(|at| at <= self.now), "{id} starts before its time");
+        }
         if let Some(key) = self.key(id) {
             let earlier = self.owed.keys().find(|other| **other < id && self.key(**other) == Some(key));
             assert_eq!(earlier, None, "{id} overtakes");

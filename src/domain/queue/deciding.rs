@@ -106,14 +106,15 @@ impl Queue {
         if !worth_it || self.next_look().is_none_or(|at| at > now) {
             return None;
         }
+        let fresh = if self.behind.misses_fresh() { room.div_ceil(2) } else { 0 };
         self.behind.begin_read(room);
         let known = self.stock.ids().chain(self.keys.ids()).chain(self.in_flight.keys().copied());
         let known = known.chain(self.recording.keys().copied()).chain(self.claimed.iter().copied()).collect();
         Some(ReadOrder {
             known,
-            fresh: if self.behind.misses_fresh() { room.div_ceil(2) } else { 0 },
+            fresh,
             // At least one, or a window of one would never see a retry.
-            due: (room / 2).max(1),
+            due: (room - fresh).max(1),
             keys: !self.keys.are_known(),
             ordering: self.limits.ordering,
             heads: self.keys.heads_to_read(),

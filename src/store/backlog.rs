@@ -41,7 +41,7 @@ pub fn read_page(
     max_bytes: usize,
 ) -> Queried<Page> {
     let fresh = fresh_ids(connection, subscription, order)?;
-    let (due, mut next_due) = due_ids(connection, subscription, order, now)?;
+    let Due { ids: due, next: mut next_due } = due(connection, subscription, order, now)?;
 
     let wanted = in_turns(&fresh.ids, &due.ids);
     let mut owed = owed_by_id(connection, &wanted, max_bytes)?;
@@ -114,13 +114,19 @@ fn fresh_ids(connection: &mut AnyConnection, subscription: SubscriptionId, order
     Ok(Ids::choose(found, order.fresh, |id| order.known.contains(&DeliveryId::from_raw(*id))))
 }
 
-/// With them the time of the first that is not due yet, unless there are more than asked for.
-fn due_ids(
+/// What is due, with the times since when.
+struct Due {
+    ids: Ids<(i64, i64)>,
+    /// When the first is due that is not yet; nothing is said of it while there is more than was asked for.
+    next: Option<Timestamp>,
+}
+
+fn due(
     connection: &mut AnyConnection,
     subscription: SubscriptionId,
     order: &ReadOrder,
     now: Timestamp,
-) -> Queried<(Ids<(i64, i64)>, Option<Timestamp>)> {
+) -> Queried<Due> {
     use deliveries::dsl;
     let found: Vec<(i64, i64)> = dsl::deliveries
         .filter(dsl::subscription_id.eq(subscription.as_raw()))
@@ -134,7 +140,7 @@ fn due_ids(
     let due = found.iter().take_while(|(_, due_at)| *due_at <= now.as_micros()).count();
     let next = found.get(due).and_then(|(_, due_at)| due_from(*due_at));
     let due = found.into_iter().take(due).collect();
-    Ok((Ids::choose(due, order.due, |(id, _)| order.known.contains(&DeliveryId::from_raw(*id))), next))
+    Ok(Due { ids: Ids::choose(due, order.due, |(id, _)| order.known.contains(&DeliveryId::from_raw(*id))), next })
 }
 
 /// Attempts, first recorded, uncounted, replayed.

@@ -1,7 +1,9 @@
 //! One endpoint cannot hurt another: ten healthy ones alone, and beside 2,100 dead ones.
 //!
-//! Both in turns, so that whatever else the machine does befalls both. "Alone" the dead are paused in the mode `drop`: they
-//! are owed nothing then, and nothing is attempted. What counts is the median of the rounds.
+//! First in turns, so that whatever else the machine does befalls both. "Alone" the dead are paused in the mode `drop`: they
+//! are owed nothing then, and nothing is attempted. Each resumption is the beginning of a bad day: all the dead are tried, and
+//! what they fail is tried again and again. Then the bad day lasts: their breakers are open, and the dead are probed. What
+//! counts is the median of the rounds.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use crate::{
     load::{Ledger, Phase, batch, publish_batch},
     report::{Report, median, per_second, ratio},
     support::{
-        eventually::pass,
+        eventually::{eventually, pass},
         port::free_port,
         process::{Footprint, processor_time},
         sink::{Behaviour, Keep, Sink},
@@ -36,9 +38,16 @@ const ROUNDS: usize = 3;
 const PHASE: Duration = Duration::from_secs(12);
 /// Events of a burst, each owed to all healthy endpoints.
 const BURST: usize = 1_000;
-/// "Within 1.3 times", and the grain of a busy machine's scheduler.
+/// "Within 1.3 times".
 const FACTOR: f64 = 1.3;
+/// What the beginning may cost besides: attempts of 2,100 endpoints on two cores that the receivers share.
 const GRACE: Duration = Duration::from_millis(5);
+/// Failures in a row after which a breaker opens, by default.
+const UNTIL_OPEN: usize = 10;
+/// Attempts of those that hang take 10 s, and the pace leaves them one at a time.
+const OPEN_WITHIN: Duration = Duration::from_mins(2);
+/// Until the first probes, which come in quick succession, have failed.
+const PROBES_ARE_RARE: Duration = Duration::from_mins(1);
 /// Attempts end after 10 s, connections that rest are closed after 30 s.
 const BACK_WITHIN: Duration = Duration::from_mins(1);
 /// What may stay open: resting connections of the API and to healthy endpoints.
@@ -46,6 +55,9 @@ const FILES_MORE: usize = 100;
 /// The allocator keeps what it once had. What counts is that the second and the third bad day cost no more than the first.
 const MIB: u64 = 256;
 const MIB_MORE: u64 = 48;
+
+/// Events with a number that no phase has are not in its waits.
+const UNMEASURED: usize = usize::MAX >> 12;
 
 /// What was measured on one side in one round.
 struct Side {
@@ -93,6 +105,27 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
     report.at_most("files once the dead are paused", last.files, before.files + FILES_MORE);
     report.note("once the dead are paused, first time", first);
     report.at_most("MiB once the dead are paused, last time", last.mib(), first.mib() + MIB_MORE);
+    let lasting = lasting(bed, &ledger);
+    tell(report, "while it lasts", &lasting);
+    let seconds = |sides: &[Side]| median(sides.iter().map(|side| p99(side).as_secs_f64()));
+    let slower = seconds(&lasting) / seconds(&alone);
+    report.at_most("p99 while it lasts, in times of alone", slower, FACTOR);
+}
+
+/// The dead are resumed until their breakers are open, and stay so.
+fn lasting(bed: &Bed, ledger: &Ledger) -> Vec<Side> {
+    bed.api.post_json("/api/v1/holds/release", &json!({"filter": {"owner": "dead"}}), 200);
+    let before = ledger.count();
+    for n in 0..SHARED {
+        publish_batch(&bed.api, &batch(shared(n), UNMEASURED, UNTIL_OPEN));
+    }
+    ledger.wait_for(before + SHARED * UNTIL_OPEN, Duration::from_mins(1));
+    eventually("all breakers to open", OPEN_WITHIN, || match bed.api.gauge("postrider_breakers_open") {
+        open if open >= HANGING + REFUSING + DRIPPING => Ok(()),
+        open => Err(format!("{open} are open")),
+    });
+    pass(PROBES_ARE_RARE);
+    (0..ROUNDS).map(|_| side(bed, ledger)).collect()
 }
 
 /// The dead are all of one other owner, so that one order pauses them.
@@ -132,8 +165,7 @@ fn measure(bed: &Bed, ledger: &Ledger, time: Duration) -> Phase {
 fn burst(bed: &Bed, ledger: &Ledger) -> Duration {
     let mut times = [Duration::ZERO; 3];
     for time in &mut times {
-        // Numbers that no phase has: bursts are not in its waits.
-        let body = batch(PLAIN, usize::MAX >> 12, BURST);
+        let body = batch(PLAIN, UNMEASURED, BURST);
         let (start, before) = (Instant::now(), ledger.count());
         publish_batch(&bed.api, &body);
         ledger.wait_for(before + BURST * HEALTHY, Duration::from_mins(1));
@@ -159,8 +191,11 @@ fn tell(report: &mut Report, name: &str, rounds: &[Side]) {
     }
 }
 
+fn p99(side: &Side) -> Duration {
+    side.phase.arrivals.percentile(99.0)
+}
+
 fn judge(report: &mut Report, alone: &[Side], beside: &[Side]) {
-    let p99 = |side: &Side| side.phase.arrivals.percentile(99.0);
     let in_turns = || alone.iter().zip(beside);
     let slower = median(in_turns().map(|(alone, beside)| ratio(p99(beside), p99(alone) + GRACE)));
     report.at_most("p99 beside the dead, in times of alone (and 5 ms)", slower, FACTOR);

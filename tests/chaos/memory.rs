@@ -21,6 +21,8 @@ use crate::{
     },
 };
 
+/// What counts the bytes of all payloads in memory.
+const PAYLOAD: &str = "postrider_payload_bytes";
 const SOON: Duration = Duration::from_mins(1);
 /// Until an engine has begun everything that it begins, and has recorded what has ended.
 const AT_REST: Duration = Duration::from_secs(4);
@@ -119,22 +121,16 @@ fn bytes_queued(bed: &Bed, sink: &Sink, types: &[&'static str], path: &str) -> f
         bed.api.patch(&format!("/api/v1/subscriptions/{subscription}"), &slowly).expect("an answer").expect(200);
     }
     pass(AT_REST);
-    let (before, payload_before) = (weigh(bed), payload_bytes(bed));
+    let (before, payload_before) = (weigh(bed), bed.api.gauge(PAYLOAD));
     for event_type in &different {
         publish_batch(&bed.api, &batch(event_type, WARM_UP, IN_MEMORY));
     }
     pass(AT_REST);
-    let (after, payload) = (weigh(bed), payload_bytes(bed) - payload_before);
+    let (after, payload) = (weigh(bed), bed.api.gauge(PAYLOAD) - payload_before);
     let events = IN_MEMORY * different.len();
     assert!(payload >= events * 100 * 9 / 10, "{payload} bytes of {events} payloads are in memory");
     let deliveries = IN_MEMORY * types.len();
     (float(after - before) * 1_024.0 - payload as f64) / deliveries as f64
-}
-
-fn payload_bytes(bed: &Bed) -> usize {
-    let metrics = bed.api.text("/metrics");
-    let value = metrics.lines().find_map(|line| line.strip_prefix("postrider_payload_bytes "));
-    value.and_then(|value| value.parse().ok()).expect("the gauge is there")
 }
 
 /// Attempts that hang, each with a connection of its own.

@@ -202,6 +202,13 @@ impl Api {
         self.post_json(&format!("/api/v1/subscriptions/{id}/resume"), &json!({}), 200)
     }
 
+    /// A figure of `/metrics` that has no labels.
+    pub fn gauge(&self, name: &str) -> usize {
+        let metrics = self.text("/metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is a gauge"))
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

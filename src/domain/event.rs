@@ -1,9 +1,12 @@
 //! Something that happened in the order management system, as accepted; immutable.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -41,20 +44,13 @@ pub fn wire_uuid(delivery: DeliveryId) -> String {
 }
 
 /// The ordering key of an event whose publisher named none: the object and its `id`, `package:73`. `None` when the payload
-/// is no object with an `id` that is a number or a text.
+/// is no object with an `id` that is a number or a text. Of several the first counts; what follows it is not read.
 #[must_use]
 pub fn default_ordering_key(event_type: &EventType, payload: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Identified<'a> {
-        #[serde(borrow)]
-        id: &'a RawValue,
-    }
-
-    // An array would pass for the members of the structure in their order.
-    if !payload.trim_start().starts_with('{') {
-        return None;
-    }
-    let id = serde_json::from_str::<Identified<'_>>(payload).ok()?.id.get();
+    let mut id = None;
+    // It ends in an error where the reading ends, with the `id` or without one.
+    serde_json::Deserializer::from_str(payload).deserialize_map(FirstId(&mut id)).ok();
+    let id = id?;
     let id = match id.as_bytes().first()? {
         b'"' => serde_json::from_str::<String>(id).ok()?,
         b'-' | b'0'..=b'9' => id.to_owned(),
@@ -62,6 +58,38 @@ pub fn default_ordering_key(event_type: &EventType, payload: &str) -> Option<Str
     };
     let key = format!("{}:{id}", event_type.object());
     (key.chars().count() <= MAX_KEY_LENGTH && !id.is_empty()).then_some(key)
+}
+
+/// Reads the members of an object up to its first `id`.
+struct FirstId<'a, 'de>(&'a mut Option<&'de str>);
+
+impl<'de> Visitor<'de> for FirstId<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "lowercase")]
+        enum Name {
+            Id,
+            #[serde(other)]
+            Other,
+        }
+
+        while let Some(name) = members.next_key()? {
+            match name {
+                Name::Id => {
+                    *self.0 = Some(members.next_value::<&RawValue>()?.get());
+                    break;
+                }
+                Name::Other => _ = members.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The body of a trial: an envelope that says so. No delivery has a member `test`.
@@ -125,6 +153,7 @@ mod tests {
         let key = |payload| default_ordering_key(&EventType::parse("package.status.shipped").expect("a type"), payload);
         assert_eq!(key(r#"{"lines":[{"id":1}],"id":73}"#).as_deref(), Some("package:73"));
         assert_eq!(key(r#"{"id":"PK-73"}"#).as_deref(), Some("package:PK-73"));
+        assert_eq!(key(r#" { "n" : [1, {"id":2}], "\u0069d" : 7, "id": 8 }"#).as_deref(), Some("package:7"));
         for payload in ["{}", "[1]", r#"{"id":null}"#, r#"{"id":{}}"#, r#"{"id":""}"#, "7"] {
             assert_eq!(key(payload), None, "{payload}");
         }

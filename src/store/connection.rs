@@ -60,14 +60,31 @@ macro_rules! on_each {
 }
 pub(super) use on_each;
 
-/// Inserts a slice of rows in one statement. A single row, the usual case at ordinary load, has a statement of its own that
-/// is prepared once for each connection; those of several rows are prepared each time.
+/// Inserts a slice of rows by statements that stay prepared. A server is sent many rows at a time; for `SQLite`, to which there
+/// is no way, reading a long statement costs more than carrying out short ones.
 macro_rules! insert_rows {
     ($connection:expr, $insert:ident($table:expr), $rows:expr) => {
-        match $rows {
-            [] => Ok(()),
-            [row] => $crate::store::connection::on_each!($connection, c => $insert($table).values(row).execute(c).map(drop)),
-            rows => $crate::store::connection::on_each!($connection, c => $insert($table).values(rows).execute(c).map(drop)),
+        match $connection {
+            #[cfg(feature = "mysql")]
+            $crate::store::connection::AnyConnection::Mysql(connection) => {
+                let mut rest = $rows;
+                loop {
+                    let (rows, later) = rest.split_at($crate::store::prepared::fitting(rest.len()));
+                    let inserted = match rows {
+                        [] => break Ok(()),
+                        [row] => $insert($table).values(row).execute(connection),
+                        rows => $crate::store::prepared::Kept($insert($table).values(rows)).execute(connection),
+                    };
+                    match inserted {
+                        Ok(_) => rest = later,
+                        Err(error) => break Err(error),
+                    }
+                }
+            }
+            #[cfg(feature = "sqlite")]
+            $crate::store::connection::AnyConnection::Sqlite(connection) => {
+                $rows.iter().try_for_each(|row| $insert($table).values(row).execute(connection).map(drop))
+            }
         }
     };
 }

@@ -26,6 +26,7 @@ pub mod owing;
 pub mod owners;
 pub mod parking;
 mod pool;
+mod prepared;
 pub mod prune;
 pub mod record;
 pub mod replays;

@@ -1,6 +1,9 @@
 //! *record*: the second of the two writes on an event's way.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::identity,
+};
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, QueryDsl, RunQueryDsl, dsl::sql, insert_or_ignore_into,
@@ -9,7 +12,8 @@ use diesel::{
 
 use super::{
     AnyConnection, Queried,
-    connection::insert_rows,
+    connection::{insert_rows, on_each},
+    prepared::{Kept, padded},
     schema::{attempts, deliveries},
     traces::TraceColumns,
     transaction::in_transaction,
@@ -195,9 +199,10 @@ fn changes(records: &[Record]) -> Vec<(Change, Vec<Moved>)> {
     changes
 }
 
-/// Updates the deliveries that `$which` names, as far as `$change` takes effect in their present state; gives how many.
+/// Updates the deliveries with these ids, as far as `$change` takes effect in their present state; gives how many. `$form` is
+/// put around the statement.
 macro_rules! update_rows {
-    ($connection:expr, $which:expr, $due_at:expr, $change:expr, $now:expr) => {{
+    ($form:path, $connection:expr, $ids:expr, $due_at:expr, $change:expr, $now:expr) => {{
         use deliveries::dsl;
         let (connection, Change { number, effect }) = ($connection, $change);
         let number = i32::from(number);
@@ -205,22 +210,27 @@ macro_rules! update_rows {
         let may_move = dsl::state.eq(one).or(dsl::state.eq(two)).or(dsl::state.eq(three));
         let may_move = may_move.or(dsl::state.eq(four)).or(dsl::state.eq(five));
         // Else the second run of an old batch would turn back what a newer attempt has moved.
-        let rows = dsl::deliveries.filter($which).filter(may_move).filter(dsl::attempts.lt(number));
+        let rows = dsl::deliveries.filter(dsl::id.eq_any($ids)).filter(may_move).filter(dsl::attempts.lt(number));
         let attempted = (dsl::recorded_at.eq($now.as_micros()), dsl::attempts.eq(number));
         let first = dsl::first_recorded_at.eq((number == 1).then(|| $now.as_micros()));
         let uncounted = dsl::uncounted_attempts.eq(dsl::uncounted_attempts + 1);
         let (due, state) = (dsl::due_at.eq($due_at), |state| dsl::state.eq(state_number(state)));
         match (effect, number) {
-            (Effect::Postpone, _) => diesel::update(rows).set(due).execute(connection),
-            (Effect::Expire, _) => diesel::update(rows)
-                .set((state(State::Expired), due, dsl::recorded_at.eq($now.as_micros())))
-                .execute(connection),
-            (Effect::Keep | Effect::Count, 1) => {
-                diesel::update(rows).set((attempted, uncounted, first)).execute(connection)
+            (Effect::Postpone, _) => $form(diesel::update(rows).set(due)).execute(connection),
+            (Effect::Expire, _) => {
+                let expired = (state(State::Expired), due, dsl::recorded_at.eq($now.as_micros()));
+                $form(diesel::update(rows).set(expired)).execute(connection)
             }
-            (Effect::Keep | Effect::Count, _) => diesel::update(rows).set((attempted, uncounted)).execute(connection),
-            (Effect::Move(to), 1) => diesel::update(rows).set((attempted, first, state(to), due)).execute(connection),
-            (Effect::Move(to), _) => diesel::update(rows).set((attempted, state(to), due)).execute(connection),
+            (Effect::Keep | Effect::Count, 1) => {
+                $form(diesel::update(rows).set((attempted, uncounted, first))).execute(connection)
+            }
+            (Effect::Keep | Effect::Count, _) => {
+                $form(diesel::update(rows).set((attempted, uncounted))).execute(connection)
+            }
+            (Effect::Move(to), 1) => {
+                $form(diesel::update(rows).set((attempted, first, state(to), due))).execute(connection)
+            }
+            (Effect::Move(to), _) => $form(diesel::update(rows).set((attempted, state(to), due))).execute(connection),
         }
     }};
 }
@@ -236,17 +246,18 @@ fn move_deliveries(connection: &mut AnyConnection, change: Change, moved: &[Move
 }
 
 fn update(connection: &mut AnyConnection, change: Change, moved: &[Moved], now: Timestamp) -> Queried<usize> {
-    let (ids, due_at) = (moved.iter().map(|(id, _)| *id), sql::<BigInt>(&due_of_each(moved)));
-    update_rows!(connection, deliveries::id.eq_any(ids), due_at, change, now)
+    let ids: Vec<i64> = moved.iter().map(|(id, _)| *id).collect();
+    let first = moved.first().map_or(0, |(_, due_at)| *due_at);
+    if moved.iter().all(|(_, due_at)| *due_at == first) {
+        let ids = padded(ids);
+        return on_each!(connection, c => update_rows!(Kept, c, ids, first, change, now));
+    }
+    update_rows!(identity, connection, ids, sql::<BigInt>(&due_of_each(moved)), change, now)
 }
 
 /// An expression of SQL. Attempts that fail together are due at times of their own, and a statement for each of them would
 /// keep the writer from accepting.
 fn due_of_each(moved: &[Moved]) -> String {
-    let first = moved.first().map_or(0, |(_, due_at)| *due_at);
-    if moved.iter().all(|(_, due_at)| *due_at == first) {
-        return first.to_string();
-    }
     let cases = moved.iter().map(|(id, due_at)| format!(" WHEN {id} THEN {due_at}"));
     format!("CASE id{} END", cases.collect::<String>())
 }

@@ -23,31 +23,45 @@ const COUNTING: i64 = 3;
 
 /// MariaDB counts what it is asked; SQLite is asked without a trip.
 #[test]
-fn an_event_costs_eight_round_trips_and_one_statement_to_prepare() {
-    run(async {
+fn an_event_costs_eight_round_trips_and_nothing_is_prepared_for_it() {
+    assert_eq!(costs_of_batches(&[1, 1, 1])[1..], [[STATEMENTS, 0, 0]; 2], "executed, prepared, other commands");
+}
+
+#[test]
+fn what_comes_together_shares_them_and_nothing_is_prepared_for_a_number_that_was_there_before() {
+    // Three inserts of 61 rows in two parts each.
+    assert_eq!(costs_of_batches(&[61, 61, 61])[1..], [[STATEMENTS + 3, 0, 0]; 2]);
+    // Parts of 32, 64 and 256 rows, 256 of 500, and the rest in parts of numbers below 33.
+    assert_eq!(costs_of_batches(&[500, 300, 500])[2][1], 0);
+}
+
+/// What is executed, prepared and commanded otherwise for batches of so many events, one after the other on one connection.
+fn costs_of_batches(sizes: &[usize]) -> Vec<[i64; 3]> {
+    let sizes = sizes.to_vec();
+    run(async move {
         let database = Database::mariadb();
         let scene = Scene::of(&database).await;
         let subscription = scene.subscription("one").await;
-        let events = [(); 3].map(|()| scene.acceptance("{}", &[subscription]));
+        let batches: Vec<Vec<_>> =
+            sizes.iter().map(|size| (0..*size).map(|_| scene.acceptance("{}", &[subscription])).collect()).collect();
         scene
             .write(move |c| {
                 let mut costs = Vec::new();
-                for event in &events {
-                    let delivered = record(event.deliveries[0].0, 1, 200, Verdict::Delivered);
+                for batch in &batches {
+                    let records: Vec<_> =
+                        batch.iter().map(|event| record(event.deliveries[0].0, 1, 200, Verdict::Delivered)).collect();
                     let before = asked(c)?;
-                    accept_events(c, std::slice::from_ref(event), Run::First, NOW)?;
-                    record_attempts(c, std::slice::from_ref(&delivered), NOW)?;
+                    accept_events(c, batch, Run::First, NOW)?;
+                    record_attempts(c, &records, NOW)?;
                     let after = asked(c)?;
-                    costs.push([after[0] - before[0], after[1] - before[1], after[2] - before[2]]);
+                    // To count takes statements of its own.
+                    let cost = |n: usize| after[n] - before[n];
+                    costs.push([cost(0) - COUNTING, cost(1) - COUNTING, cost(2)]);
                 }
-                // The first may be the first of its kind on this connection. To count takes statements of its own. diesel
-                // believes of no UPDATE that it may stay prepared.
-                let expected = [STATEMENTS + COUNTING, 1 + COUNTING, 0];
-                assert_eq!(costs[1..], [expected; 2], "executed, prepared, other commands");
-                Ok(())
+                Ok(costs)
             })
-            .await;
-    });
+            .await
+    })
 }
 
 /// Statements executed and prepared so far, and commands that are no statements.

@@ -151,7 +151,7 @@ macro_rules! on_both {
 pub(crate) use on_both;
 
 /// Runs a test in a runtime of its own.
-pub fn run(test: impl Future<Output = ()>) {
+pub fn run<T>(test: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().build().expect("a runtime starts").block_on(test);
+    builder.enable_all().build().expect("a runtime starts").block_on(test)
 }

@@ -10,7 +10,7 @@ use postrider::domain::{
     attempt::{Answer, Outcome},
     breaker::BreakerSettings,
     delivery::{Course, Next},
-    event::{Event, envelope, wire_uuid},
+    event::{Event, default_ordering_key, envelope, wire_uuid},
     event_type::EventType,
     headers::AdditionalHeaders,
     id::{DeliveryId, EventId, OwnerId, SubscriptionId},
@@ -73,6 +73,7 @@ fn deliver(offered: Vec<Owed>, ordering: Ordering) -> usize {
             Step::Read(order) => {
                 queue.page_read(Page { keys: order.keys.then(KeysFound::default), ..Page::default() });
             }
+            Step::Reserve => queue.reserved(now),
             Step::Wait(_) | Step::Idle if !flying.is_empty() => {
                 for id in flying.drain(..) {
                     queue.finished(id, ended, now, 0).expect("it was started");
@@ -103,6 +104,18 @@ fn queue_in_order_by_key(bencher: Bencher<'_, '_>, count: usize) {
         .counter(ItemsCount::new(count))
         .with_inputs(|| deliveries(count))
         .bench_values(|owed| assert_eq!(deliver(owed, Ordering::Key), count));
+}
+
+/// The `id` that orders an event is its payload's first member, or its last.
+#[divan::bench(args = ["first", "last"])]
+fn ordering_key(bencher: Bencher<'_, '_>, place: &str) {
+    let filler = "x".repeat(BODIES[0]);
+    let payload = match place {
+        "first" => format!(r#"{{"id":73,"note":"{filler}"}}"#),
+        _ => format!(r#"{{"note":"{filler}","id":73}}"#),
+    };
+    let of = event_type("package.created");
+    bencher.bench(|| assert!(default_ordering_key(&of, divan::black_box(&payload)).is_some()));
 }
 
 /// One event finds the one subscription of its type among many.

@@ -150,7 +150,7 @@ impl Recorder {
                     self.metrics.recorded(&record.attempt, record.verdict);
                     record.verdict.next()
                 }
-                Written::Refused => Next::DueAt(refused_until),
+                Written::Refused => Next::Refused(refused_until),
             };
             by_sender.entry(sender.from).or_default().push((record.attempt.delivery, next));
         }

@@ -169,6 +169,8 @@ pub enum Next {
     DueAt(Timestamp),
     /// What it was before.
     Unchanged,
+    /// The same, because the attempt could not be recorded; it is attempted again from this instant on.
+    Refused(Timestamp),
 }
 
 impl Verdict {

@@ -27,6 +27,7 @@ use crate::{
     domain::{
         audit::{Author, Entry},
         edits::Edits,
+        event_type::EventType,
         id::{OwnerId, SubscriptionId},
         owner::Owner,
         secret::Secret,
@@ -95,7 +96,7 @@ pub(crate) async fn create(
     let owner = owner_in(&state, &caller, &mut members).await?;
     let mut reading = Reading::of(&members);
     reading.demand(&members);
-    check_type(&state, &mut reading);
+    check_type(&state, &mut reading, None);
     check_address(&state, &mut reading).await;
     let edits = reading.edits()?;
     let mut terms = edits.to_new_terms().ok_or_else(|| Problem::internal(&"what was demanded is missing"))?;
@@ -196,7 +197,9 @@ async fn change_expected(
     if members.get(ENDPOINT).and_then(Value::as_str) == Some(&*shown(&present.terms.target_url)) {
         reading.keep_endpoint();
     }
-    check_type(state, &mut reading);
+    // Of a subscription that is over, the type may have been deleted.
+    let resumed = reading.activates().then_some(&present.terms.event_type);
+    check_type(state, &mut reading, resumed);
     check_address(state, &mut reading).await;
     let edits = reading.edits()?;
     make(state, owner, &present, edits, "subscription.change", expected).await
@@ -279,10 +282,11 @@ async fn made_known(state: &State, change: Change) -> Result<Arc<Subscription>, 
     }
 }
 
-/// Events of a type that nobody registered never come.
-fn check_type(state: &State, reading: &mut Reading) {
+/// Events of a type that nobody registered never come. `present` is the type if none is given.
+fn check_type(state: &State, reading: &mut Reading, present: Option<&EventType>) {
     let unknown = reading
         .event_type()
+        .or(present)
         .filter(|event_type| !event_type.is_operational() && state.catalogue.find(event_type.as_str()).is_err());
     if let Some(unknown) = unknown.cloned() {
         let detail = format!("\"{EVENT_TYPE}\": {unknown} is no registered event type, see /api/v1/event-types.");

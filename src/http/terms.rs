@@ -103,6 +103,11 @@ impl Reading {
         self.edits.iter().find_map(|edit| if let Edit::EventType(event_type) = edit { Some(event_type) } else { None })
     }
 
+    /// Whether what was over is to go on.
+    pub(super) fn activates(&self) -> bool {
+        self.edits.contains(&Edit::IsActive(true))
+    }
+
     /// Leaves the endpoint as it is.
     pub(super) fn keep_endpoint(&mut self) {
         self.edits.retain(|edit| !matches!(edit, Edit::TargetUrl(_)));

@@ -60,8 +60,8 @@ macro_rules! on_each {
 }
 pub(super) use on_each;
 
-/// Inserts a slice of rows by statements that stay prepared. A server is sent many rows at a time; for `SQLite`, to which there
-/// is no way, reading a long statement costs more than carrying out short ones.
+/// Inserts a slice of rows by statements that stay prepared. A server is sent many rows at a time. `SQLite` is a function call
+/// away, and to read a long statement costs it more than to carry out short ones.
 macro_rules! insert_rows {
     ($connection:expr, $insert:ident($table:expr), $rows:expr) => {
         match $connection {

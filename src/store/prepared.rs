@@ -10,9 +10,13 @@ use diesel::{
     query_builder::{AstPass, QueryBuilder, QueryFragment, QueryId},
 };
 
-/// Up to so many rows an insert has a form for each number; beyond, for powers of two. `SQLite` is given one row at a time.
+/// Up to so many rows an insert has a form for each number; beyond, for powers of two up to [`MOST`]. `SQLite` is given one row
+/// at a time.
 #[cfg(any(feature = "mysql", test))]
 const FORMS: usize = 32;
+/// The most rows of one insert: enough that the trip to the server is cheap for each.
+#[cfg(any(feature = "mysql", test))]
+const MOST: usize = 256;
 
 /// A statement of which the connection keeps each form prepared. Whoever makes it sees to it that these are few: values that
 /// vary are bound, and the number of rows comes from [`fitting`] or [`padded`]. It works on the real connection only: the derived
@@ -48,7 +52,11 @@ impl<Q, C> RunQueryDsl<C> for Kept<Q> {}
 /// How many of `rows` go into the next insert, so that there are few forms of it; 0 only when there are none.
 #[cfg(any(feature = "mysql", test))]
 pub(super) const fn fitting(rows: usize) -> usize {
-    if rows <= FORMS { rows } else { 1 << rows.ilog2() }
+    match rows {
+        0..=FORMS => rows,
+        MOST.. => MOST,
+        _ => 1 << rows.ilog2(),
+    }
 }
 
 /// The ids, and the last one again, until they are as many as a power of two: for a list in which more than once is once.
@@ -79,7 +87,8 @@ mod tests {
         assert_eq!(parts(31), [31]);
         assert_eq!(parts(61), [32, 29]);
         assert_eq!(parts(500), [256, 128, 64, 32, 20]);
-        let forms: BTreeSet<_> = (1..=500).flat_map(parts).collect();
+        assert_eq!(parts(1_000), [256, 256, 256, 128, 64, 32, 8]);
+        let forms: BTreeSet<_> = (1..=2_000).flat_map(parts).collect();
         assert_eq!(forms.len(), FORMS + 3);
     }
 

@@ -168,7 +168,7 @@ fn settle(bed: &Bed, receiver: &Receiver, deliveries: usize, subscriptions: &[i6
 /// Processor time.
 struct Costs {
     engine: Duration,
-    /// The same for each kind of its threads.
+    /// The same for each kind of its threads. One that ends takes its time with it: those that store do after ten idle seconds.
     threads: BTreeMap<String, Duration>,
     /// `None` where the database is part of the engine.
     database: Option<Duration>,

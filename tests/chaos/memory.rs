@@ -83,6 +83,9 @@ fn waiting(bed: &mut Bed, report: &mut Report) {
     });
     pass(AT_REST);
     let with = weigh_anew(bed);
+    // Whoever is owed something is at work: it waits for the time of its retry.
+    let owing = bed.api.gauge("postrider_subscriptions_owed");
+    report.check("subscriptions that wait", owing, "all of them", owing == WAITING);
     report.at_most(
         "KiB for each subscription that waits",
         float(with.saturating_sub(without)) / WAITING as f64,

@@ -103,6 +103,10 @@ fn a_type_goes_when_no_subscription_has_it(database: &Database) {
     delete(&scene, "order.placed").expect(404);
     let order = json!({"event_type": "order.placed", "payload": {}});
     scene.api.post_json("/api/v1/events", &order, 422);
+    let change = |fields: &Value| scene.api.patch(&format!("/api/v1/subscriptions/{id}"), fields).expect("an answer");
+    let refused = change(&json!({"is_active": true})).expect(422);
+    assert_eq!(refused["errors"][0]["field"], "event_type", "it would wait for ever: {refused}");
+    change(&json!({"is_active": true, "event_type": "package.created"})).expect(200);
     let shown = scene.api.get_json(&format!("/api/v1/events/{}", event["id"]));
     assert_eq!(shown["event_type"], "order.placed", "what was published stays");
     let told = scene.api.get_json("/api/v1/audit?subject=event-type:order.placed");

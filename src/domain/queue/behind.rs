@@ -10,6 +10,8 @@ use crate::domain::{delivery::Next, id::DeliveryId, time::Timestamp};
 pub(super) struct Behind {
     /// There may be deliveries never attempted that are not in memory.
     fresh: bool,
+    /// There may be such that were attempted all the same: the store does not know.
+    refused: bool,
     /// When the earliest retry may be due; retries are never in memory before.
     next_due: Option<Timestamp>,
     /// The greatest id that a page brought. An offer up to it may have been read, attempted and forgotten already.
@@ -37,6 +39,7 @@ struct Reading {
     room: usize,
     forgotten: HashSet<DeliveryId>,
     missed: bool,
+    refused: bool,
     /// What was in memory when the read began, and is therefore not on the page, is no longer there.
     void: bool,
     next_due: Option<Timestamp>,
@@ -47,6 +50,7 @@ impl Behind {
     pub(super) fn unknown() -> Self {
         Self {
             fresh: true,
+            refused: false,
             next_due: Some(Timestamp::EPOCH),
             read_up_to: None,
             not_before: Timestamp::EPOCH,
@@ -96,6 +100,13 @@ impl Behind {
         match next {
             Next::Settled => {}
             Next::DueAt(due_at) => self.note_due(due_at),
+            Next::Refused(until) => {
+                self.note_due(until);
+                self.refused = true;
+                if let Some(reading) = &mut self.reading {
+                    reading.refused = true;
+                }
+            }
             Next::Unchanged => self.distrust(),
         }
     }
@@ -110,6 +121,11 @@ impl Behind {
     /// Whether there may be deliveries never attempted that are not in memory.
     pub(super) const fn misses_fresh(&self) -> bool {
         self.fresh
+    }
+
+    /// Whether a page has to ask for deliveries that were never attempted as far as the store knows.
+    pub(super) const fn asks_for_fresh(&self) -> bool {
+        self.fresh || self.refused
     }
 
     pub(super) const fn is_reading(&self) -> bool {
@@ -131,6 +147,11 @@ impl Behind {
         self.not_before = retry_at;
     }
 
+    /// Nothing is read before this instant.
+    pub(super) fn rest(&mut self, until: Timestamp) {
+        self.not_before = self.not_before.max(until);
+    }
+
     /// Takes in what a page says, and gives the deliveries that left memory since the read began: the page may still show
     /// them as owed. `None` when the page is of no use any more.
     pub(super) fn page_read(&mut self, page: &Page) -> Option<HashSet<DeliveryId>> {
@@ -139,6 +160,7 @@ impl Behind {
             return None;
         }
         self.fresh = page.more_fresh || reading.missed;
+        self.refused = reading.refused;
         self.next_due = earliest(page.next_due, reading.next_due);
         self.read_up_to = self.read_up_to.max(page.fresh.iter().map(|owed| owed.id).max());
         Some(reading.forgotten)

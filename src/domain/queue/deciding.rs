@@ -49,7 +49,7 @@ impl Queue {
 
     /// When the next attempt may start as far as slots, rate, breaker and trust go; `None`: when something has ended.
     fn start_at(&self, now: Timestamp, fair_slots: usize) -> Option<Timestamp> {
-        let by_pace = self.pace.next_start(self.limits.rate).max(self.trust.not_before());
+        let by_pace = self.pace.next_start(self.limits.rate).max(self.trust.not_before(now));
         let by_breaker = match self.breaker.permit(now) {
             Permit::Probe => return Some(by_pace),
             Permit::Free => Timestamp::EPOCH,
@@ -106,7 +106,7 @@ impl Queue {
         if !worth_it || self.next_look().is_none_or(|at| at > now) {
             return None;
         }
-        let fresh = if self.behind.misses_fresh() { room.div_ceil(2) } else { 0 };
+        let fresh = if self.behind.asks_for_fresh() { room.div_ceil(2) } else { 0 };
         self.behind.begin_read(room);
         let known = self.stock.ids().chain(self.keys.ids()).chain(self.in_flight.keys().copied());
         let known = known.chain(self.recording.keys().copied()).chain(self.claimed.iter().copied()).collect();

@@ -27,6 +27,8 @@ enum Happening {
     },
     /// The oldest record becomes durable.
     Record,
+    /// The database refuses it for good.
+    Refuse,
     /// The store is read for the page that was asked for.
     Read,
     /// The page arrives, or the read fails.
@@ -86,6 +88,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         2 => (1_i64..400).prop_map(|micros| Happening::Pass { micros }),
         5 => prop::option::of(0_i64..300).prop_map(|retry_after| Happening::Finish { retry_after }),
         5 => Just(Happening::Record),
+        1 => Just(Happening::Refuse),
         3 => Just(Happening::Read),
         3 => prop::bool::weighted(0.1).prop_map(|fails| Happening::Answer { fails }),
         3 => prop::bool::weighted(0.2).prop_map(|fails| Happening::Park { fails }),

@@ -225,7 +225,7 @@ impl Queue {
         let owed = self.in_flight.remove(&id)?;
         self.recording.insert(id, self.limits.ordering.key_of(&owed.event));
         self.pace.ended(ended.ease, self.limits.slots);
-        self.trust.ended(ended.sign);
+        self.trust.ended(ended.ease);
         let turn = self.breaker.ended(id, ended.sign, now, draw);
         match turn {
             Turn::Closed => self.pace.start_over(),
@@ -251,7 +251,12 @@ impl Queue {
             }
             // It may have been in stock, holding its key, when the person ordered it.
             (Next::Unchanged, Some(_)) => self.start_over(),
-            (Next::Settled | Next::Unchanged, None) | (Next::DueAt(_), _) => {}
+            // Whoever holds the key now, it is asked for anew, and not at once: the database would refuse again.
+            (Next::Refused(until), Some(_)) => {
+                self.start_over();
+                self.behind.rest(until);
+            }
+            (Next::Settled | Next::Unchanged | Next::Refused(_), None) | (Next::DueAt(_), _) => {}
         }
     }
 
@@ -290,7 +295,10 @@ impl Queue {
 
     /// The page asked for by [`Step::Read`] could not be read; it is asked for again from `retry_at` on.
     pub fn read_failed(&mut self, retry_at: Timestamp) {
-        self.late.clear();
+        if !self.late.is_empty() {
+            self.late.clear();
+            self.behind.missed();
+        }
         self.behind.read_failed(retry_at);
     }
 

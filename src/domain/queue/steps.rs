@@ -33,7 +33,7 @@ pub enum Step {
 pub struct ReadOrder {
     /// Deliveries to leave out: they are in memory.
     pub known: HashSet<DeliveryId>,
-    /// At most so many that were never attempted, oldest first; 0 when all of these are in memory.
+    /// At most so many that were never attempted as far as the store knows, oldest first; 0 when all of these are in memory.
     pub fresh: usize,
     /// At most so many whose retry is due, longest due first.
     pub due: usize,

@@ -363,6 +363,34 @@ fn an_instant_that_was_not_used_is_given_up() {
     queue.reserved(NOW);
     queue.set_gate(Gate::Held { until: None });
     queue.set_gate(Gate::Open);
-    let later = NOW.after(Duration::from_secs(2));
+    let later = NOW.after(Duration::from_mins(1));
     assert!(matches!(queue.next(later, 100), Step::Reserve));
+}
+
+#[test]
+fn what_is_offered_while_a_page_fails_is_read_later() {
+    let mut queue = caught_up();
+    queue.offer([owed(1)]);
+    assert_eq!(started(&mut queue, NOW), [1]);
+    finish(&mut queue, 1, TOOK);
+    queue.recorded(DeliveryId::from_raw(1), Next::DueAt(NOW));
+    assert!(matches!(queue.next(NOW, 100), Step::Read(ReadOrder { fresh: 0, .. })));
+    queue.offer([owed(2)]);
+    queue.read_failed(NOW);
+    assert!(matches!(queue.next(NOW, 100), Step::Read(ReadOrder { fresh: 1.., .. })), "it is in the store only");
+}
+
+#[test]
+fn an_attempt_that_the_database_does_not_record_is_made_again() {
+    let mut queue = caught_up();
+    queue.offer([owed(1)]);
+    assert_eq!(started(&mut queue, NOW), [1]);
+    finish(&mut queue, 1, TOOK);
+    let until = NOW.after(Duration::from_mins(1));
+    queue.recorded(DeliveryId::from_raw(1), Next::Refused(until));
+    assert!(matches!(queue.next(NOW, 100), Step::Wait(Some(at)) if at == until));
+    // To the store it was never attempted.
+    assert!(matches!(queue.next(until, 100), Step::Read(ReadOrder { fresh: 1.., .. })));
+    queue.page_read(Page { fresh: vec![owed(1)], ..Page::default() });
+    assert_eq!(started(&mut queue, until), [1]);
 }

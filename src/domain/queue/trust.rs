@@ -1,22 +1,26 @@
 //! Whether the endpoint is trusted to take what it is sent, and when it is tried while it is not.
 //!
-//! An endpoint whose latest attempt failed is tried at an instant that its owner reserves for it among all such endpoints of
-//! the process: an event that is owed to a thousand of them is no thousand attempts, and no thousand page reads, at once.
+//! An endpoint that failed is tried at an instant that its owner reserves for it among all such endpoints of the process: an
+//! event that is owed to a thousand of them is no thousand attempts, and no thousand page reads, at once.
 
 use std::time::Duration;
 
-use crate::domain::{breaker::Sign, time::Timestamp};
+use super::pace::Ease;
+use crate::domain::time::Timestamp;
 
-/// A reservation that was not used is given up after this time, or what gathered over hours would start all at once.
-const KEPT_FOR: Duration = Duration::from_secs(1);
+/// How far from now a reservation may lie. One that was not used for longer is given up, or what gathered over hours would
+/// start all at once; one that lies further ahead was made before the clock was set back.
+const HOLDS_FOR: Duration = Duration::from_secs(10);
 
-/// What the latest attempt says.
+/// What the latest attempts say.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// It arrived, or there was none yet.
+    /// The latest arrived, or there was none yet.
     #[default]
     Full,
-    /// It failed.
+    /// It refused the latest, as an endpoint that works may do.
+    Doubted,
+    /// It was not there, or refused two in a row.
     Lost {
         /// When the next attempt may start; `None` before that was asked for.
         reserved: Option<Timestamp>,
@@ -30,26 +34,24 @@ impl Trust {
 
     /// The endpoint is known to fail.
     pub(super) fn lose(&mut self) {
-        if *self == Self::Full {
+        if !self.is_lost() {
             *self = Self::Lost { reserved: None };
         }
     }
 
     /// An attempt ended.
-    pub(super) fn ended(&mut self, sign: Sign) {
-        match sign {
-            Sign::Success => *self = Self::Full,
-            Sign::Failure => self.lose(),
-            Sign::None => {}
+    pub(super) fn ended(&mut self, ease: Ease) {
+        match (&self, ease) {
+            (_, Ease::Took) => *self = Self::Full,
+            (Self::Full, Ease::Refused) => *self = Self::Doubted,
+            (_, Ease::Refused | Ease::Strained) => self.lose(),
+            (_, Ease::Unknown) => {}
         }
     }
 
     /// Whether an instant has to be reserved before anything starts at `now`.
     pub(super) fn lacks_reservation(&self, now: Timestamp) -> bool {
-        match self {
-            Self::Full => false,
-            Self::Lost { reserved } => reserved.is_none_or(|at| now.since(at) > KEPT_FOR),
-        }
+        self.is_lost() && self.reservation(now).is_none()
     }
 
     /// The next attempt may start at this instant.
@@ -66,11 +68,56 @@ impl Trust {
         }
     }
 
-    /// Nothing starts earlier.
-    pub(super) fn not_before(&self) -> Timestamp {
+    /// Nothing starts earlier, as far as is known at `now`.
+    pub(super) fn not_before(&self, now: Timestamp) -> Timestamp {
+        self.reservation(now).unwrap_or(Timestamp::EPOCH)
+    }
+
+    fn reservation(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Full | Self::Lost { reserved: None } => Timestamp::EPOCH,
-            Self::Lost { reserved: Some(at) } => *at,
+            Self::Full | Self::Doubted => None,
+            Self::Lost { reserved } => reserved.filter(|at| now.since(*at).max(at.since(now)) <= HOLDS_FOR),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    #[test]
+    fn one_refusal_costs_no_trust_and_two_in_a_row_do() {
+        let mut trust = Trust::default();
+        for ease in [Ease::Refused, Ease::Unknown, Ease::Took, Ease::Refused] {
+            trust.ended(ease);
+            assert!(!trust.is_lost(), "{ease:?}");
+        }
+        trust.ended(Ease::Refused);
+        assert!(trust.lacks_reservation(NOW));
+        trust.ended(Ease::Took);
+        assert_eq!(trust, Trust::Full);
+        trust.ended(Ease::Strained);
+        assert!(trust.is_lost(), "who does not answer is not trusted");
+    }
+
+    #[test]
+    fn a_reservation_is_used_once_and_not_long_after() {
+        let mut trust = Trust::Lost { reserved: None };
+        let at = NOW.after(Duration::from_millis(3));
+        trust.reserve(at);
+        assert_eq!((trust.lacks_reservation(NOW), trust.not_before(NOW)), (false, at));
+        assert!(trust.lacks_reservation(at.after(HOLDS_FOR * 2)));
+        trust.started();
+        assert!(trust.lacks_reservation(NOW));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+        let mut trust = Trust::Lost { reserved: None };
+        trust.reserve(NOW);
+        let earlier = NOW.before(Duration::from_mins(10));
+        assert_eq!((trust.lacks_reservation(earlier), trust.not_before(earlier)), (true, Timestamp::EPOCH));
     }
 }

@@ -15,6 +15,9 @@ const BREAKER: BreakerSettings =
 /// How far away the instants are that endpoints reserve that fail.
 const TRICKLE: Duration = Duration::from_micros(7);
 
+/// How long nothing is tried again whose record was refused.
+const REFUSED: Duration = Duration::from_micros(60);
+
 /// What holds a delivery back in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Held {
@@ -81,6 +84,7 @@ impl World {
             Happening::Pass { micros } => self.now = Timestamp::from_micros(self.now.as_micros() + micros),
             Happening::Finish { retry_after } => self.finish(retry_after),
             Happening::Record => self.record(),
+            Happening::Refuse => self.refuse(),
             Happening::Read => self.read(),
             Happening::Answer { fails } => self.answer(fails),
             Happening::Park { fails } => self.park(fails),
@@ -161,6 +165,9 @@ impl World {
 
     fn release(&mut self) {
         let released = std::mem::take(&mut self.set_aside);
+        if released.is_empty() {
+            return;
+        }
         self.owed.extend(released.into_iter().map(|id| (id, Held::Until(self.now))));
         self.queue.look_again();
     }
@@ -189,6 +196,16 @@ impl World {
         self.records.push((id, next));
     }
 
+    fn refuse(&mut self) {
+        if self.records.is_empty() {
+            return;
+        }
+        let (id, _) = self.records.remove(0);
+        let refused = Next::Refused(self.now.after(REFUSED));
+        let next = if self.called_off.remove(&id) { Next::Unchanged } else { refused };
+        self.queue.recorded(DeliveryId::from_raw(id), next);
+    }
+
     fn record(&mut self) {
         if self.records.is_empty() {
             return;
@@ -202,7 +219,7 @@ impl World {
                 self.owed.remove(&id);
                 self.set_aside.remove(&id);
             }
-            Next::Unchanged => {}
+            Next::Unchanged | Next::Refused(_) => {}
         }
         let next = if self.called_off.remove(&id) { Next::Unchanged } else { next };
         self.queue.recorded(DeliveryId::from_raw(id), next);

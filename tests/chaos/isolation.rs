@@ -46,8 +46,8 @@ const GRACE: Duration = Duration::from_millis(5);
 const GRAIN: Duration = Duration::from_micros(500);
 /// Failures in a row after which a breaker opens, by default.
 const UNTIL_OPEN: usize = 10;
-/// Attempts of those that hang take 10 s, and the pace leaves them one at a time.
-const OPEN_WITHIN: Duration = Duration::from_mins(2);
+/// Attempts of those that hang take 10 s, the pace leaves them one at a time, and every other one is a retry.
+const OPEN_WITHIN: Duration = Duration::from_mins(5);
 /// Until the first probes, which come in quick succession, have failed.
 const PROBES_ARE_RARE: Duration = Duration::from_mins(1);
 /// Attempts end after 10 s, connections that rest are closed after 30 s.

@@ -21,7 +21,8 @@
 //!   Without that a subscription that once fell behind would read pages for as long as events keep coming. Whenever the
 //!   queue cannot be sure, it believes that there is more, and a page is read.
 //! * [`Pace`] opens slots while the endpoint keeps up and closes them when it does not; the
-//!   [`Breaker`] leaves an endpoint alone that fails whatever it is sent.
+//!   [`Breaker`] leaves an endpoint alone that fails whatever it is sent; before that it loses [`Trust`], and is tried only
+//!   at instants that are reserved.
 
 mod behind;
 mod claims;

@@ -111,6 +111,8 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     }
     ensure_admin(&store, &clock, settings.admin_token.as_ref()).await?;
 
+    #[cfg(feature = "sqlite")]
+    actix_rt::spawn(crate::store::checkpoint::keep_short(store.clone()));
     let catalogue = Catalogue::load(&store).await?;
     let guard = Guard::new(settings.egress_allow.clone(), Names::system());
     let shared = shared(&settings, &store, &clock);

@@ -13,10 +13,12 @@ const MYSQL_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// WAL lets readers and the writer work at once; FULL makes a commit survive a power cut, which NORMAL does not in WAL.
-/// `busy_timeout` is in milliseconds: another process may hold the write lock. A quarter of a GiB may be mapped.
+/// `busy_timeout` is in milliseconds: another process may hold the write lock. A quarter of a GiB may be mapped. The writer copies
+/// the log itself only when it is 64 MiB long, which `checkpoint` knows how to avoid.
 #[cfg(feature = "sqlite")]
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456;";
+     PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456; \
+     PRAGMA wal_autocheckpoint = 16000;";
 
 /// How often, and how long after each other, it is tried to set a file up: half a second.
 #[cfg(feature = "sqlite")]
@@ -162,6 +164,12 @@ impl DatabaseUrl {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(_) => 1,
         }
+    }
+
+    /// Whether what is written is first in a log, which somebody has to copy.
+    #[cfg(feature = "sqlite")]
+    pub(super) const fn has_log(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
     }
 
     /// Opens a connection that commits durably.

@@ -8,6 +8,8 @@
 pub mod accept;
 pub mod audit;
 pub mod backlog;
+#[cfg(feature = "sqlite")]
+pub mod checkpoint;
 #[cfg(feature = "mysql")]
 mod completing;
 pub mod connection;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use diesel::result::Error as DieselError;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{
     Queried,
@@ -30,6 +30,8 @@ pub enum Lane {
     Write,
     /// It only reads.
     Read,
+    /// It copies `SQLite`'s log into the file, beside a writer.
+    Checkpoint,
 }
 
 /// A handle to the database; cloning it shares the connections.
@@ -43,6 +45,8 @@ struct Inner {
     keys: Keyring,
     writers: Pool,
     readers: Pool,
+    copier: Pool,
+    written: Notify,
 }
 
 /// Connections that are not in use, and as many permits as there may be connections.
@@ -55,8 +59,8 @@ impl Store {
     /// A store that connects when it is first used. What it holds of secrets is sealed and opened with `keys`.
     #[must_use]
     pub fn new(url: DatabaseUrl, keys: Keyring) -> Self {
-        let (writers, readers) = (Pool::new(url.writers()), Pool::new(READERS));
-        Self { inner: Arc::new(Inner { url, keys, writers, readers }) }
+        let [writers, readers, copier] = [url.writers(), READERS, 1].map(Pool::new);
+        Self { inner: Arc::new(Inner { url, keys, writers, readers, copier, written: Notify::new() }) }
     }
 
     /// Brings the tables up to this version; gives the names of the migrations that were run.
@@ -72,6 +76,18 @@ impl Store {
     #[must_use]
     pub fn keys(&self) -> Keyring {
         self.inner.keys.clone()
+    }
+
+    /// Whether `SQLite` keeps a log of what is written.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn has_log(&self) -> bool {
+        self.inner.url.has_log()
+    }
+
+    /// Waits until something was written since it was last waited for.
+    #[cfg(feature = "sqlite")]
+    pub(super) async fn written(&self) {
+        self.inner.written.notified().await;
     }
 
     /// Runs `work` on a connection of `lane`, on a thread that may block.
@@ -110,6 +126,7 @@ impl Inner {
         match lane {
             Lane::Write => &self.writers,
             Lane::Read => &self.readers,
+            Lane::Checkpoint => &self.copier,
         }
     }
 
@@ -125,6 +142,9 @@ impl Inner {
             let error = match work(&mut connection) {
                 Ok(value) => {
                     pool.give_back(connection);
+                    if lane == Lane::Write {
+                        self.written.notify_one();
+                    }
                     return Ok(value);
                 }
                 Err(error) => error,
@@ -139,6 +159,7 @@ impl Inner {
                     // The others were most likely lost together with this one.
                     self.writers.clear();
                     self.readers.clear();
+                    self.copier.clear();
                     reconnected = true;
                 }
                 Trouble::Lost => return Err(error.into()),

@@ -5,6 +5,7 @@ mod support;
 
 mod accepting;
 mod auditing;
+mod checkpointing;
 mod compiled;
 mod erasing;
 mod expiring;

@@ -111,8 +111,10 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
     tell(report, "while it lasts", &lasting);
     // The machine may be another one by now.
     pause_the_dead(bed);
-    let alone: Vec<_> = (0..ROUNDS).map(|_| side(bed, &ledger)).collect();
-    tell(report, "alone again", &alone);
+    let again: Vec<_> = (0..ROUNDS).map(|_| side(bed, &ledger)).collect();
+    tell(report, "alone again", &again);
+    // Before and after, so that a machine that becomes slower or faster befalls both.
+    alone.extend(again);
     let p99 = |sides: &[Side]| Duration::from_secs_f64(median(sides.iter().map(|side| p99(side).as_secs_f64())));
     let (lasting, alone) = (p99(&lasting), p99(&alone));
     report.note("p99 while it lasts, in times of alone", format!("{:.2}", ratio(lasting, alone)));

@@ -13,12 +13,13 @@ const MYSQL_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// WAL lets readers and the writer work at once; FULL makes a commit survive a power cut, which NORMAL does not in WAL.
-/// `busy_timeout` is in milliseconds: another process may hold the write lock. A quarter of a GiB may be mapped. The writer copies
-/// the log itself only when it is 64 MiB long, which `checkpoint` knows how to avoid.
+/// `busy_timeout` is in milliseconds: another process may hold the write lock. A quarter of a GiB may be mapped. Whoever
+/// commits copies the log only when it is 64 MiB long, which `checkpoint` mostly prevents; when it was longer, because somebody
+/// read in it, its file becomes shorter again.
 #[cfg(feature = "sqlite")]
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
      PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456; \
-     PRAGMA wal_autocheckpoint = 16000;";
+     PRAGMA wal_autocheckpoint = 16000; PRAGMA journal_size_limit = 67108864;";
 
 /// How often, and how long after each other, it is tried to set a file up: half a second.
 #[cfg(feature = "sqlite")]

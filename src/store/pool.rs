@@ -8,6 +8,8 @@ use std::{
 use diesel::result::Error as DieselError;
 use tokio::sync::{Notify, Semaphore};
 
+#[cfg(feature = "sqlite")]
+use super::checkpoint;
 use super::{
     Queried,
     connection::{self, AnyConnection, DatabaseUrl},
@@ -164,6 +166,10 @@ impl Inner {
                 }
                 Trouble::Lost => return Err(error.into()),
                 Trouble::Transient | Trouble::Full | Trouble::Lasting => {
+                    #[cfg(feature = "sqlite")]
+                    if lane == Lane::Write && trouble(&error) == Trouble::Full {
+                        checkpoint::make_room(&mut connection);
+                    }
                     pool.give_back(connection);
                     return Err(log_if_unexpected(error));
                 }

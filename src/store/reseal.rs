@@ -136,7 +136,7 @@ pub fn reseal_page(
 /// and in its journal otherwise. What was left there long ago only `VACUUM` clears. To be called before the first [`reseal_page`] and after the last one.
 ///
 /// # Errors
-/// None of its own.
+/// One to be run again after, while somebody else copies `SQLite`'s log.
 pub fn wipe_traces(connection: &mut AnyConnection) -> Queried<()> {
     match connection {
         // Servers purge old rows by themselves; their logs are the business of whoever runs them.
@@ -145,7 +145,8 @@ pub fn wipe_traces(connection: &mut AnyConnection) -> Queried<()> {
         #[cfg(feature = "sqlite")]
         AnyConnection::Sqlite(_) => {
             use diesel::connection::SimpleConnection;
-            connection.batch_execute("PRAGMA secure_delete = ON; PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.batch_execute("PRAGMA secure_delete = ON")?;
+            super::checkpoint::empty(connection)
         }
     }
 }

@@ -109,11 +109,10 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
     report.at_most("MiB once the dead are paused, last time", last.mib(), first.mib() + MIB_MORE);
     let lasting = lasting(bed, &ledger);
     tell(report, "while it lasts", &lasting);
-    // The machine may be another one by now.
     pause_the_dead(bed);
     let again: Vec<_> = (0..ROUNDS).map(|_| side(bed, &ledger)).collect();
     tell(report, "alone again", &again);
-    // Before and after, so that a machine that becomes slower or faster befalls both.
+    // Alone before and after: a machine that others slow down for a while must not tell for the dead or against them.
     alone.extend(again);
     let p99 = |sides: &[Side]| Duration::from_secs_f64(median(sides.iter().map(|side| p99(side).as_secs_f64())));
     let (lasting, alone) = (p99(&lasting), p99(&alone));

@@ -12,6 +12,8 @@ mod scene;
 mod audit;
 mod blocked;
 mod bulk_holds;
+#[cfg(feature = "sqlite")]
+mod checkpointing;
 mod crash;
 #[cfg(feature = "mysql")]
 mod database_away;

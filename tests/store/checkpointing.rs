@@ -1,4 +1,4 @@
-//! `SQLite`'s log is copied into the file beside the writer, which then begins it anew.
+//! `SQLite`'s log is copied into the file beside the writer, and then begun anew.
 #![cfg(feature = "sqlite")]
 
 use std::time::Duration;
@@ -6,51 +6,77 @@ use std::time::Duration;
 use postrider::{
     domain::id::SubscriptionId,
     store::{
-        Lane,
-        accept::Run,
-        checkpoint::{MANY, keep_short, not_copied},
+        Lane, StoreError,
+        checkpoint::{Log, MANY, keep_short, length},
+        reseal::wipe_traces,
     },
 };
 
 use crate::{
     scene::Scene,
-    support::database::{Database, run},
+    sql,
+    support::{
+        database::{Database, run},
+        eventually::eventually_async,
+    },
 };
 
-/// Each is some 26 pages of the log.
-const EVENTS: usize = 400;
-const ENOUGH: Duration = Duration::from_secs(10);
+const ENOUGH: Duration = Duration::from_secs(30);
 
+/// Some 26 pages of the log for each event.
 async fn write(scene: &Scene, subscription: SubscriptionId, events: usize) {
-    for _ in 0..events {
-        let heavy = scene.acceptance("x".repeat(100_000), &[subscription]);
-        scene.try_accept(vec![heavy], Run::First).await.expect("there is room");
-    }
+    let heavy = (0..events).map(|_| scene.acceptance("x".repeat(100_000), &[subscription]));
+    scene.accept(heavy.collect()).await;
 }
 
-async fn left(scene: &Scene) -> i32 {
-    scene.store.run(Lane::Read, not_copied).await.expect("the file has a log")
+async fn log(scene: &Scene) -> Log {
+    scene.read(length).await
 }
 
 #[test]
-fn the_log_is_copied_but_not_by_the_writer() {
+fn the_log_is_copied_and_begun_anew_but_not_by_the_writer() {
     run(async {
         let database = Database::sqlite();
         let scene = Scene::of(&database).await;
         let subscription = scene.subscription("one").await;
-        write(&scene, subscription, EVENTS).await;
-        let long = left(&scene).await;
-        assert!(long > 2 * MANY, "the writer copied it: {long}");
+        for _ in 0..10 {
+            write(&scene, subscription, 40).await;
+        }
+        let long = log(&scene).await;
+        assert!(long.left() > 2 * MANY, "the writer copied it: {long:?}");
 
         let keeper = tokio::spawn(keep_short(scene.store.clone()));
         write(&scene, subscription, 1).await;
-        let copied = async {
-            while left(&scene).await > 0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(ENOUGH, copied).await.expect("nobody else writes");
+        eventually_async("the log to be copied", ENOUGH, async || match log(&scene).await {
+            found if found.left() == 0 => Ok(()),
+            found => Err(format!("{found:?}")),
+        })
+        .await;
+        write(&scene, subscription, 1).await;
+        let anew = log(&scene).await;
+        assert!(anew.pages < MANY, "{anew:?}");
         keeper.abort();
+    });
+}
+
+#[test]
+fn a_log_that_somebody_reads_in_is_not_said_to_be_empty() {
+    run(async {
+        let database = Database::sqlite();
+        let scene = Scene::of(&database).await;
+        let subscription = scene.subscription("one").await;
+        write(&scene, subscription, 1).await;
+        let mut reader = sql::connect(&database.database_url());
+        sql::execute(&mut reader, "BEGIN").expect("a transaction begins");
+        sql::number(&mut reader, "COUNT(*)", "events").expect("it reads");
+        write(&scene, subscription, 1).await;
+
+        scene.write(|c| sql::execute(c, "PRAGMA busy_timeout = 1")).await;
+        let emptied = scene.store.run(Lane::Write, wipe_traces).await;
+        assert!(matches!(emptied, Err(StoreError::Unavailable(_))), "{emptied:?}");
+        sql::execute(&mut reader, "COMMIT").expect("it ends");
+        scene.write(wipe_traces).await;
+        assert_eq!(log(&scene).await.pages, 0);
     });
 }
 

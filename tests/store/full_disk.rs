@@ -6,6 +6,7 @@ use postrider::{
     store::{
         AnyConnection, Lane, StoreError,
         accept::{Accepted, Run},
+        checkpoint::length,
         record::record_attempts,
     },
 };
@@ -38,6 +39,7 @@ fn a_full_disk_is_waited_for() {
         let heavy = scene.acceptance("x".repeat(100_000), &[subscription]);
         let accepted = scene.try_accept(vec![heavy.clone()], Run::First).await;
         assert!(matches!(accepted, Err(StoreError::Unavailable(_))), "{accepted:?}");
+        assert_eq!(scene.read(length).await.left(), 0, "the log may take its room again");
         leave_room(&scene, 0).await;
         let records: Vec<_> = owed.iter().map(|id| record(*id, 1, 200, Verdict::Delivered)).collect();
         let again = records.clone();

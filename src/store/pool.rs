@@ -165,11 +165,13 @@ impl Inner {
                     reconnected = true;
                 }
                 Trouble::Lost => return Err(error.into()),
+                #[cfg(feature = "sqlite")]
+                Trouble::Full if lane == Lane::Write => {
+                    checkpoint::make_room(&mut connection);
+                    pool.give_back(connection);
+                    return Err(error.into());
+                }
                 Trouble::Transient | Trouble::Full | Trouble::Lasting => {
-                    #[cfg(feature = "sqlite")]
-                    if lane == Lane::Write && trouble(&error) == Trouble::Full {
-                        checkpoint::make_room(&mut connection);
-                    }
                     pool.give_back(connection);
                     return Err(log_if_unexpected(error));
                 }

@@ -136,7 +136,7 @@ pub fn reseal_page(
 /// and in its journal otherwise. What was left there long ago only `VACUUM` clears. To be called before the first [`reseal_page`] and after the last one.
 ///
 /// # Errors
-/// One to be run again after, while somebody else copies `SQLite`'s log.
+/// One to be run again after, while somebody else copies `SQLite`'s log or reads in it for long.
 pub fn wipe_traces(connection: &mut AnyConnection) -> Queried<()> {
     match connection {
         // Servers purge old rows by themselves; their logs are the business of whoever runs them.

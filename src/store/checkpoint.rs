@@ -4,7 +4,7 @@
 //! for that, too. Here another connection copies while the writer goes on. When it has caught up, and nobody reads in the log
 //! any more, the next transaction begins it anew.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use diesel::{
     QueryableByName, RunQueryDsl,
@@ -64,7 +64,7 @@ pub async fn keep_short(store: Store) {
                 Ok(true) => break,
                 Ok(false) => tokio::time::sleep(LOOK_EVERY).await,
                 Err(error) => {
-                    log::warn!(error:% = error; "the log of the database could not be copied into its file");
+                    warn_of(&error);
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -106,8 +106,12 @@ pub fn length(connection: &mut AnyConnection) -> Queried<Log> {
 /// Copies all of the log, whatever its length, so that it begins anew: the disk is full, and the file may have room inside.
 pub(super) fn make_room(connection: &mut AnyConnection) {
     if let Err(error) = copy(connection) {
-        log::warn!(error:% = error; "the log of the database could not be copied into its file");
+        warn_of(&error);
     }
+}
+
+fn warn_of(error: &impl Display) {
+    log::warn!(error:% = error; "the log of the database could not be copied into its file");
 }
 
 /// Copies all of the log and cuts it off, so that nothing of the past stays in it.

@@ -22,6 +22,8 @@ use crate::{
 };
 
 const ENOUGH: Duration = Duration::from_secs(30);
+/// What the log keeps of the disk once it is copied: `journal_size_limit`.
+const LONGEST: u64 = 64 << 20;
 
 /// Some 26 pages of the log for each event.
 async fn write(scene: &Scene, subscription: SubscriptionId, events: usize) {
@@ -77,6 +79,30 @@ fn a_log_that_somebody_reads_in_is_not_said_to_be_empty() {
         sql::execute(&mut reader, "COMMIT").expect("it ends");
         scene.write(wipe_traces).await;
         assert_eq!(log(&scene).await.pages, 0);
+    });
+}
+
+#[test]
+fn a_log_that_a_reader_made_long_is_short_again_afterwards() {
+    run(async {
+        let database = Database::sqlite();
+        let scene = Scene::of(&database).await;
+        let subscription = scene.subscription("one").await;
+        write(&scene, subscription, 1).await;
+        let mut reader = sql::connect(&database.database_url());
+        sql::execute(&mut reader, "BEGIN").expect("a transaction begins");
+        sql::number(&mut reader, "COUNT(*)", "events").expect("it reads");
+        let file = format!("{}-wal", database.url().strip_prefix("sqlite:").expect("a file"));
+        let size = || std::fs::metadata(&file).expect("the log is there").len();
+        while size() <= LONGEST {
+            write(&scene, subscription, 40).await;
+        }
+        sql::execute(&mut reader, "COMMIT").expect("it ends");
+        // With the first the writer copies, with the second it begins anew.
+        for _ in 0..2 {
+            write(&scene, subscription, 1).await;
+        }
+        assert!(size() <= LONGEST, "{} bytes", size());
     });
 }
 

@@ -5,12 +5,16 @@
 
 use std::collections::HashMap;
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, JoinOnDsl, QueryDsl, RunQueryDsl, dsl::min};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName, RunQueryDsl, sql_query,
+    sql_types::{BigInt, Integer, Nullable, SmallInt, Text},
+};
 
 use super::{
     AnyConnection, Queried,
     backlog::{owed_by_id, rows_to_find},
-    schema::{deliveries, events},
+    connection::on_each,
+    schema::deliveries,
     transaction::in_transaction,
     values::{PARKED, parked_behind, parked_column, state_number},
 };
@@ -76,46 +80,65 @@ fn move_rows(connection: &mut AnyConnection, ids: &[i64], to: i64) -> Queried<()
         .map(drop)
 }
 
+/// What waits at a time or behind a key: `due_at` says which.
+#[derive(QueryableByName)]
+struct Held {
+    #[diesel(sql_type = BigInt)]
+    due_at: i64,
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    ordering_key: Option<String>,
+}
+
+/// The first parked delivery of each key.
+macro_rules! first_parked {
+    () => {
+        "SELECT due_at, MIN(id) AS id, NULL AS ordering_key FROM deliveries \
+         WHERE subscription_id = ? AND state = ? AND due_at >= ? GROUP BY due_at"
+    };
+}
+
+/// These, and each delivery that waits for a retry. One statement: an engine that was killed, or a connection that was lost,
+/// may have left a write behind that parks one while this is read, and of two statements both could miss it.
+const HELD: &str = concat!(
+    first_parked!(),
+    " UNION ALL \
+     SELECT deliveries.due_at, deliveries.id, events.ordering_key FROM deliveries \
+     INNER JOIN events ON events.id = deliveries.event_id \
+     WHERE deliveries.subscription_id = ? AND deliveries.state = ? AND deliveries.due_at > 0 AND deliveries.due_at < ?"
+);
+
 /// Which keys are taken by deliveries that wait for a retry, and which have parked deliveries.
 pub(super) fn keys_found(
     connection: &mut AnyConnection,
     subscription: SubscriptionId,
     ordering: Ordering,
 ) -> Queried<KeysFound> {
-    use deliveries::dsl;
-    let parked: Vec<(i64, Option<i64>)> = dsl::deliveries
-        .filter(dsl::subscription_id.eq(subscription.as_raw()))
-        .filter(dsl::state.eq(state_number(State::Pending)))
-        .filter(dsl::due_at.ge(PARKED))
-        .group_by(dsl::due_at)
-        .select((dsl::due_at, min(dsl::id)))
-        .load(connection)?;
-    let lowest = |(due_at, id): (i64, Option<i64>)| Some((parked_behind(due_at)?, DeliveryId::from_raw(id?)));
-    Ok(KeysFound {
-        waiting: waiting(connection, subscription, ordering)?,
-        parked: parked.into_iter().filter_map(lowest).collect(),
-    })
-}
-
-fn waiting(
-    connection: &mut AnyConnection,
-    subscription: SubscriptionId,
-    ordering: Ordering,
-) -> Queried<Vec<(KeyHash, DeliveryId)>> {
-    if ordering == Ordering::None {
-        return Ok(Vec::new());
+    let (to, pending) = (subscription.as_raw(), state_number(State::Pending));
+    macro_rules! load {
+        ($query:expr) => {{
+            let query = $query.bind::<Integer, _>(to).bind::<SmallInt, _>(pending).bind::<BigInt, _>(PARKED);
+            on_each!(connection, connection => query.load(connection))?
+        }};
     }
-    let rows: Vec<(i64, Option<String>)> = deliveries::table
-        .inner_join(events::table.on(events::id.eq(deliveries::event_id)))
-        .filter(deliveries::subscription_id.eq(subscription.as_raw()))
-        .filter(deliveries::state.eq(state_number(State::Pending)))
-        .filter(deliveries::due_at.gt(0))
-        .filter(deliveries::due_at.lt(PARKED))
-        .order(deliveries::id)
-        .select((deliveries::id, events::ordering_key))
-        .load(connection)?;
-    let keyed = rows.into_iter().map(|(id, key)| (ordering.key(key.as_deref()), DeliveryId::from_raw(id)));
-    Ok(keyed.filter_map(|(key, id)| Some((key?, id))).collect())
+    let rows: Vec<Held> = match ordering {
+        // However many retries wait: they take no keys.
+        Ordering::None => load!(sql_query(first_parked!())),
+        Ordering::Key | Ordering::Subscription => {
+            let parked = sql_query(HELD).bind::<Integer, _>(to).bind::<SmallInt, _>(pending);
+            load!(parked.bind::<BigInt, _>(PARKED))
+        }
+    };
+    let mut found = KeysFound::default();
+    for Held { due_at, id, ordering_key } in rows {
+        let id = DeliveryId::from_raw(id);
+        match parked_behind(due_at) {
+            Some(key) => found.parked.push((key, id)),
+            None => found.waiting.extend(ordering.key(ordering_key.as_deref()).map(|key| (key, id))),
+        }
+    }
+    Ok(found)
 }
 
 /// The first parked deliveries of each key that `order` asks for.

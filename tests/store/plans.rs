@@ -9,6 +9,7 @@ use postrider::{
     domain::{
         delivery::Verdict,
         id::{DeliveryId, SubscriptionId},
+        ordering::Ordering,
         owner::Scope,
         queue::ReadOrder,
     },
@@ -31,6 +32,7 @@ use crate::{
 on_both! {
     a_page_is_chosen_by_the_index_alone,
     payloads_are_found_by_their_keys,
+    keys_are_found_by_one_statement_and_by_the_index,
     who_is_owed_something_is_asked_of_the_index_alone,
     moving_a_delivery_finds_it_by_its_key,
     cancelling_finds_what_is_owed_by_the_index,
@@ -90,6 +92,20 @@ async fn payloads_are_found_by_their_keys(database: Database) {
     for statement in &overheard[2..] {
         let plan = scene.read(explain(statement)).await;
         assert!(plan.scans_nothing() && plan.has("events") && plan.has("deliveries"), "{statement}\n{plan:#?}");
+    }
+}
+
+async fn keys_are_found_by_one_statement_and_by_the_index(database: Database) {
+    let (scene, subscriptions) = crowd(&database).await;
+    let subscription = subscriptions[7];
+    for ordering in [Ordering::None, Ordering::Key] {
+        let order = ReadOrder { fresh: 0, due: 1, keys: true, ordering, ..all() };
+        let page = move |c: &mut _| read_page(c, subscription, &order, at(0), usize::MAX).map(drop);
+        let overheard = scene.read(move |c| overhear(c, &page)).await;
+        // What moves from one to the other between two statements would be seen by neither.
+        let [_due, keys] = &overheard[..] else { panic!("{overheard:#?}") };
+        let plan = scene.read(explain(keys)).await;
+        assert!(plan.of("deliveries").scans_nothing() && !plan.sorts(), "{keys}\n{plan:#?}");
     }
 }
 

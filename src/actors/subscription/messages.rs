@@ -164,19 +164,16 @@ fn death_of(owed: &Owed, attempt: &Attempt) -> Death {
     }
 }
 
-/// The deliveries of a [`Step::Park`](crate::domain::queue::Step::Park) are parked, or not.
+/// The deliveries of a [`Step::Park`](crate::domain::queue::Step::Park) are parked.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Parked(pub(super) Result<(), StoreError>);
+pub(super) struct Parked;
 
 impl Handler<Parked> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, Parked(parked): Parked, ctx: &mut Self::Context) {
-        if let Err(error) = &parked {
-            log::warn!(subscription = self.subscription.id.as_raw(), error:% = error; "parking deliveries waits");
-        }
-        self.queue.parked(parked.is_ok());
+    fn handle(&mut self, Parked: Parked, ctx: &mut Self::Context) {
+        self.queue.parked();
         self.advance(ctx);
     }
 }

@@ -6,6 +6,7 @@ use actix::{ActorContext, AsyncContext, Context};
 
 use super::{
     SubscriptionActor,
+    changes::STORE_PAUSE,
     messages::{FailingSince, PageRead, Parked, Wake},
 };
 use crate::{
@@ -101,11 +102,22 @@ impl SubscriptionActor {
         });
     }
 
+    /// Goes on until it is known to be done: a write whose answer is lost may yet be carried out.
     fn park(&self, to_park: Vec<(DeliveryId, KeyHash)>, ctx: &Context<Self>) {
-        let (store, me) = (self.with.shared.store.clone(), ctx.address());
+        let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
+        let to_park: Arc<[_]> = to_park.into();
         actix::spawn(async move {
-            let parked = store.run(Lane::Write, move |connection| park(connection, &to_park)).await;
-            tell(&me, Parked(parked));
+            loop {
+                let to_park = Arc::clone(&to_park);
+                match store.run(Lane::Write, move |connection| park(connection, &to_park)).await {
+                    Ok(()) => break,
+                    Err(error) => {
+                        log::warn!(subscription = id.as_raw(), error:% = error; "parking deliveries waits");
+                        tokio::time::sleep(STORE_PAUSE).await;
+                    }
+                }
+            }
+            tell(&me, Parked);
         });
     }
 

@@ -276,15 +276,18 @@ impl Keys {
         };
     }
 
-    /// What the store says about keys. `is_stale` tells deliveries about which more is known than the store knew.
+    /// What the store says about keys. `is_stale` tells deliveries about which more is known than the store knew; that others
+    /// are being parked is known here.
     pub(super) fn found(
         &mut self,
         found: KeysFound,
         is_stale: impl Fn(DeliveryId) -> bool,
         is_going_on: impl Fn(DeliveryId) -> bool,
     ) {
-        for (key, id) in found.waiting.into_iter().filter(|(_, id)| !is_stale(*id)) {
-            self.hold(key, id);
+        for (key, id) in found.waiting {
+            if !is_stale(id) && !self.parking.contains_key(&id) {
+                self.hold(key, id);
+            }
         }
         for (key, lowest) in found.parked {
             self.note_parked(key, lowest);
@@ -311,5 +314,23 @@ impl Keys {
             *lowest = (*id).min(*lowest);
         }
         *self = Self { taken, parked, parking, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_being_parked_keeps_nobody_waiting_for_its_retry() {
+        let (key, id) = (KeyHash::from_raw(7), DeliveryId::from_raw(1));
+        let mut keys = Keys::default();
+        keys.park(key, id);
+        assert_eq!(keys.take_to_park(), [(id, key)]);
+        // A pause and a resumption; the store does not know yet that it is parked.
+        keys.reset(|_| false);
+        keys.found(KeysFound { waiting: vec![(key, id)], parked: Vec::new() }, |_| false, |_| false);
+        keys.are_parked();
+        assert_eq!(keys.heads_to_read(), [key]);
     }
 }

@@ -35,9 +35,9 @@ enum Happening {
     Answer {
         fails: bool,
     },
-    /// What was to be parked is parked, or not; the queue hears of it.
+    /// What was to be parked is parked; the queue hears of it, or not yet.
     Park {
-        fails: bool,
+        answer_is_lost: bool,
     },
     Hold {
         for_micros: Option<i64>,
@@ -91,7 +91,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Refuse),
         3 => Just(Happening::Read),
         3 => prop::bool::weighted(0.1).prop_map(|fails| Happening::Answer { fails }),
-        3 => prop::bool::weighted(0.2).prop_map(|fails| Happening::Park { fails }),
+        3 => prop::bool::weighted(0.2).prop_map(|answer_is_lost| Happening::Park { answer_is_lost }),
         1 => prop::option::of(1_i64..500).prop_map(|for_micros| Happening::Hold { for_micros }),
         1 => Just(Happening::Open),
         1 => prop::bool::ANY.prop_map(|made| Happening::Order { made }),

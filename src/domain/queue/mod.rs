@@ -303,13 +303,9 @@ impl Queue {
         self.behind.read_failed(retry_at);
     }
 
-    /// What [`Step::Park`] gave is parked, or, when `worked` is false, still where it was.
-    pub fn parked(&mut self, worked: bool) {
+    /// What [`Step::Park`] gave is parked. Not to be said before that is known: until then the store may show it parked or not.
+    pub fn parked(&mut self) {
         self.keys.are_parked();
-        if !worked {
-            // Those that wait for a retry hold their keys again.
-            self.start_over();
-        }
     }
 
     /// Attempts in flight.

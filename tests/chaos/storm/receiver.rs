@@ -4,7 +4,7 @@
 //! arrived, a digest of its uuid, and nothing else.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -87,6 +87,8 @@ struct State {
     arrived_at: Option<Instant>,
     counts: Counts,
     complaints: Vec<String>,
+    /// Numbers of the events that complaints are about.
+    suspects: BTreeSet<u32>,
 }
 
 /// One subscription's endpoint; clones are the same.
@@ -109,6 +111,7 @@ impl Receiver {
             arrived_at: None,
             counts: Counts::default(),
             complaints: Vec::new(),
+            suspects: BTreeSet::new(),
         })));
         let rule = receiver.clone();
         sink.decide(path, move |request| rule.state().answer(request));
@@ -142,6 +145,11 @@ impl Receiver {
     /// The first complaints.
     pub(crate) fn complaints(&self) -> Vec<String> {
         self.state().complaints.clone()
+    }
+
+    /// The events that the first complaints are about.
+    pub(crate) fn suspects(&self) -> BTreeSet<u32> {
+        self.state().suspects.clone()
     }
 
     /// Whether the event with this number was answered with 200.
@@ -215,7 +223,12 @@ impl State {
         };
         match self.order {
             Order::None => self.counts.disorder += 1,
-            Order::Key | Order::All => self.complain(disorder),
+            Order::Key | Order::All => {
+                if self.complaints.len() < MOST_COMPLAINTS {
+                    self.suspects.extend([before, number]);
+                }
+                self.complain(disorder);
+            }
         }
     }
 

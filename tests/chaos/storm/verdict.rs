@@ -7,7 +7,7 @@ use std::{
 
 use diesel::{
     QueryableByName, RunQueryDsl, sql_query,
-    sql_types::{BigInt, SmallInt},
+    sql_types::{BigInt, Integer, Nullable, SmallInt},
 };
 use postrider::store::AnyConnection;
 
@@ -70,6 +70,17 @@ fn replayed(scene: &Scene) -> u64 {
     })
 }
 
+/// What the database answers.
+macro_rules! load {
+    ($scene:expr, $query:expr) => {
+        match $scene.bed.database.database_url().connect().expect("the database is there") {
+            AnyConnection::Mysql(mut connection) => $query.load(&mut connection),
+            AnyConnection::Sqlite(mut connection) => $query.load(&mut connection),
+        }
+        .expect("the tables are there")
+    };
+}
+
 /// How many deliveries there are in each state.
 type Counted = BTreeMap<String, usize>;
 
@@ -95,17 +106,42 @@ fn stored(scene: &Scene) -> Counted {
         deliveries: i64,
     }
     let query = sql_query("SELECT state, COUNT(*) AS deliveries FROM deliveries GROUP BY state");
-    let connection = scene.bed.database.database_url().connect().expect("the database is there");
-    let rows: Vec<Row> = match connection {
-        AnyConnection::Mysql(mut connection) => query.load(&mut connection),
-        AnyConnection::Sqlite(mut connection) => query.load(&mut connection),
-    }
-    .expect("the table is there");
+    let rows: Vec<Row> = load!(scene, query);
     let named = |row: Row| {
         let (state, count) = (usize::try_from(row.state).expect("a state"), usize::try_from(row.deliveries));
         (STATES[state].to_owned(), count.expect("a count"))
     };
     rows.into_iter().map(named).collect()
+}
+
+/// What is stored of an attempt, for the one who reads a failure.
+#[derive(Debug, QueryableByName)]
+#[expect(dead_code, reason = "shown by Debug")]
+struct StoredAttempt {
+    #[diesel(sql_type = BigInt)]
+    delivery: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    replayed_at: Option<i64>,
+    #[diesel(sql_type = Integer)]
+    number: i32,
+    #[diesel(sql_type = BigInt)]
+    started_at: i64,
+    #[diesel(sql_type = BigInt)]
+    duration_us: i64,
+    #[diesel(sql_type = Nullable<SmallInt>)]
+    status: Option<i16>,
+    #[diesel(sql_type = Nullable<SmallInt>)]
+    failure: Option<i16>,
+}
+
+/// The attempts of the event that was published with this number.
+fn stored_attempts(scene: &Scene, subscription: i64, number: u32) -> Vec<StoredAttempt> {
+    let query = sql_query(format!(
+        "SELECT d.id AS delivery, d.replayed_at, a.number, a.started_at, a.duration_us, a.status, a.failure \
+         FROM events e JOIN deliveries d ON d.event_id = e.id JOIN attempts a ON a.delivery_id = d.id \
+         WHERE d.subscription_id = {subscription} AND INSTR(e.payload, '\"n\":{number},') > 0 ORDER BY d.id, a.number"
+    ));
+    load!(scene, query)
 }
 
 fn in_words(counted: &Counted) -> String {
@@ -145,6 +181,11 @@ fn judge_arrivals(scene: &Scene, report: &mut Report) {
         uuids += its_uuids;
         for complaint in subscription.receiver.complaints() {
             println!("   subscription {}: {complaint}", subscription.id);
+        }
+        for number in subscription.receiver.suspects() {
+            for attempt in stored_attempts(scene, subscription.id, number) {
+                println!("   subscription {}: {number}: {attempt:?}", subscription.id);
+            }
         }
     }
     report.note("attempts that arrived", all.arrived);

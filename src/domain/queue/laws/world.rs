@@ -87,7 +87,7 @@ impl World {
             Happening::Refuse => self.refuse(),
             Happening::Read => self.read(),
             Happening::Answer { fails } => self.answer(fails),
-            Happening::Park { fails } => self.park(fails),
+            Happening::Park { answer_is_lost } => self.park(answer_is_lost),
             Happening::Hold { for_micros } => {
                 let until = for_micros.map(|micros| Timestamp::from_micros(self.now.as_micros() + micros));
                 self.queue.set_gate(Gate::Held { until });
@@ -276,16 +276,19 @@ impl World {
         }
     }
 
-    fn park(&mut self, fails: bool) {
+    /// A write whose answer is lost is run again: the store shows it, and the queue does not hear of it yet.
+    fn park(&mut self, answer_is_lost: bool) {
         let Some(to_park) = self.to_park.take() else { return };
-        if !fails {
-            for id in to_park {
-                if let Some(held) = self.owed.get_mut(&id) {
-                    *held = Held::Parked;
-                }
+        for id in &to_park {
+            if let Some(held) = self.owed.get_mut(id) {
+                *held = Held::Parked;
             }
         }
-        self.queue.parked(!fails);
+        if answer_is_lost {
+            self.to_park = Some(to_park);
+        } else {
+            self.queue.parked();
+        }
     }
 
     /// Does what the queue says, and checks what must hold.
@@ -352,7 +355,7 @@ impl World {
         for _ in 0..10_000 {
             self.happen(Happening::Read);
             self.happen(Happening::Answer { fails: false });
-            self.happen(Happening::Park { fails: false });
+            self.happen(Happening::Park { answer_is_lost: false });
             self.happen(Happening::Finish { retry_after: None });
             self.happen(Happening::Record);
             self.happen(Happening::Pass { micros: 20 });

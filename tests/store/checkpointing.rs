@@ -6,7 +6,7 @@ use std::time::Duration;
 use postrider::{
     domain::id::SubscriptionId,
     store::{
-        Lane, StoreError,
+        AnyConnection, Lane, StoreError,
         checkpoint::{Log, MANY, keep_short, length},
         reseal::wipe_traces,
     },
@@ -29,6 +29,14 @@ const LONGEST: u64 = 64 << 20;
 async fn write(scene: &Scene, subscription: SubscriptionId, events: usize) {
     let heavy = (0..events).map(|_| scene.acceptance("x".repeat(100_000), &[subscription]));
     scene.accept(heavy.collect()).await;
+}
+
+/// Somebody who reads in the log as it is now, and goes on for long.
+fn who_reads(database: &Database) -> AnyConnection {
+    let mut reader = sql::connect(&database.database_url());
+    sql::execute(&mut reader, "BEGIN").expect("a transaction begins");
+    sql::number(&mut reader, "COUNT(*)", "events").expect("it reads");
+    reader
 }
 
 async fn log(scene: &Scene) -> Log {
@@ -68,9 +76,7 @@ fn a_log_that_somebody_reads_in_is_not_said_to_be_empty() {
         let scene = Scene::of(&database).await;
         let subscription = scene.subscription("one").await;
         write(&scene, subscription, 1).await;
-        let mut reader = sql::connect(&database.database_url());
-        sql::execute(&mut reader, "BEGIN").expect("a transaction begins");
-        sql::number(&mut reader, "COUNT(*)", "events").expect("it reads");
+        let mut reader = who_reads(&database);
         write(&scene, subscription, 1).await;
 
         scene.write(|c| sql::execute(c, "PRAGMA busy_timeout = 1")).await;
@@ -89,9 +95,7 @@ fn a_log_that_a_reader_made_long_is_short_again_afterwards() {
         let scene = Scene::of(&database).await;
         let subscription = scene.subscription("one").await;
         write(&scene, subscription, 1).await;
-        let mut reader = sql::connect(&database.database_url());
-        sql::execute(&mut reader, "BEGIN").expect("a transaction begins");
-        sql::number(&mut reader, "COUNT(*)", "events").expect("it reads");
+        let mut reader = who_reads(&database);
         let file = format!("{}-wal", database.url().strip_prefix("sqlite:").expect("a file"));
         let size = || std::fs::metadata(&file).expect("the log is there").len();
         while size() <= LONGEST {

@@ -1,7 +1,8 @@
 //! The composition root: who is built with whom, and in which order everything starts and stops.
 //!
-//! Start: migrate, read the routing table, start the actors, open the door. Stop: close the door and answer who is inside,
-//! let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due in the store.
+//! Start: claim the database, migrate, read the routing table, start the actors, open the door. Stop: close the door and
+//! answer who is inside, let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due
+//! in the store.
 
 use std::{ffi::CString, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
 
@@ -46,7 +47,7 @@ use crate::{
     http::{self, Catalogue, State, Trials, auth::Tokens, survey::Survey},
     metrics::Metrics,
     pages::{self, Pages},
-    store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
+    store::{Claim, Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
 };
 
 /// The owner who is there from the start.
@@ -80,6 +81,9 @@ pub enum StartError {
     /// The router died. Everything it had is in the store; a new process goes on.
     #[error("the router died; start the engine again, nothing is lost")]
     RouterDied,
+    /// The database lost sight of this engine, and another one has claimed it.
+    #[error("another engine has taken over this database; what this one had is delivered by that one")]
+    TakenOver,
 }
 
 /// The event loop of one thread. The threads beside it on which queries wait are called `store`.
@@ -105,7 +109,15 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
     let socket = reserve(settings.listen).map_err(|source| StartError::Listen { address: settings.listen, source })?;
     raise_file_limit();
-    let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys));
+    let claim = select! {
+        claim = Claim::take(&settings.database.database_url) => claim?,
+        () = signals.next() => return Ok(()),
+    };
+    let taken_over = actix_rt::spawn({
+        let claim = claim.clone();
+        async move { claim.taken_over().await }
+    });
+    let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys, Some(claim)));
     for migration in store.migrate().await? {
         log::info!(migration = migration.as_str(); "migration run");
     }
@@ -144,6 +156,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let ended = select! {
         () = signals.next() => Ok(()),
         () = death_of(&router) => Err(StartError::RouterDied),
+        _ = taken_over => Err(StartError::TakenOver),
     };
     if ended.is_ok() {
         log::info!(deadline:? = settings.drain; "stopping: attempts in flight finish; a second signal ends at once");

@@ -76,7 +76,7 @@ pub(super) async fn run(command: SecretsCommand, terminal: &mut Terminal) -> Res
 }
 
 async fn opened(args: &SecretsArgs) -> Result<Store, CliError> {
-    let store = store(&args.database, &args.keys);
+    let store = store(&args.database, &args.keys, None);
     store.migrate().await?;
     Ok(store)
 }

@@ -8,8 +8,10 @@
 pub mod accept;
 pub mod audit;
 pub mod backlog;
+mod blocking;
 #[cfg(feature = "sqlite")]
 pub mod checkpoint;
+mod claim;
 #[cfg(feature = "mysql")]
 mod completing;
 pub mod connection;
@@ -41,6 +43,7 @@ pub mod traces;
 mod transaction;
 mod values;
 
+pub use claim::Claim;
 pub use connection::{AnyConnection, DatabaseUrl};
 pub use error::StoreError;
 pub use keyring::{BadKeys, Keyring};

@@ -11,7 +11,8 @@ use tokio::sync::{Notify, Semaphore};
 #[cfg(feature = "sqlite")]
 use super::checkpoint;
 use super::{
-    Queried,
+    Claim, Queried,
+    blocking::blocking,
     connection::{self, AnyConnection, DatabaseUrl},
     error::{StoreError, Trouble, trouble},
     keyring::Keyring,
@@ -45,6 +46,7 @@ pub struct Store {
 struct Inner {
     url: DatabaseUrl,
     keys: Keyring,
+    claim: Option<Claim>,
     writers: Pool,
     readers: Pool,
     copier: Pool,
@@ -61,8 +63,14 @@ impl Store {
     /// A store that connects when it is first used. What it holds of secrets is sealed and opened with `keys`.
     #[must_use]
     pub fn new(url: DatabaseUrl, keys: Keyring) -> Self {
+        Self::claimed(url, keys, None)
+    }
+
+    /// The same for an engine, which writes only while it has the claim; without one, for whoever works beside the engine.
+    #[must_use]
+    pub fn claimed(url: DatabaseUrl, keys: Keyring, claim: Option<Claim>) -> Self {
         let [writers, readers, copier] = [url.writers(), READERS, 1].map(Pool::new);
-        Self { inner: Arc::new(Inner { url, keys, writers, readers, copier, written: Notify::new() }) }
+        Self { inner: Arc::new(Inner { url, keys, claim, writers, readers, copier, written: Notify::new() }) }
     }
 
     /// Brings the tables up to this version; gives the names of the migrations that were run.
@@ -115,14 +123,6 @@ impl Store {
     }
 }
 
-/// Runs `work` on a thread of its own; a panic there becomes an error here.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|panic| Err(StoreError::Corrupt(format!("a query panicked: {panic}"))))
-}
-
 impl Inner {
     const fn pool(&self, lane: Lane) -> &Pool {
         match lane {
@@ -132,6 +132,14 @@ impl Inner {
         }
     }
 
+    fn connect(&self, lane: Lane) -> Result<AnyConnection, StoreError> {
+        let mut connection = self.url.connect()?;
+        if let (Lane::Write, Some(claim)) = (lane, &self.claim) {
+            claim.admit(&mut connection)?;
+        }
+        Ok(connection)
+    }
+
     fn run<T>(&self, lane: Lane, mut work: impl FnMut(&mut AnyConnection) -> Queried<T>) -> Result<T, StoreError> {
         let pool = self.pool(lane);
         let mut reruns = 0;
@@ -139,7 +147,7 @@ impl Inner {
         loop {
             let mut connection = match pool.take() {
                 Some(connection) => connection,
-                None => self.url.connect()?,
+                None => self.connect(lane)?,
             };
             let error = match work(&mut connection) {
                 Ok(value) => {

@@ -39,6 +39,7 @@ mod secrets;
 mod shutdown;
 mod signatures;
 mod sink;
+mod standing_by;
 mod stats;
 mod traces;
 mod windows;

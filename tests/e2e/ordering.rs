@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use diesel::connection::SimpleConnection;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -27,6 +28,7 @@ use crate::{
 on_both! { blocking:
     order_holds_through_failures_kills_pauses_and_refills,
     other_keys_flow_while_one_is_blocked,
+    what_can_only_later_be_set_aside_keeps_its_order,
     a_subscription_in_order_waits_for_each,
 }
 
@@ -179,6 +181,38 @@ fn other_keys_flow_while_one_is_blocked(database: &Database) {
     came.dedup();
     assert_eq!(came, (0..EVENTS).step_by(KEYS).collect::<Vec<_>>(), "then in order");
 }
+
+/// For a while the database refuses to set aside what waits behind the key that is blocked. Once it does not, other keys flow,
+/// and nothing of that key was forgotten or passes another.
+fn what_can_only_later_be_set_aside_keeps_its_order(database: &Database) {
+    const EVENTS: usize = 160;
+    let scene = Scene::new(database, &[("POSTRIDER_WINDOW", WINDOW)]);
+    let is_open = open_gate(&scene);
+    let subscription = subscribe(&scene, "/in", "key", 1);
+    let mut other = database.database_url().connect().expect("the database is there");
+    other.batch_execute(if database.is_mariadb() { REFUSE_ON_MARIADB } else { REFUSE_ON_SQLITE }).expect("a trigger");
+    scene.api.publish_batch(&(0..EVENTS).map(event).collect::<Vec<_>>());
+    eventually("it to be refused twice", SOON, || match scene.engine.log().matches(REFUSED).count() {
+        2.. => Ok(()),
+        times => Err(format!("{times} times")),
+    });
+    other.batch_execute("DROP TRIGGER not_now").expect("it is there");
+    wait_for_others(&scene, EVENTS - EVENTS / KEYS);
+
+    is_open.store(true, Ordering::Relaxed);
+    scene.settle(subscription, SOON * 2);
+    let mut came = blocked(&scene);
+    came.dedup();
+    assert_eq!(came, (0..EVENTS).step_by(KEYS).collect::<Vec<_>>());
+}
+
+/// What the engine says when deliveries are not set aside.
+const REFUSED: &str = "parking deliveries waits";
+/// Whatever is set aside has a `due_at` from 2^62 on.
+const REFUSE_ON_SQLITE: &str = "CREATE TRIGGER not_now BEFORE UPDATE OF due_at ON deliveries \
+     WHEN NEW.due_at >= 4611686018427387904 BEGIN SELECT RAISE(ABORT, 'not now'); END";
+const REFUSE_ON_MARIADB: &str = "CREATE TRIGGER not_now BEFORE UPDATE ON deliveries FOR EACH ROW \
+     IF NEW.due_at >= 4611686018427387904 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not now'; END IF";
 
 /// With the ordering `subscription` there is no other key.
 fn a_subscription_in_order_waits_for_each(database: &Database) {

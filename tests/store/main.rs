@@ -6,6 +6,7 @@ mod support;
 mod accepting;
 mod auditing;
 mod checkpointing;
+mod claiming;
 mod compiled;
 mod erasing;
 mod expiring;

@@ -121,9 +121,14 @@ impl Engine {
 
     /// Waits until `GET /healthz` is answered with 200.
     pub fn wait_until_healthy(&mut self) {
+        self.wait_until_healthy_within(START_DEADLINE);
+    }
+
+    /// The same for one that has to wait itself.
+    pub fn wait_until_healthy_within(&mut self, deadline: Duration) {
         let api = self.api();
         let process = self.process.as_mut().expect("the engine was started");
-        eventually("the engine to be healthy", START_DEADLINE, || {
+        eventually("the engine to be healthy", deadline, || {
             if let Ok(Some(status)) = process.try_wait() {
                 panic!("the engine ended with {status}");
             }

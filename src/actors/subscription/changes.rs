@@ -1,27 +1,24 @@
 //! How a subscription changes, ends, pauses by itself, and stops.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix::{ActorContext, AsyncContext, Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
 
-use super::{SubscriptionActor, gate, limits};
+use super::{
+    SubscriptionActor, gate, limits,
+    steadfast::{ROWS, until_done, until_none_is_left},
+};
 use crate::{
     actors::{colleagues::Shared, mail::tell, router::Changed},
     domain::{delivery::Demand, hold::Hold, id::DeliveryId, queue::Gate, subscription::Subscription},
     egress::Template,
     store::{
-        Lane,
         parking::unpark,
         record::{Reach, cancel_owed},
         subscriptions::bulk::hold_many,
     },
 };
-
-/// The wait before the store is asked again that could not do what it was asked.
-pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// Deliveries cancelled, or unparked, in one transaction.
-const PAGE: i64 = 1_000;
 
 impl SubscriptionActor {
     /// Calls off what is owed after the subscription ended: up to `last`, and whatever was to be called off before. Nothing
@@ -33,18 +30,9 @@ impl SubscriptionActor {
         self.queue.set_gate(Gate::Shut);
         let (Shared { store, clock, .. }, id, me) = (self.with.shared.clone(), self.subscription.id, ctx.address());
         actix::spawn(async move {
-            loop {
-                let now = clock.now();
-                let work = move |connection: &mut _| cancel_owed(connection, id, Reach::Unfinished, last, PAGE, now);
-                match store.run(Lane::Write, work).await {
-                    Ok(cancelled) if i64::try_from(cancelled).is_ok_and(|cancelled| cancelled < PAGE) => break,
-                    Ok(_) => {}
-                    Err(error) => {
-                        log::warn!(subscription = id.as_raw(), error:% = error; "cancelling what is owed waits");
-                        tokio::time::sleep(STORE_PAUSE).await;
-                    }
-                }
-            }
+            let work =
+                move |connection: &mut _| cancel_owed(connection, id, Reach::Unfinished, last, ROWS, clock.now());
+            until_none_is_left(&store, id, "cancelling what is owed", work).await;
             tell(&me, Cancelled);
         });
     }
@@ -72,16 +60,8 @@ impl SubscriptionActor {
     fn unpark(&self, ctx: &Context<Self>) {
         let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
         actix::spawn(async move {
-            loop {
-                match store.run(Lane::Write, move |connection| unpark(connection, id, PAGE)).await {
-                    Ok(found) if i64::try_from(found).is_ok_and(|found| found < PAGE) => break,
-                    Ok(_) => {}
-                    Err(error) => {
-                        log::warn!(subscription = id.as_raw(), error:% = error; "reordering what is owed waits");
-                        tokio::time::sleep(STORE_PAUSE).await;
-                    }
-                }
-            }
+            let work = move |connection: &mut _| unpark(connection, id, ROWS);
+            until_none_is_left(&store, id, "reordering what is owed", work).await;
             tell(&me, Reordered);
         });
     }
@@ -96,19 +76,10 @@ impl SubscriptionActor {
         let (store, router, id) = (self.with.shared.store.clone(), self.with.router.clone(), self.subscription.id);
         let hold = Hold::by_engine(self.now(), reason);
         actix::spawn(async move {
-            loop {
-                let (keys, hold) = (store.keys(), hold.clone());
-                let work = move |connection: &mut _| hold_many(connection, &keys, &[id], &hold);
-                match store.run(Lane::Write, work).await {
-                    Ok(paused) => {
-                        return paused.into_iter().for_each(|paused| tell(&router, Changed(Arc::new(paused))));
-                    }
-                    Err(error) => {
-                        log::warn!(subscription = id.as_raw(), error:% = error; "a pause by the engine waits");
-                        tokio::time::sleep(STORE_PAUSE).await;
-                    }
-                }
-            }
+            let keys = store.keys();
+            let work = move |connection: &mut _| hold_many(connection, &keys, &[id], &hold);
+            let paused = until_done(&store, id, "a pause by the engine", work).await;
+            paused.into_iter().for_each(|paused| tell(&router, Changed(Arc::new(paused))));
         });
     }
 }

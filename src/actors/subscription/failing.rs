@@ -4,7 +4,7 @@ use actix::{AsyncContext, Context, Handler, Message};
 
 use super::SubscriptionActor;
 use crate::{
-    actors::{announcing::Announce, mail::tell, subscription::changes::STORE_PAUSE},
+    actors::{announcing::Announce, mail::tell, subscription::steadfast::STORE_PAUSE},
     clock::rfc3339,
     domain::{
         announcement::News,

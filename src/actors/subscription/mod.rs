@@ -9,6 +9,7 @@ mod messages;
 mod orders;
 mod ramp;
 mod status;
+mod steadfast;
 mod withdrawals;
 mod work;
 

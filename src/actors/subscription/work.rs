@@ -6,8 +6,8 @@ use actix::{ActorContext, AsyncContext, Context};
 
 use super::{
     SubscriptionActor,
-    changes::STORE_PAUSE,
     messages::{FailingSince, PageRead, Parked, Wake},
+    steadfast::until_done,
 };
 use crate::{
     actors::{
@@ -102,21 +102,13 @@ impl SubscriptionActor {
         });
     }
 
-    /// Goes on until it is known to be done: a write whose answer is lost may yet be carried out.
+    /// The queue counts on it: until it is known to be done, these are neither parked nor not.
     fn park(&self, to_park: Vec<(DeliveryId, KeyHash)>, ctx: &Context<Self>) {
         let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
         let to_park: Arc<[_]> = to_park.into();
         actix::spawn(async move {
-            loop {
-                let to_park = Arc::clone(&to_park);
-                match store.run(Lane::Write, move |connection| park(connection, &to_park)).await {
-                    Ok(()) => break,
-                    Err(error) => {
-                        log::warn!(subscription = id.as_raw(), error:% = error; "parking deliveries waits");
-                        tokio::time::sleep(STORE_PAUSE).await;
-                    }
-                }
-            }
+            let work = move |connection: &mut _| park(connection, &to_park);
+            until_done(&store, id, "parking deliveries", work).await;
             tell(&me, Parked);
         });
     }

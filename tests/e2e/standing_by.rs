@@ -1,0 +1,77 @@
+//! Two engines on one database: one works, the other stands by and goes on where the first one ends.
+
+use std::{collections::HashSet, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+
+use crate::{
+    scene::{SOON, Scene},
+    support::{
+        database::{Database, on_both},
+        engine::Engine,
+        eventually::{eventually, throughout},
+    },
+};
+
+on_both! { blocking: a_second_engine_stands_by_and_goes_on_where_the_first_is_killed }
+
+/// Waits until it has said that it stands by.
+fn stand_by(database: &Database) -> Engine {
+    let mut engine = Engine::not_started(&database.url(), &[]);
+    engine.spawn();
+    eventually("the second to stand by", SOON, || match engine.log() {
+        log if log.contains("standing by until it ends") => Ok(()),
+        log => Err(log),
+    });
+    engine
+}
+
+fn a_second_engine_stands_by_and_goes_on_where_the_first_is_killed(database: &Database) {
+    let mut scene = Scene::new(database, &[]);
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.change(subscription, &json!({"ordering": "subscription"}));
+    let mut second = stand_by(database);
+    scene.publish_many(0..100);
+    scene.settle(subscription, SOON);
+    throughout("the second waits", Duration::from_secs(1), || match second.api().get("/healthz") {
+        Err(_) => Ok(()),
+        Ok(reply) => Err(format!("{reply:?}")),
+    });
+    scene.publish_many(100..300);
+    scene.engine.kill9();
+
+    second.wait_until_healthy();
+    scene.api = second.api();
+    scene.publish_many(300..400);
+    scene.settle(subscription, SOON);
+    let mut seen = HashSet::new();
+    // What was not yet recorded when the first engine was killed comes twice.
+    let first: Vec<_> = scene.arrived("/in").into_iter().filter(|id| seen.insert(*id)).collect();
+    assert_eq!(first, (0..400).collect::<Vec<_>>());
+}
+
+/// A machine that is frozen and thawed, as virtual ones are: the server ends the claim of one that it does not hear of, and
+/// the engine that wakes up notices.
+#[cfg(feature = "mysql")]
+#[test]
+fn an_engine_that_stood_still_for_too_long_gives_way() {
+    let database = Database::mariadb();
+    let mut scene = Scene::new(&database, &[]);
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.publish_many(0..10);
+    scene.settle(subscription, SOON);
+    let mut second = stand_by(&database);
+    let pid = i32::try_from(scene.engine.process_id()).ok().and_then(Pid::from_raw).expect("it runs");
+    kill_process(pid, Signal::STOP).expect("the process is ours");
+    second.wait_until_healthy_within(Duration::from_mins(1));
+    kill_process(pid, Signal::CONT).expect("the process is ours");
+    let status = scene.engine.wait_for_the_end(SOON);
+    assert_eq!(status.code(), Some(1), "{status}");
+    assert!(scene.engine.log().contains("another engine has taken over this database"), "{}", scene.engine.log());
+
+    scene.api = second.api();
+    scene.publish_many(10..20);
+    scene.settle(subscription, SOON);
+    assert_eq!(scene.count(subscription, "delivered"), 20);
+}

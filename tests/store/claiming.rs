@@ -1,0 +1,139 @@
+//! One engine at a time: who has the claim writes, and what others wrote is over.
+
+use std::time::Duration;
+
+use postrider::store::Claim;
+
+use crate::support::database::{Database, on_both};
+
+const SOON: Duration = Duration::from_secs(20);
+/// Long enough for one who does not wait to be through.
+const A_WHILE: Duration = Duration::from_millis(1_500);
+
+on_both! { a_claim_is_waited_for_until_its_last_clone_is_gone }
+
+async fn a_claim_is_waited_for_until_its_last_clone_is_gone(database: Database) {
+    let first = Claim::take(&database.database_url()).await.expect("nobody has it");
+    let clone = first.clone();
+    let url = database.database_url();
+    let mut second = tokio::spawn(async move { Claim::take(&url).await.map(drop) });
+    drop(first);
+    let early = tokio::time::timeout(A_WHILE, &mut second).await;
+    assert!(early.is_err(), "two have it: {early:?}");
+    drop(clone);
+    tokio::time::timeout(SOON, second).await.expect("in time").expect("no panic").expect("it is free");
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn one_file_is_one_database_whatever_leads_to_it() {
+    let database = Database::sqlite();
+    let _claim = Claim::take(&database.database_url()).await.expect("nobody has it");
+    let folder = tempfile::tempdir().expect("there is a temp folder");
+    let link = folder.path().join("link.db");
+    let path = database.url();
+    std::os::unix::fs::symlink(path.trim_start_matches("sqlite:"), &link).expect("a link");
+    let by_link = format!("sqlite:{}", link.display()).parse().expect("a URL");
+    let early = tokio::time::timeout(A_WHILE, Claim::take(&by_link)).await;
+    assert!(early.is_err(), "two have it");
+}
+
+#[cfg(feature = "mysql")]
+mod on_a_server {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use postrider::{
+        domain::owner::{Role, Standing},
+        store::{AnyConnection, Claim, Lane, Store, StoreError, owners},
+    };
+
+    use super::{A_WHILE, SOON};
+    use crate::{
+        scene::{NOW, no_keys},
+        sql,
+        support::{database::Database, eventually::eventually_async},
+    };
+
+    /// Who has the claim, as the server knows it.
+    const HOLDER: &str = "COALESCE(IS_USED_LOCK(CONCAT('postrider.engine.', MD5(DATABASE()))), 0)";
+
+    /// The session with the claim ends, and the engine does not know yet.
+    fn cut_off(database: &Database) {
+        let mut other = sql::connect(&database.database_url());
+        let holder = sql::number(&mut other, HOLDER, "dual").expect("a number");
+        sql::execute(&mut other, &format!("KILL {holder}")).expect("root may");
+    }
+
+    fn add_owner(connection: &mut AnyConnection, name: &str) -> postrider::store::Queried<()> {
+        owners::add_owner(connection, name, Role::Publisher, Standing::Active, &[7; 32], NOW).map(drop)
+    }
+
+    #[tokio::test]
+    async fn what_an_engine_before_was_writing_is_over_when_the_next_begins() {
+        let database = Database::mariadb();
+        database.store().await;
+        let url = database.database_url();
+        let claim = Claim::take(&url).await.expect("nobody has it");
+        let store = Store::claimed(url.clone(), no_keys(), Some(claim.clone()));
+        let is_inside = Arc::new(AtomicBool::new(false));
+        let inside = Arc::clone(&is_inside);
+        let writing = tokio::spawn(async move {
+            let work = move |c: &mut AnyConnection| {
+                sql::execute(c, "BEGIN")?;
+                sql::execute(c, "INSERT INTO owners (name, role, is_active, created_at) VALUES ('late', 0, TRUE, 0)")?;
+                inside.store(true, Ordering::Relaxed);
+                sql::execute(c, "DO SLEEP(60)")?;
+                sql::execute(c, "COMMIT")
+            };
+            store.run(Lane::Write, work).await
+        });
+        eventually_async("it to write", SOON, async || is_inside.load(Ordering::Relaxed).then_some(()).ok_or("no"))
+            .await;
+
+        cut_off(&database);
+        let next = tokio::time::timeout(SOON, Claim::take(&url)).await.expect("in time").expect("it is free");
+        let mut other = sql::connect(&url);
+        let mut count = || sql::number(&mut other, "COUNT(*)", "owners WHERE name = 'late'").expect("a number");
+        assert_eq!(count(), 0, "it was undone");
+        let written = tokio::time::timeout(SOON, writing).await.expect("in time").expect("no panic");
+        assert!(matches!(written, Err(StoreError::Unavailable(_))), "it ran again: {written:?}");
+        assert_eq!(count(), 0, "and nothing comes after it");
+
+        let others = Store::claimed(url.clone(), no_keys(), Some(claim.clone()));
+        let refused = others.run(Lane::Write, |c| add_owner(c, "fenced")).await;
+        assert!(matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("taken over")), "{refused:?}");
+        tokio::time::timeout(SOON, claim.taken_over()).await.expect("it learns of it");
+
+        let ours = Store::claimed(url, no_keys(), Some(next));
+        ours.run(Lane::Write, |c| add_owner(c, "next")).await.expect("who has the claim writes");
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_nobody_else_wants_survives_its_session() {
+        let database = Database::mariadb();
+        database.store().await;
+        let url = database.database_url();
+        let claim = Claim::take(&url).await.expect("nobody has it");
+        let kept = tokio::spawn({
+            let claim = claim.clone();
+            async move { claim.taken_over().await }
+        });
+        cut_off(&database);
+        let store = Store::claimed(url.clone(), no_keys(), Some(claim));
+        store.run(Lane::Write, |c| add_owner(c, "meanwhile")).await.expect("nobody else has it");
+        let mut other = sql::connect(&url);
+        eventually_async("the claim to be held again", SOON, async || {
+            match sql::number(&mut other, HOLDER, "dual").expect("a number") {
+                0 => Err("free"),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        let early = tokio::time::timeout(A_WHILE, Claim::take(&url)).await;
+        assert!(early.is_err(), "two have it");
+        assert!(!kept.is_finished(), "it was never lost");
+    }
+}

@@ -45,7 +45,18 @@ impl Ordering {
         match self {
             Self::None => None,
             Self::Key => ordering_key.map(KeyHash::of),
-            Self::Subscription => Some(KeyHash(0)),
+            Self::Subscription => Some(KeyHash::ALL),
+        }
+    }
+
+    /// Whether deliveries may wait in line behind `key`: it is one that this ordering gives.
+    #[must_use]
+    pub fn has_lines_of(self, key: KeyHash) -> bool {
+        match self {
+            Self::None => false,
+            // One of 2^61 keys has the hash of all: its line is put back at each start, and nothing worse.
+            Self::Key => key != KeyHash::ALL,
+            Self::Subscription => key == KeyHash::ALL,
         }
     }
 }
@@ -55,6 +66,9 @@ impl Ordering {
 pub struct KeyHash(u64);
 
 impl KeyHash {
+    /// Of all deliveries of a subscription.
+    const ALL: Self = Self(0);
+
     /// The hash of `key`; stored, so it is the same for ever.
     #[must_use]
     pub fn of(key: &str) -> Self {

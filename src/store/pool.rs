@@ -13,6 +13,7 @@ use super::checkpoint;
 use super::{
     Claim, Queried,
     blocking::blocking,
+    claim::Writer,
     connection::{self, AnyConnection, DatabaseUrl},
     error::{StoreError, Trouble, trouble},
     keyring::Keyring,
@@ -56,7 +57,13 @@ struct Inner {
 /// Connections that are not in use, and as many permits as there may be connections.
 struct Pool {
     permits: Arc<Semaphore>,
-    idle: Mutex<Vec<AnyConnection>>,
+    idle: Mutex<Vec<Open>>,
+}
+
+/// A connection, and how the claim knows it if it writes.
+struct Open {
+    connection: AnyConnection,
+    writer: Option<Writer>,
 }
 
 impl Store {
@@ -132,26 +139,40 @@ impl Inner {
         }
     }
 
-    fn connect(&self, lane: Lane) -> Result<AnyConnection, StoreError> {
-        let mut connection = self.url.connect()?;
-        if let (Lane::Write, Some(claim)) = (lane, &self.claim) {
-            claim.admit(&mut connection)?;
+    /// A connection that was not in use, or a new one. What lost connections were sent is over.
+    fn open(&self, lane: Lane) -> Result<Open, StoreError> {
+        let mut open = match self.pool(lane).take() {
+            Some(open) => open,
+            None => Open { connection: self.url.connect()?, writer: None },
+        };
+        if let Some(claim) = &self.claim {
+            claim.settle(&mut open.connection)?;
+            if lane == Lane::Write && open.writer.is_none() {
+                open.writer = claim.admit(&mut open.connection)?;
+            }
         }
-        Ok(connection)
+        Ok(open)
+    }
+
+    /// A connection was lost, and most likely all others together with it.
+    fn note_lost(&self, open: &Open) {
+        if let (Some(claim), Some(writer)) = (&self.claim, open.writer) {
+            claim.note_lost(writer);
+        }
+        self.writers.clear();
+        self.readers.clear();
+        self.copier.clear();
     }
 
     fn run<T>(&self, lane: Lane, mut work: impl FnMut(&mut AnyConnection) -> Queried<T>) -> Result<T, StoreError> {
         let pool = self.pool(lane);
         let mut reruns = 0;
-        let mut reconnected = false;
+        let mut is_lost = false;
         loop {
-            let mut connection = match pool.take() {
-                Some(connection) => connection,
-                None => self.connect(lane)?,
-            };
-            let error = match work(&mut connection) {
+            let mut open = self.open(lane)?;
+            let error = match work(&mut open.connection) {
                 Ok(value) => {
-                    pool.give_back(connection);
+                    pool.give_back(open);
                     if lane == Lane::Write {
                         self.written.notify_one();
                     }
@@ -161,26 +182,25 @@ impl Inner {
             };
             match trouble(&error) {
                 Trouble::Transient if reruns < RERUNS => {
-                    pool.give_back(connection);
+                    pool.give_back(open);
                     pause(RERUN_PAUSE * 2_u32.pow(reruns));
                     reruns += 1;
                 }
-                Trouble::Lost if !reconnected => {
-                    // The others were most likely lost together with this one.
-                    self.writers.clear();
-                    self.readers.clear();
-                    self.copier.clear();
-                    reconnected = true;
+                Trouble::Lost => {
+                    self.note_lost(&open);
+                    if is_lost {
+                        return Err(error.into());
+                    }
+                    is_lost = true;
                 }
-                Trouble::Lost => return Err(error.into()),
                 #[cfg(feature = "sqlite")]
                 Trouble::Full if lane == Lane::Write => {
-                    checkpoint::make_room(&mut connection);
-                    pool.give_back(connection);
+                    checkpoint::make_room(&mut open.connection);
+                    pool.give_back(open);
                     return Err(error.into());
                 }
                 Trouble::Transient | Trouble::Full | Trouble::Lasting => {
-                    pool.give_back(connection);
+                    pool.give_back(open);
                     return Err(log_if_unexpected(error));
                 }
             }
@@ -207,15 +227,15 @@ impl Pool {
         Self { permits: Arc::new(Semaphore::new(connections)), idle: Mutex::new(Vec::new()) }
     }
 
-    fn take(&self) -> Option<AnyConnection> {
+    fn take(&self) -> Option<Open> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn give_back(&self, mut connection: AnyConnection) {
-        if is_stuck(&mut connection) {
+    fn give_back(&self, mut open: Open) {
+        if is_stuck(&mut open.connection) {
             return;
         }
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(open);
     }
 
     fn clear(&self) {

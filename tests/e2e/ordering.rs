@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use diesel::connection::SimpleConnection;
+use diesel::{RunQueryDsl, connection::SimpleConnection};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -29,6 +29,7 @@ on_both! { blocking:
     order_holds_through_failures_kills_pauses_and_refills,
     other_keys_flow_while_one_is_blocked,
     what_can_only_later_be_set_aside_keeps_its_order,
+    a_change_of_the_ordering_keeps_the_order_of_what_waits,
     a_subscription_in_order_waits_for_each,
 }
 
@@ -204,6 +205,42 @@ fn what_can_only_later_be_set_aside_keeps_its_order(database: &Database) {
     let mut came = blocked(&scene);
     came.dedup();
     assert_eq!(came, (0..EVENTS).step_by(KEYS).collect::<Vec<_>>());
+}
+
+/// First all deliveries wait behind one that is refused, most of them set aside in the store. While nobody works on the
+/// subscription, because it is paused and the engine was started again, its ordering becomes one by key.
+fn a_change_of_the_ordering_keeps_the_order_of_what_waits(database: &Database) {
+    const EVENTS: usize = 80;
+    let mut scene = Scene::new(database, &[("POSTRIDER_WINDOW", WINDOW)]);
+    let is_open = open_gate(&scene);
+    let subscription = subscribe(&scene, "/in", "subscription", 1);
+    scene.api.publish_batch(&(0..EVENTS / 2).map(event).collect::<Vec<_>>());
+    eventually("deliveries to be set aside", SOON, || match set_aside(database) {
+        0 => Err("none is"),
+        _ => Ok(()),
+    });
+    scene.api.pause(subscription, &json!({}));
+    scene.crash();
+    scene.change(subscription, &json!({"ordering": "key"}));
+    scene.api.publish_batch(&(EVENTS / 2..EVENTS).map(event).collect::<Vec<_>>());
+    scene.api.resume(subscription);
+    wait_for_others(&scene, EVENTS - EVENTS / KEYS);
+    is_open.store(true, Ordering::Relaxed);
+    scene.settle(subscription, SOON * 2);
+    let came: Vec<_> = scene.sink.requests("/in").iter().map(|one| number_in(&one.json())).collect();
+    for key in 0..KEYS {
+        let mut of_key: Vec<_> = came.iter().copied().filter(|number| key_of(*number) == key).collect();
+        of_key.dedup();
+        assert_eq!(of_key, (key..EVENTS).step_by(KEYS).collect::<Vec<_>>());
+    }
+}
+
+/// How many deliveries are set aside behind their keys.
+fn set_aside(database: &Database) -> i64 {
+    let mut other = database.database_url().connect().expect("the database is there");
+    let count =
+        diesel::dsl::sql::<diesel::sql_types::BigInt>("COUNT(*) FROM deliveries WHERE due_at >= 4611686018427387904");
+    diesel::select(count).get_result(&mut other).expect("a number")
 }
 
 /// What the engine says when deliveries are not set aside.

@@ -136,4 +136,42 @@ mod on_a_server {
         assert!(early.is_err(), "two have it");
         assert!(!kept.is_finished(), "it was never lost");
     }
+    /// A commit of which the answer is lost: it has happened, or it never will, when the work is run again.
+    #[tokio::test]
+    async fn what_was_sent_over_a_lost_connection_is_over_before_it_is_sent_again() {
+        let database = Database::mariadb();
+        let mut other = sql::connect(&database.database_url());
+        sql::execute(&mut other, "CREATE TABLE sent (run INT)").expect("it is new");
+        let (cable, url) = database.by_cable().expect("a server");
+        let claim = Claim::take(&url).await.expect("nobody has it");
+        let store = Store::claimed(url, no_keys(), Some(claim));
+        let writing = tokio::spawn(async move {
+            let mut runs = 0;
+            let work = move |c: &mut AnyConnection| {
+                runs += 1;
+                let slowly = if runs == 1 { "DO SLEEP(3);" } else { "" };
+                sql::execute(c, &format!("BEGIN; INSERT INTO sent VALUES ({runs}); {slowly} COMMIT"))
+            };
+            store.run(Lane::Write, work).await
+        });
+        let under_way = format!("information_schema.processlist WHERE db = DATABASE() AND info LIKE 'DO SLEEP{}'", '%');
+        eventually_async("the first run to be under way", SOON, async || {
+            match sql::number(&mut other, "COUNT(*)", &under_way).expect("a number") {
+                0 => Err("not yet"),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        cable.cut();
+        writing.await.expect("no panic").expect("it is run again");
+        eventually_async("the first run to be over", SOON, async || {
+            match sql::number(&mut other, "COUNT(*)", &under_way).expect("a number") {
+                0 => Ok(()),
+                _ => Err("it goes on"),
+            }
+        })
+        .await;
+        let sent = sql::values(&mut other, "SELECT CAST(run AS CHAR) AS value FROM sent").expect("rows");
+        assert_eq!(sent, ["2"]);
+    }
 }

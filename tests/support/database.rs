@@ -9,7 +9,10 @@ use postrider::store::{DatabaseUrl, Keyring, Store};
 use tempfile::TempDir;
 
 #[cfg(feature = "mysql")]
-use super::mariadb::{self, PrivateMariaDb};
+use super::{
+    cable::Cable,
+    mariadb::{self, PrivateMariaDb},
+};
 
 /// Where the database lives, and what has to go with it.
 #[derive(Debug)]
@@ -75,6 +78,17 @@ impl Database {
             #[cfg(feature = "mysql")]
             Home::Server(url, name) => format!("{url}/{name}"),
         }
+    }
+
+    /// The same over a cable that can be cut; `None` for a file.
+    #[cfg(feature = "mysql")]
+    pub fn by_cable(&self) -> Option<(Cable, DatabaseUrl)> {
+        let url = self.url();
+        let (server, name) = url.rsplit_once('/')?;
+        let (host, port) = server.rsplit_once(':')?;
+        let cable = Cable::to(port.parse().ok()?);
+        let url = format!("{host}:{}/{name}", cable.port());
+        Some((cable, url.parse().expect("we wrote it")))
     }
 
     /// The same for the store.

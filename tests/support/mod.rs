@@ -12,6 +12,8 @@ pub mod api;
 #[cfg(all(feature = "mysql", feature = "sqlite"))]
 pub mod bed;
 pub mod browser;
+#[cfg(feature = "mysql")]
+pub mod cable;
 pub mod database;
 pub mod engine;
 pub mod eventually;

@@ -14,7 +14,6 @@ use crate::{
     domain::{delivery::Demand, hold::Hold, id::DeliveryId, queue::Gate, subscription::Subscription},
     egress::Template,
     store::{
-        parking::unpark,
         record::{Reach, cancel_owed},
         subscriptions::bulk::hold_many,
     },
@@ -56,16 +55,6 @@ impl SubscriptionActor {
         }
     }
 
-    /// What was parked under the old order is attempted under the new one.
-    fn unpark(&self, ctx: &Context<Self>) {
-        let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
-        actix::spawn(async move {
-            let work = move |connection: &mut _| unpark(connection, id, ROWS);
-            until_none_is_left(&store, id, "reordering what is owed", work).await;
-            tell(&me, Reordered);
-        });
-    }
-
     /// Holds everything until a person has looked, because of what the endpoint did. A person's pause stays what it is.
     pub(super) fn hold_by_engine(&mut self, reason: &str) {
         if self.subscription.hold_at(self.now()).is_some() {
@@ -100,7 +89,7 @@ impl Handler<SetSubscription> for SubscriptionActor {
     fn handle(&mut self, message: SetSubscription, ctx: &mut Self::Context) {
         // It may bring work, so this actor is not let go before it has been seen.
         self.offers += 1;
-        let (was, ramp, ordering) = (self.demand(), self.subscription.ramp, self.subscription.terms.flow.ordering);
+        let (was, ramp) = (self.demand(), self.subscription.ramp);
         let before = Arc::clone(&self.subscription);
         // An older one came late; the same one is only to be waited for.
         if message.subscription.version <= self.subscription.version {
@@ -118,9 +107,6 @@ impl Handler<SetSubscription> for SubscriptionActor {
         }
         if self.demand() == Demand::Ended && was == Demand::Standing {
             self.cancel_up_to(Some(message.last_minted), ctx);
-        }
-        if self.subscription.terms.flow.ordering != ordering {
-            self.unpark(ctx);
         }
         if self.subscription.ramp != ramp {
             self.watch_ramp(ctx);
@@ -142,20 +128,6 @@ impl Handler<Cancelled> for SubscriptionActor {
         if self.cancelling == 0 {
             self.queue.set_gate(self.present_gate());
         }
-        self.advance(ctx);
-    }
-}
-
-/// What was parked under the old order is among the others now.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Reordered;
-
-impl Handler<Reordered> for SubscriptionActor {
-    type Result = ();
-
-    fn handle(&mut self, Reordered: Reordered, ctx: &mut Self::Context) {
-        self.queue.look_again();
         self.advance(ctx);
     }
 }

@@ -178,6 +178,20 @@ impl Handler<Parked> for SubscriptionActor {
     }
 }
 
+/// What was to be put back by a [`Step::Unpark`](crate::domain::queue::Step::Unpark) is.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Unparked;
+
+impl Handler<Unparked> for SubscriptionActor {
+    type Result = ();
+
+    fn handle(&mut self, Unparked: Unparked, ctx: &mut Self::Context) {
+        self.queue.unparked();
+        self.advance(ctx);
+    }
+}
+
 /// What the row of the subscription says: since when the endpoint fails.
 pub(super) struct FailingSince(pub(super) Option<Timestamp>);
 

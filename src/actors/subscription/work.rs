@@ -6,8 +6,8 @@ use actix::{ActorContext, AsyncContext, Context};
 
 use super::{
     SubscriptionActor,
-    messages::{FailingSince, PageRead, Parked, Wake},
-    steadfast::until_done,
+    messages::{FailingSince, PageRead, Parked, Unparked, Wake},
+    steadfast::{ROWS, until_done, until_none_is_left},
 };
 use crate::{
     actors::{
@@ -26,7 +26,13 @@ use crate::{
         time::Timestamp,
         trace::Trace,
     },
-    store::{Lane, backlog::read_page, parking::park, record::Record, subscriptions::failing::failing_since},
+    store::{
+        Lane,
+        backlog::read_page,
+        parking::{park, unpark},
+        record::Record,
+        subscriptions::failing::failing_since,
+    },
 };
 
 /// How long an actor with nothing to do stays, in case more comes.
@@ -54,6 +60,7 @@ impl SubscriptionActor {
                 Step::Reserve => self.queue.reserved(self.with.shared.trickle.reserve(now)),
                 Step::Read(order) => self.read(order, ctx),
                 Step::Park(to_park) => self.park(to_park, ctx),
+                Step::Unpark => self.unpark(ctx),
                 Step::Wait(until) => {
                     self.idle_since = None;
                     if let Some(until) = until {
@@ -110,6 +117,16 @@ impl SubscriptionActor {
             let work = move |connection: &mut _| park(connection, &to_park);
             until_done(&store, id, "parking deliveries", work).await;
             tell(&me, Parked);
+        });
+    }
+
+    /// What was parked under another ordering is attempted under the present one.
+    fn unpark(&self, ctx: &Context<Self>) {
+        let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
+        actix::spawn(async move {
+            let work = move |connection: &mut _| unpark(connection, id, ROWS);
+            until_none_is_left(&store, id, "reordering what is owed", work).await;
+            tell(&me, Unparked);
         });
     }
 

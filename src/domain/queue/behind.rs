@@ -92,11 +92,16 @@ impl Behind {
         }
     }
 
-    /// A delivery left memory.
-    pub(super) fn recorded(&mut self, id: DeliveryId, next: Next) {
+    /// A delivery left memory, and a page under way may be older than that.
+    pub(super) fn forget(&mut self, id: DeliveryId) {
         if let Some(reading) = &mut self.reading {
             reading.forgotten.insert(id);
         }
+    }
+
+    /// An attempt is recorded.
+    pub(super) fn recorded(&mut self, id: DeliveryId, next: Next) {
+        self.forget(id);
         match next {
             Next::Settled => {}
             Next::DueAt(due_at) => self.note_due(due_at),

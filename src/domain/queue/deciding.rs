@@ -24,6 +24,9 @@ impl Queue {
             Gate::Held { .. } | Gate::Shut => return Step::Idle,
             Gate::Open => {}
         }
+        if let Some(step) = self.next_of_reordering() {
+            return step;
+        }
         let start_at = self.start_at(now, fair_slots);
         if self.trust.lacks_reservation(now) && start_at.is_some_and(|at| at <= now) && self.has_work(now) {
             return Step::Reserve;

@@ -8,10 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::{Head, KeysFound, Owed};
-use crate::domain::{
-    id::DeliveryId,
-    ordering::{KeyHash, Ordering},
-};
+use crate::domain::{id::DeliveryId, ordering::KeyHash};
 
 /// Keys whose parked deliveries are read at once.
 const HEADS_PER_READ: usize = 16;
@@ -207,8 +204,9 @@ impl Keys {
         std::mem::take(&mut self.to_park)
     }
 
-    pub(super) fn are_parked(&mut self) {
-        self.parking.clear();
+    /// What was being parked is; gives what that was.
+    pub(super) fn are_parked(&mut self) -> impl Iterator<Item = DeliveryId> {
+        std::mem::take(&mut self.parking).into_keys()
     }
 
     pub(super) fn is_parking(&self) -> bool {
@@ -225,35 +223,20 @@ impl Keys {
         }
     }
 
-    /// The parked deliveries of a key were read. Gives those that may start: the first, which takes the key, or all of them
-    /// in a subscription without order.
-    pub(super) fn head_read(
-        &mut self,
-        head: Head,
-        ordering: Ordering,
-        is_going_on: impl Fn(DeliveryId) -> bool,
-    ) -> Vec<Owed> {
+    /// The parked deliveries of a key were read. Gives the one that may start, and takes the key.
+    pub(super) fn head_read(&mut self, head: Head, is_going_on: impl Fn(DeliveryId) -> bool) -> Option<Owed> {
         let Head { key, owed, more } = head;
-        // What was parked under another order has no line to keep in this one.
-        let is_line = |owed: &Owed| ordering.key_of(&owed.event) == Some(key);
-        let ordered = ordering != Ordering::None && owed.iter().all(is_line);
         self.ready.remove(&key);
         self.know_lowest(key, &owed, more);
-        if !ordered {
-            if self.parked.contains_key(&key) {
-                self.ready.insert(key);
-            }
-            return owed;
-        }
         let Some(first) = owed.first().map(|first| first.id) else {
             self.note_ready(key, is_going_on);
-            return Vec::new();
+            return None;
         };
         let is_free = |holders: &BTreeSet<DeliveryId>| holders.iter().all(|id| first < *id && !is_going_on(*id));
         if !self.taken.get(&key).is_none_or(is_free) {
             // Taken meanwhile by one that the store says waits for a retry: they stay where they are.
             self.note_parked(key, first);
-            return Vec::new();
+            return None;
         }
         for owed in owed {
             self.wait(key, owed);
@@ -263,7 +246,7 @@ impl Keys {
         if let Some(next) = &next {
             self.hold(key, next.id);
         }
-        next.into_iter().collect()
+        next
     }
 
     /// The head of a key's line is in memory now; behind it are more, or only what is on its way there.
@@ -319,7 +302,14 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            Gate, Limits, Page, Queue, Step,
+            tests::{NOW, TOOK, finish, keyed, limits},
+        },
+        *,
+    };
+    use crate::domain::{breaker::BreakerSettings, delivery::Next, ordering::Ordering};
 
     #[test]
     fn what_is_being_parked_keeps_nobody_waiting_for_its_retry() {
@@ -330,7 +320,28 @@ mod tests {
         // A pause and a resumption; the store does not know yet that it is parked.
         keys.reset(|_| false);
         keys.found(KeysFound { waiting: vec![(key, id)], parked: Vec::new() }, |_| false, |_| false);
-        keys.are_parked();
+        assert_eq!(keys.are_parked().collect::<Vec<_>>(), [id]);
         assert_eq!(keys.heads_to_read(), [key]);
+    }
+    #[test]
+    fn a_page_older_than_what_was_parked_meanwhile_keeps_nobody_waiting() {
+        let ordered = Limits { ordering: Ordering::Key, ..limits(2, 4) };
+        let mut queue = Queue::new(ordered, Gate::Open, BreakerSettings::default());
+        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+        queue.page_read(Page { keys: Some(KeysFound::default()), ..Page::default() });
+        queue.offer([1, 4, 7, 10].map(keyed));
+        assert!(matches!(queue.next(NOW, 100), Step::Start(first) if first.id.as_raw() == 1));
+        // In this order: it is being parked, a page begins, it is parked, the page shows 4 as waiting for a retry.
+        assert!(matches!(queue.next(NOW, 100), Step::Park(parked) if parked.len() == 3));
+        queue.look_again();
+        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+        queue.parked();
+        let key = KeyHash::of("package:1");
+        let keys = Some(KeysFound { waiting: vec![(key, DeliveryId::from_raw(4))], parked: Vec::new() });
+        queue.page_read(Page { keys, ..Page::default() });
+        finish(&mut queue, 1, TOOK);
+        queue.recorded(DeliveryId::from_raw(1), Next::Settled);
+        let Step::Read(order) = queue.next(NOW, 100) else { panic!("the key stands still") };
+        assert_eq!(order.heads, [key]);
     }
 }

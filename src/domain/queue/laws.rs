@@ -1,6 +1,7 @@
 //! The laws of the queue, against a model of the store: whatever happens in whatever order, nothing is forgotten, nothing
 //! starts early, nothing runs twice at once, slots and window hold, and what is ordered stays in order.
 
+mod store;
 mod world;
 
 use proptest::prelude::*;
@@ -55,6 +56,14 @@ enum Happening {
     },
     /// What was set aside is owed again, due now.
     Release,
+    /// Somebody changes the ordering.
+    Reorder {
+        ordering: Ordering,
+    },
+    /// What was parked is put back.
+    Unpark,
+    /// The engine is killed and started again.
+    Restart,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +106,9 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => prop::bool::ANY.prop_map(|made| Happening::Order { made }),
         2 => any_withdrawal().prop_map(|(which, fate)| Happening::Withdraw { which, fate }),
         1 => Just(Happening::Release),
+        1 => any_ordering().prop_map(|ordering| Happening::Reorder { ordering }),
+        2 => Just(Happening::Unpark),
+        1 => Just(Happening::Restart),
     ]
 }
 

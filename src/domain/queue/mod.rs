@@ -31,6 +31,7 @@ mod keys;
 #[cfg(test)]
 mod laws;
 mod pace;
+mod reordering;
 mod steps;
 mod stock;
 mod telling;
@@ -49,6 +50,7 @@ use self::{
     behind::{Admission, Behind},
     keys::Keys,
     pace::Pace,
+    reordering::Reordering,
     stock::Stock,
     trust::Trust,
 };
@@ -127,6 +129,7 @@ pub struct Ended {
 pub struct Queue {
     limits: Limits,
     gate: Gate,
+    reordering: Reordering,
     stock: Stock,
     keys: Keys,
     /// Offered while a page is read; they follow it when nothing is left behind.
@@ -148,6 +151,7 @@ impl Queue {
         Self {
             limits,
             gate,
+            reordering: Reordering::default(),
             stock: Stock::new(),
             keys: Keys::default(),
             late: Vec::new(),
@@ -158,15 +162,6 @@ impl Queue {
             pace: Pace::new(),
             breaker: Breaker::new(breaker),
             trust: Trust::default(),
-        }
-    }
-
-    /// Changes the limits. What is in flight beyond fewer slots finishes.
-    pub fn set_limits(&mut self, limits: Limits) {
-        let reordered = limits.ordering != self.limits.ordering;
-        self.limits = limits;
-        if reordered {
-            self.start_over();
         }
     }
 
@@ -197,7 +192,8 @@ impl Queue {
     /// have been read already, is left to the store.
     pub fn offer(&mut self, offered: impl IntoIterator<Item = Owed>) {
         for owed in offered {
-            let fits = self.gate == Gate::Open && self.room() > 0;
+            let is_open = self.gate == Gate::Open && self.reordering == Reordering::Done;
+            let fits = is_open && self.room() > 0;
             match self.behind.admission(owed.id) {
                 Admission::Take if fits => self.stock.push_fresh(owed),
                 Admission::AfterPage if fits => self.late.push(owed),
@@ -265,6 +261,9 @@ impl Queue {
     pub fn page_read(&mut self, page: Page) {
         let late = std::mem::take(&mut self.late);
         let Some(forgotten) = self.behind.page_read(&page) else { return };
+        if self.finds_another_order(page.keys.as_ref()) {
+            return;
+        }
         if let Some(found) = page.keys {
             let is_going_on = going_on(&self.in_flight, &self.recording);
             self.keys.found(found, |id| forgotten.contains(&id) || is_going_on(id), is_going_on);
@@ -272,8 +271,8 @@ impl Queue {
         for head in page.heads {
             let head = Head { owed: self.news(head.owed, &forgotten), ..head };
             let is_going_on = going_on(&self.in_flight, &self.recording);
-            for owed in self.keys.head_read(head, self.limits.ordering, is_going_on).into_iter().rev() {
-                self.stock.push_front(owed);
+            if let Some(first) = self.keys.head_read(head, is_going_on) {
+                self.stock.push_front(first);
             }
         }
         for owed in self.news(page.fresh, &forgotten) {
@@ -305,7 +304,8 @@ impl Queue {
 
     /// What [`Step::Park`] gave is parked. Not to be said before that is known: until then the store may show it parked or not.
     pub fn parked(&mut self) {
-        self.keys.are_parked();
+        // A page that is being read may still show it where it was.
+        self.keys.are_parked().for_each(|id| self.behind.forget(id));
     }
 
     /// Attempts in flight.
@@ -362,6 +362,7 @@ impl Queue {
             || !self.recording.is_empty()
             || !self.claimed.is_empty()
             || self.keys.is_parking()
+            || self.is_unparking()
             || self.behind.is_reading()
     }
 

@@ -20,6 +20,8 @@ pub enum Step {
     Read(ReadOrder),
     /// Park these deliveries in the store, out of the way of other keys, then call [`super::Queue::parked`].
     Park(Vec<(DeliveryId, KeyHash)>),
+    /// Put back whatever is parked, so that it counts as never parked, then call [`super::Queue::unparked`].
+    Unpark,
     /// Reserve an instant for the next attempt among all endpoints that fail, then call [`super::Queue::reserved`].
     Reserve,
     /// Nothing, before something happens or, if given, this instant comes.

@@ -52,7 +52,9 @@ pub(super) fn started(queue: &mut Queue, now: Timestamp) -> Vec<i64> {
             match queue.next(now, 100) {
                 Step::Start(owed) => break Some(owed.id.as_raw()),
                 Step::Reserve => queue.reserved(now),
-                Step::Expire(_) | Step::Park(_) | Step::Read(_) | Step::Wait(_) | Step::Idle => break None,
+                Step::Expire(_) | Step::Park(_) | Step::Unpark | Step::Read(_) | Step::Wait(_) | Step::Idle => {
+                    break None;
+                }
             }
         }
     })
@@ -133,23 +135,6 @@ fn a_window_of_one_sees_retries_too() {
     let mut queue = Queue::new(limits(1, 1), Gate::Open, BreakerSettings::default());
     let Step::Read(order) = queue.next(NOW, 100) else { panic!("a read is due") };
     assert_eq!((order.fresh, order.due), (1, 1));
-}
-
-#[test]
-fn what_was_parked_under_another_order_keeps_no_line() {
-    let key = Limits { ordering: Ordering::Key, ..limits(8, 20) };
-    let mut queue = Queue::new(key, Gate::Open, BreakerSettings::default());
-    assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
-    let old = Ordering::Subscription.key(None).expect("one line for all");
-    queue.page_read(Page {
-        keys: Some(KeysFound { waiting: Vec::new(), parked: vec![(old, DeliveryId::from_raw(1))] }),
-        ..Page::default()
-    });
-    let Step::Read(order) = queue.next(NOW, 100) else { panic!("the parked ones are read") };
-    assert_eq!(order.heads, [old]);
-    let head = Head { key: old, owed: (1..=3).map(keyed).collect(), more: false };
-    queue.page_read(Page { heads: vec![head], ..Page::default() });
-    assert_eq!(started(&mut queue, NOW), [1, 2, 3], "they are of three keys");
 }
 
 #[test]

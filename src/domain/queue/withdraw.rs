@@ -116,6 +116,8 @@ mod tests {
     fn a_delivery_that_is_withdrawn_while_it_waits_for_a_retry_frees_its_key() {
         let mut queue = caught_up();
         queue.set_limits(Limits { ordering: Ordering::Key, ..limits(2, 10) });
+        assert!(matches!(queue.next(NOW, 100), Step::Unpark));
+        queue.unparked();
         read(&mut queue, &[]);
         queue.offer([1, 4].map(keyed));
         assert_eq!(started(&mut queue, NOW), [1]);

@@ -6,7 +6,9 @@
 //! On a server the claim also ends what went before. A killed engine may have sent writes that a slow server carries out
 //! later, while the next engine reads already; and one that merely stood still, as a frozen machine does, goes on to write.
 //! So the sessions in which an engine writes are known by locks of their own: whoever has the claim ends those of others and
-//! waits until they are over, and none is begun by an engine that lost its claim.
+//! waits until they are over, and none is begun by an engine that lost its claim. The same goes for a session of this engine
+//! whose connection was lost: before anything else is read or written, it is over, so that a commit whose answer was lost has
+//! happened or will not.
 
 #[cfg(feature = "sqlite")]
 mod file;
@@ -15,6 +17,8 @@ mod server;
 
 use std::sync::Arc;
 
+#[cfg(feature = "mysql")]
+pub(super) use self::server::Writer;
 use super::{AnyConnection, DatabaseUrl, StoreError};
 
 /// One engine's right to work on a database. Clones share it; it ends with the last of them, and with the process.
@@ -56,21 +60,53 @@ impl Claim {
         }
     }
 
-    /// Lets a new connection write.
+    /// Lets a new connection write; on a server it becomes a [`Writer`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when another engine has the claim.
-    pub(super) fn admit(&self, writer: &mut AnyConnection) -> Result<(), StoreError> {
-        match (&self.held, writer) {
+    pub(super) fn admit(&self, connection: &mut AnyConnection) -> Result<Option<Writer>, StoreError> {
+        match &self.held {
             #[cfg(feature = "mysql")]
-            (Held::Server(lock), AnyConnection::Mysql(writer)) => lock.admit(writer),
+            Held::Server(lock) => server::session_of(connection).map(|session| lock.admit(session)).transpose(),
             #[cfg(feature = "sqlite")]
-            (_, AnyConnection::Sqlite(_)) => Ok(()),
-            #[cfg(all(feature = "sqlite", feature = "mysql"))]
-            (Held::File(_), AnyConnection::Mysql(_)) => Ok(()),
+            Held::File(_) => {
+                _ = connection;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The connection of a writer was lost, and with it whether its last transaction was committed.
+    pub(super) fn note_lost(&self, writer: Writer) {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => lock.note_lost(writer),
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => _ = writer,
+        }
+    }
+
+    /// Before anything is read or written in `connection`: the transactions of lost writers are committed by now, or undone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the database cannot be asked.
+    pub(super) fn settle(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => Ok(server::session_of(connection).map_or(Ok(()), |session| lock.settle(session))?),
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => {
+                _ = connection;
+                Ok(())
+            }
         }
     }
 }
+
+/// A file has no sessions that could linger.
+#[cfg(not(feature = "mysql"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writer {}
 
 /// Says once what is waited for, in words that name it.
 fn tell_of(other: &str) {

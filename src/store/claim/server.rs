@@ -14,7 +14,7 @@ use diesel::{
 };
 use tokio::sync::Notify;
 
-use crate::store::{StoreError, blocking::blocking};
+use crate::store::{AnyConnection, StoreError, blocking::blocking};
 
 /// How often the claim is looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -48,6 +48,15 @@ pub(super) struct Lock {
     /// The session's number and that of the one before, which the server may not know yet to be gone.
     ours: Mutex<[SessionId; 2]>,
     doubted: Notify,
+    /// Sessions of this engine whose connections were lost, and which the server may still be at work for.
+    lost: Mutex<Vec<Writer>>,
+}
+
+/// A session that writes, and which of the locks it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Writer {
+    number: u32,
+    id: SessionId,
 }
 
 impl Lock {
@@ -74,7 +83,13 @@ impl Lock {
             }
             wait = WAIT;
         }
-        Ok(Self { url, session: Mutex::new(Some(session)), ours: Mutex::new([id, id]), doubted: Notify::new() })
+        Ok(Self {
+            url,
+            session: Mutex::new(Some(session)),
+            ours: Mutex::new([id, id]),
+            doubted: Notify::new(),
+            lost: Mutex::default(),
+        })
     }
 
     /// Looks after the lock until somebody else has it.
@@ -119,17 +134,33 @@ impl Lock {
     }
 
     /// Lets a session write: marks it with a lock, unless another engine has the claim.
-    pub(super) fn admit(&self, session: &mut MysqlConnection) -> Result<(), StoreError> {
+    pub(super) fn admit(&self, session: &mut MysqlConnection) -> Result<Writer, StoreError> {
         if holder(session, ENGINE)?.is_some_and(|holder| !self.is_one_of_ours(holder)) {
             self.doubted.notify_one();
             return Err(StoreError::Unavailable("another engine has taken over".to_owned()));
         }
         for number in 0..WRITERS {
             if take_lock(session, &writer(number), 0)? {
-                return Ok(());
+                return Ok(Writer { number, id: id_of(session)? });
             }
         }
         Err(StoreError::Unavailable(format!("{WRITERS} sessions of writers linger at the server")))
+    }
+
+    /// The connection of a session was lost: what it was sent last may yet be carried out.
+    pub(super) fn note_lost(&self, writer: Writer) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(writer);
+    }
+
+    /// Ends what lost sessions are still at work for, before anything is read or written in `session`.
+    pub(super) fn settle(&self, session: &mut MysqlConnection) -> QueryResult<()> {
+        let first = || self.lost.lock().unwrap_or_else(PoisonError::into_inner).first().copied();
+        while let Some(lost) = first() {
+            let name = writer(lost.number);
+            end_all(session, |session| Ok(holder(session, &name)?.filter(|id| *id == lost.id).into_iter().collect()))?;
+            self.lost.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != lost);
+        }
+        Ok(())
     }
 
     fn is_one_of_ours(&self, id: SessionId) -> bool {
@@ -145,12 +176,25 @@ impl Lock {
     }
 }
 
+/// The session of a connection to a server.
+pub(super) fn session_of(connection: &mut AnyConnection) -> Option<&mut MysqlConnection> {
+    match connection {
+        AnyConnection::Mysql(session) => Some(session),
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(_) => None,
+    }
+}
+
 /// Opens a session that ends when nothing is heard of it.
 fn begin(url: &str) -> Result<(MysqlConnection, SessionId), StoreError> {
     let mut session = MysqlConnection::establish(url)?;
     session.batch_execute(&format!("SET SESSION wait_timeout = {LEASE}"))?;
-    let id = select(sql::<BigInt>("CONNECTION_ID()")).get_result(&mut session)?;
+    let id = id_of(&mut session)?;
     Ok((session, id))
+}
+
+fn id_of(session: &mut MysqlConnection) -> QueryResult<SessionId> {
+    select(sql::<BigInt>("CONNECTION_ID()")).get_result(session)
 }
 
 /// Whether the session has the lock now; waits for so many seconds.
@@ -172,18 +216,26 @@ fn whereabouts(session: &mut MysqlConnection) -> QueryResult<String> {
     Ok(host.map_or_else(|| "unknown to this user of the database".to_owned(), |host| format!("at {host}")))
 }
 
-/// Ends the sessions in which others write. What they have written is kept or undone as a whole; nothing comes after it.
+/// Ends the sessions in which others write.
 fn end_writers(session: &mut MysqlConnection) -> QueryResult<()> {
     let names: Vec<_> = (0..WRITERS).map(|number| format!("SELECT IS_USED_LOCK({}) AS id", writer(number))).collect();
     let query = format!("id FROM ({}) AS writers WHERE id IS NOT NULL", names.join(" UNION ALL "));
-    for look in 1.. {
-        let left: Vec<SessionId> = select(sql::<BigInt>(&query)).load(session)?;
+    end_all(session, |session| select(sql::<BigInt>(&query)).load(session))
+}
+
+/// Ends the sessions that `look` finds, until it finds none. What they have written is kept or undone as a whole by then.
+fn end_all(
+    session: &mut MysqlConnection,
+    look: impl Fn(&mut MysqlConnection) -> QueryResult<Vec<SessionId>>,
+) -> QueryResult<()> {
+    for looks in 1.. {
+        let left = look(session)?;
         if left.is_empty() {
             break;
         }
         left.iter().for_each(|id| end(session, *id));
-        if look % PATIENCE == 0 {
-            log::warn!(sessions:? = left; "waiting for sessions of an earlier engine to end");
+        if looks % PATIENCE == 0 {
+            log::warn!(sessions:? = left; "waiting for sessions at the database to end, which wrote before");
         }
         pause();
     }
@@ -193,7 +245,7 @@ fn end_writers(session: &mut MysqlConnection) -> QueryResult<()> {
 /// Ends a session. One that is gone, or belongs to another user, is not ours to end.
 fn end(session: &mut MysqlConnection, id: SessionId) {
     if let Err(error) = session.batch_execute(&format!("KILL {id}")) {
-        log::debug!(session = id, error:% = error; "a session of an earlier engine was not ended");
+        log::debug!(session = id, error:% = error; "a session was not ended");
     }
 }
 

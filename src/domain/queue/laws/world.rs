@@ -1,10 +1,11 @@
 //! A model of the store and of all that may happen around the queue.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     super::{tests::keyed, *},
     Arrival, Fate, Happening, Which,
+    store::{Held, Owing, page},
 };
 
 pub(super) const LIMITS: Limits = Limits { slots: 3, window: 8, rate: None, ordering: Ordering::None, max_age: None };
@@ -18,21 +19,13 @@ const TRICKLE: Duration = Duration::from_micros(7);
 /// How long nothing is tried again whose record was refused.
 const REFUSED: Duration = Duration::from_micros(60);
 
-/// What holds a delivery back in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    Not,
-    Until(Timestamp),
-    Parked,
-}
-
 /// The store and the world around the queue.
 pub(super) struct World {
     pub(super) queue: Queue,
     ordering: Ordering,
     now: Timestamp,
     last_id: i64,
-    owed: BTreeMap<i64, Held>,
+    owed: Owing,
     late: Vec<i64>,
     in_flight: Vec<i64>,
     records: Vec<(i64, Next)>,
@@ -43,7 +36,11 @@ pub(super) struct World {
     set_aside: BTreeSet<i64>,
     order: Option<ReadOrder>,
     page: Option<Page>,
-    to_park: Option<Vec<i64>>,
+    to_park: Option<Vec<(i64, KeyHash)>>,
+    /// What is parked is to be put back.
+    to_unpark: bool,
+    /// Attempted before the ordering changed: they came first under the one before.
+    tried_before: HashSet<i64>,
     /// Whether the latest attempt failed.
     fails: bool,
     /// For the next attempt at an endpoint that fails.
@@ -58,7 +55,7 @@ impl World {
             ordering,
             now: Timestamp::from_micros(1),
             last_id: 0,
-            owed: BTreeMap::new(),
+            owed: Owing::new(),
             late: Vec::new(),
             in_flight: Vec::new(),
             records: Vec::new(),
@@ -68,6 +65,8 @@ impl World {
             order: None,
             page: None,
             to_park: None,
+            to_unpark: false,
+            tried_before: HashSet::new(),
             fails: false,
             reserved: None,
             starts: Vec::new(),
@@ -96,6 +95,9 @@ impl World {
             Happening::Order { made } => self.order(made),
             Happening::Withdraw { which, fate } => self.withdraw(which, fate),
             Happening::Release => self.release(),
+            Happening::Reorder { ordering } => self.reorder(ordering),
+            Happening::Unpark => self.unpark(),
+            Happening::Restart => self.restart(),
         }
         self.act();
     }
@@ -226,45 +228,7 @@ impl World {
     }
 
     fn read(&mut self) {
-        let Some(order) = self.order.take() else { return };
-        let unknown: Vec<(i64, Held)> = self
-            .owed
-            .iter()
-            .filter(|(id, _)| !order.known.contains(&DeliveryId::from_raw(**id)))
-            .map(|(id, held)| (*id, *held))
-            .collect();
-        let fresh: Vec<i64> = unknown.iter().filter(|(_, held)| *held == Held::Not).map(|(id, _)| *id).collect();
-        let mut retries: Vec<(Timestamp, i64)> =
-            unknown.iter().filter_map(|(id, held)| Some((until(*held)?, *id))).collect();
-        retries.sort_unstable();
-        let due: Vec<_> = retries.iter().take_while(|(at, _)| *at <= self.now).take(order.due).collect();
-        self.page = Some(Page {
-            more_fresh: order.fresh > 0 && fresh.len() > order.fresh,
-            next_due: retries.get(due.len()).map(|(at, _)| *at),
-            due: due.iter().map(|(_, id)| keyed(*id)).collect(),
-            fresh: fresh.into_iter().take(order.fresh).map(keyed).collect(),
-            keys: order.keys.then(|| self.keys_found()),
-            heads: order.heads.iter().map(|key| self.head(*key, &unknown)).collect(),
-        });
-    }
-
-    fn keys_found(&self) -> KeysFound {
-        let waiting = self.owed.iter().filter(|(_, held)| until(**held).is_some());
-        let mut parked: BTreeMap<KeyHash, DeliveryId> = BTreeMap::new();
-        for (id, _) in self.owed.iter().filter(|(_, held)| **held == Held::Parked) {
-            let key = self.key(*id).expect("only what has a key is parked");
-            parked.entry(key).or_insert(DeliveryId::from_raw(*id));
-        }
-        KeysFound {
-            waiting: waiting.filter_map(|(id, _)| Some((self.key(*id)?, DeliveryId::from_raw(*id)))).collect(),
-            parked: parked.into_iter().collect(),
-        }
-    }
-
-    fn head(&self, key: KeyHash, unknown: &[(i64, Held)]) -> Head {
-        let mut ids = unknown.iter().filter(|(id, held)| *held == Held::Parked && self.key(*id) == Some(key));
-        let owed = ids.by_ref().take(2).map(|(id, _)| keyed(*id)).collect();
-        Head { key, owed, more: ids.next().is_some() }
+        self.page = self.order.take().map(|order| page(&self.owed, &order, self.now)).or(self.page.take());
     }
 
     fn answer(&mut self, fails: bool) {
@@ -279,9 +243,9 @@ impl World {
     /// A write whose answer is lost is run again: the store shows it, and the queue does not hear of it yet.
     fn park(&mut self, answer_is_lost: bool) {
         let Some(to_park) = self.to_park.take() else { return };
-        for id in &to_park {
+        for (id, key) in &to_park {
             if let Some(held) = self.owed.get_mut(id) {
-                *held = Held::Parked;
+                *held = Held::Parked(*key);
             }
         }
         if answer_is_lost {
@@ -289,6 +253,30 @@ impl World {
         } else {
             self.queue.parked();
         }
+    }
+
+    /// Somebody changes the ordering. What was set aside under another one may overtake.
+    fn reorder(&mut self, ordering: Ordering) {
+        if self.set_aside.is_empty() && ordering != self.ordering {
+            self.ordering = ordering;
+            self.tried_before.extend(&self.starts);
+            self.queue.set_limits(Limits { ordering, ..LIMITS });
+        }
+    }
+
+    fn unpark(&mut self) {
+        if std::mem::take(&mut self.to_unpark) {
+            let parked = self.owed.values_mut().filter(|held| matches!(held, Held::Parked(_)));
+            parked.for_each(|held| *held = Held::Not);
+            self.queue.unparked();
+        }
+    }
+
+    /// The engine is killed and started again. What it had sent to the store is carried out or not, but not later.
+    fn restart(&mut self) {
+        let before = std::mem::replace(self, Self::new(self.ordering));
+        let Self { now, last_id, owed, set_aside, starts, tried_before, .. } = before;
+        *self = Self { now, last_id, owed, set_aside, starts, tried_before, ..Self::new(self.ordering) };
     }
 
     /// Does what the queue says, and checks what must hold.
@@ -310,7 +298,12 @@ impl World {
                 Step::Park(to_park) => {
                     assert!(self.to_park.is_none(), "one write at a time");
                     assert_ne!(self.ordering, Ordering::None);
-                    self.to_park = Some(to_park.into_iter().map(|(id, _)| id.as_raw()).collect());
+                    self.to_park = Some(to_park.into_iter().map(|(id, key)| (id.as_raw(), key)).collect());
+                }
+                Step::Unpark => {
+                    assert!(!self.to_unpark && self.to_park.is_none(), "one write at a time");
+                    assert!(self.in_flight.is_empty() && self.records.is_empty(), "what goes on has a key");
+                    self.to_unpark = true;
                 }
                 Step::Wait(at) => {
                     assert!(at.is_none_or(|at| at > self.now), "a wait that is over would spin");
@@ -323,7 +316,7 @@ impl World {
 
     fn start(&mut self, id: i64) {
         let held = self.owed.get(&id).copied().expect("only what is owed is attempted");
-        assert!(until(held).is_none_or(|due| due <= self.now), "{id} starts early");
+        assert!(held.until().is_none_or(|due| due <= self.now), "{id} starts early");
         assert!(
             !self.records.iter().any(|(recording, _)| *recording == id),
             "{id} starts before its record is durable"
@@ -333,7 +326,7 @@ impl World {
         if self.fails {
             assert!(self.reserved.take().is_some_and(|at| at <= self.now), "{id} starts before its time");
         }
-        if let Some(key) = self.key(id) {
+        if let Some(key) = self.key(id).filter(|_| !self.tried_before.contains(&id)) {
             let earlier = self.owed.keys().find(|other| **other < id && self.key(**other) == Some(key));
             assert_eq!(earlier, None, "{id} overtakes");
             let beside = self.in_flight.iter().find(|other| self.key(**other) == Some(key));
@@ -356,6 +349,7 @@ impl World {
             self.happen(Happening::Read);
             self.happen(Happening::Answer { fails: false });
             self.happen(Happening::Park { answer_is_lost: false });
+            self.happen(Happening::Unpark);
             self.happen(Happening::Finish { retry_after: None });
             self.happen(Happening::Record);
             self.happen(Happening::Pass { micros: 20 });
@@ -369,10 +363,3 @@ impl World {
 
 /// Parked deliveries come beside the page: at most two of each key here, and there are three keys.
 const HEADS: usize = 6;
-
-fn until(held: Held) -> Option<Timestamp> {
-    match held {
-        Held::Until(due) => Some(due),
-        Held::Not | Held::Parked => None,
-    }
-}

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::id::ReplayId,
+    domain::id::{ReplayId, SubscriptionId},
     store::{
         Lane, Store, StoreError,
         replays::{Moved, move_on, running},
@@ -66,7 +66,7 @@ impl Handler<Look> for Replayer {
         let (store, me) = (self.store.clone(), ctx.address());
         actix::spawn(async move {
             match store.run(Lane::Read, |connection| running(connection, MAX_AT_WORK)).await {
-                Ok(ids) => tell(&me, Running(ids)),
+                Ok(found) => tell(&me, Running(found)),
                 Err(error) => log::warn!(error:% = error; "which replays run could not be read, trying again"),
             }
         });
@@ -75,15 +75,15 @@ impl Handler<Look> for Replayer {
 
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Running(Vec<ReplayId>);
+struct Running(Vec<(ReplayId, SubscriptionId)>);
 
 impl Handler<Running> for Replayer {
     type Result = ();
 
-    fn handle(&mut self, Running(ids): Running, ctx: &mut Self::Context) {
-        for id in ids {
+    fn handle(&mut self, Running(found): Running, ctx: &mut Self::Context) {
+        for (id, subscription) in found {
             if self.at_work.insert(id) {
-                let replay = run(id, self.store.clone(), self.clock.clone(), self.router.clone());
+                let replay = run(id, subscription, self.store.clone(), self.clock.clone(), self.router.clone());
                 // Ends with this actor, or the replays of the next one would run at twice their pace.
                 ctx.spawn(replay.into_actor(self).map(move |(), replayer, _| {
                     replayer.at_work.remove(&id);
@@ -93,24 +93,27 @@ impl Handler<Running> for Replayer {
     }
 }
 
-/// Moves one replay on until it ends.
-async fn run(id: ReplayId, store: Store, clock: Clock, router: Addr<Router>) {
+/// Moves one replay on until it ends. The subscription hears of each step that put deliveries back, of each of which that is not
+/// known, and at the end of those whose answer was lost although they were run again.
+async fn run(id: ReplayId, subscription: SubscriptionId, store: Store, clock: Clock, router: Addr<Router>) {
+    let look_again = || tell(&router, OwedAgain(subscription));
     loop {
         let began_at = clock.now();
         let pause = match store.run(Lane::Write, move |connection| move_on(connection, id, began_at)).await {
             Ok(Moved::On { replay, replayed }) => {
                 if replayed > 0 {
-                    tell(&router, OwedAgain(replay.filter.subscription));
+                    look_again();
                 }
                 let took = clock.now().since(began_at);
                 replay.pause_after(replayed, took).saturating_sub(took)
             }
             Ok(Moved::Ended) => {
                 log::info!(replay = id.as_raw(); "a replay ended");
-                return;
+                return look_again();
             }
             Err(error @ StoreError::Unavailable(_)) => {
                 log::warn!(replay = id.as_raw(), error:% = error; "a replay waits for the database");
+                look_again();
                 STORE_PAUSE
             }
             Err(error) => {

@@ -24,7 +24,7 @@ use crate::{
     domain::{
         announcement::pause_between,
         id::{DeliveryId, Minter, SubscriptionId},
-        ordering::KeyHash,
+        ordering::{KeyHash, Ordering},
         routing::{Change, RoutingTable},
         subscription::Subscription,
     },
@@ -127,6 +127,11 @@ impl Router {
         if let Some(subscription) = self.table.get(id) {
             self.roster.look_again(subscription, self.last_minted, &self.with);
         }
+    }
+
+    /// Whether deliveries of the subscription may have to wait for each other.
+    pub(super) fn is_ordered(&self, id: SubscriptionId) -> bool {
+        self.table.get(id).is_some_and(|subscription| subscription.terms.flow.ordering != Ordering::None)
     }
 
     /// Whether an actor would do anything for what the subscription is owed.

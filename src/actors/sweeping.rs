@@ -1,6 +1,7 @@
 //! The regular look for subscriptions that are owed something and are not at work.
 //!
-//! At start that is all of them. Later it finds rows that came in behind the router's back.
+//! At start that is all of them. Later it finds rows that came in behind the router's back. Those with an order look again
+//! although they are at work: whatever a key may wait for without need, it does not for long.
 
 use std::time::Duration;
 
@@ -66,9 +67,10 @@ impl Handler<Owing> for Router {
                 return;
             }
         };
-        let idle: Vec<_> = owing.iter().copied().filter(|id| self.has_work(*id) && !self.roster.runs(*id)).collect();
-        for id in idle {
-            self.wake(id);
+        for id in owing.iter().copied() {
+            if self.has_work(id) && (!self.roster.runs(id) || self.is_ordered(id)) {
+                self.wake(id);
+            }
         }
         match owing.last() {
             Some(last) => ctx.notify_later(Sweep { after: *last }, SWEEP_PAUSE),

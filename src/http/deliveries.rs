@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{
     actors::{
-        router::Order,
+        router::{Order, OwedAgain},
         subscription::{NotMade, UnderWay},
+        tell,
         withdrawal::WithdrawFrom,
     },
     domain::{
@@ -35,7 +36,7 @@ use crate::{
         queue::Withdrawn,
     },
     store::{
-        Lane,
+        AnyConnection, Lane, Queried, StoreError,
         audit::audited,
         deliveries::{self, Ending, Listed},
         events,
@@ -265,7 +266,7 @@ pub(crate) async fn cancel(
         };
         audited(connection, &author, now, |connection| cancel_one(connection, id, now), told)
     };
-    let cancelled = state.store.run(Lane::Write, work).await?;
+    let cancelled = carry_out(&state, subscription, work).await?;
     if !cancelled {
         let (listed, _) = find(&state, &owner, id).await?;
         return Err(Problem::settled(listed.delivery.state.as_str(), "cancelled"));
@@ -273,6 +274,17 @@ pub(crate) async fn cancel(
     withdraw(&state, subscription, id).await;
     let (listed, _) = find(&state, &owner, id).await?;
     Ok(HttpResponse::Ok().json(DeliveryView::new(&listed)))
+}
+
+/// Carries out what a person orders about a delivery of `subscription`. When it is not known whether that was done, the
+/// subscription asks the store again: it may hold a key for a delivery that is settled.
+pub(super) async fn carry_out(
+    state: &State,
+    subscription: SubscriptionId,
+    work: impl FnMut(&mut AnyConnection) -> Queried<bool> + Send + 'static,
+) -> Result<bool, StoreError> {
+    let done = state.store.run(Lane::Write, work).await;
+    done.inspect_err(|_| tell(&state.router, OwedAgain(subscription)))
 }
 
 /// Has every copy in memory of a delivery given up that is to be attempted no more. The store says so already.

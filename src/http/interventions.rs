@@ -12,7 +12,7 @@ use super::{
     State,
     auth::Caller,
     body::{Body, read_optional_json},
-    deliveries::{DeliveryView, find, owner_of, withdraw},
+    deliveries::{DeliveryView, carry_out, find, owner_of, withdraw},
     holds::checked_reason,
     openapi::{Always, BadBody, Missing, NotSetAside, Settled},
     problem::Problem,
@@ -29,7 +29,6 @@ use crate::{
         owner::Owner,
     },
     store::{
-        Lane,
         audit::audited,
         deliveries::Listed,
         interventions::{intervene, release as put_back},
@@ -119,16 +118,16 @@ async fn decide(
     let (listed, attempts) = find(state, owner, id).await?;
     let intervention =
         Intervention { decision, by: owner.name.clone(), reason: checked_reason(reason)?, at: state.clock.now() };
-    let order = intervention.clone();
+    let ordered = intervention.clone();
     let (author, of) = (Author::from(owner), owner_of(state, listed.delivery.subscription).await?);
     let work = move |connection: &mut _| {
         let told = |decided: &bool| {
-            let told = json!({ "reason": order.reason });
+            let told = json!({ "reason": ordered.reason });
             decided.then(|| Entry::order(action(decision), format!("delivery:{id}"), of, told))
         };
-        audited(connection, &author, order.at, |connection| intervene(connection, id, &order), told)
+        audited(connection, &author, ordered.at, |connection| intervene(connection, id, &ordered), told)
     };
-    let decided = state.store.run(Lane::Write, work).await?;
+    let decided = carry_out(state, listed.delivery.subscription, work).await?;
     if !decided {
         let (listed, _) = find(state, owner, id).await?;
         return Err(Problem::settled(listed.delivery.state.as_str(), done(decision)));
@@ -194,7 +193,7 @@ pub(crate) async fn release(
         };
         audited(connection, &author, now, |connection| put_back(connection, id, now), told)
     };
-    let released = state.store.run(Lane::Write, work).await?;
+    let released = carry_out(&state, listed.delivery.subscription, work).await?;
     let (listed, _) = find(&state, &owner, id).await?;
     if !released {
         return Err(Problem::not_set_aside(listed.delivery.state.as_str()));

@@ -143,6 +143,7 @@ mod on_a_server {
         let mut other = sql::connect(&database.database_url());
         sql::execute(&mut other, "CREATE TABLE sent (run INT)").expect("it is new");
         let (cable, url) = database.by_cable().expect("a server");
+        let url = url.parse().expect("a URL");
         let claim = Claim::take(&url).await.expect("nobody has it");
         let store = Store::claimed(url, no_keys(), Some(claim));
         let writing = tokio::spawn(async move {

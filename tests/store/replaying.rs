@@ -221,9 +221,9 @@ async fn a_subscription_has_one_replay_at_a_time(database: Database) {
     let again = filter(one);
     assert_eq!(scene.write(move |c| order(c, &again, None, "oms", NOW)).await, Ordered::Running(first.id));
     let second = ordered(&scene, filter(other), None).await;
-    assert_eq!(scene.read(|c| running(c, 10)).await, [first.id, second.id]);
+    assert_eq!(scene.read(|c| running(c, 10)).await, [(first.id, one), (second.id, other)]);
     run(&scene, first.id).await;
-    assert_eq!(scene.read(|c| running(c, 10)).await, [second.id]);
+    assert_eq!(scene.read(|c| running(c, 10)).await, [(second.id, other)]);
     ordered(&scene, filter(one), None).await;
 }
 

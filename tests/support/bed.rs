@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     api::Api,
+    cable::Cable,
     database::Database,
     engine::Engine,
     eventually::{eventually, pass},
@@ -47,11 +48,22 @@ pub struct Bed {
     pub api: Api,
     pub database: Database,
     pub server: Option<PrivateMariaDb>,
+    /// Between the engine and the server.
+    pub cable: Option<Cable>,
 }
 
 impl Bed {
     /// A new one; commits wait for the disk as in production.
     pub fn new(kind: Kind, settings: &[(&str, &str)]) -> Self {
+        Self::with(kind, settings, |_| None)
+    }
+
+    /// The same with a cable to the server that can be cut.
+    pub fn on_a_cable(kind: Kind, settings: &[(&str, &str)]) -> Self {
+        Self::with(kind, settings, Database::by_cable)
+    }
+
+    fn with(kind: Kind, settings: &[(&str, &str)], lay_cable: impl Fn(&Database) -> Option<(Cable, String)>) -> Self {
         let (server, database) = match kind {
             Kind::Sqlite => (None, Database::sqlite()),
             Kind::MariaDb => {
@@ -62,8 +74,9 @@ impl Bed {
         };
         // A line for each of thousands of attempts that fail would be what is measured.
         let settings: Vec<_> = [("RUST_LOG", "error")].iter().chain(settings).copied().collect();
-        let engine = Engine::start(&database.url(), &settings);
-        Self { api: engine.api(), engine, database, server }
+        let (cable, url) = lay_cable(&database).unzip();
+        let engine = Engine::start(&url.unwrap_or_else(|| database.url()), &settings);
+        Self { api: engine.api(), engine, database, server, cable }
     }
 
     /// What the engine holds now.

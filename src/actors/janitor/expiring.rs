@@ -3,7 +3,7 @@
 use super::Chores;
 use crate::{
     actors::{mail::tell, router::OwedAgain},
-    domain::{subscription::Subscription, time::Timestamp},
+    domain::{id::SubscriptionId, subscription::Subscription, time::Timestamp},
     store::{
         Lane, StoreError,
         expiry::{Place, expire, find_expired},
@@ -33,7 +33,21 @@ impl Chores {
     }
 
     async fn expire_of(&self, subscription: &Subscription, before: Timestamp) -> Result<(), StoreError> {
-        let (id, mut place, mut expired) = (subscription.id, Some(Place::default()), 0);
+        let id = subscription.id;
+        let expired = self.expire_all(id, before).await;
+        if let Ok(expired @ 1..) = expired {
+            log::info!(subscription = id.as_raw(), expired; "deliveries are too old to be attempted");
+        }
+        // What waited behind them may go; also when it failed, after some of them.
+        if !matches!(expired, Ok(0)) {
+            tell(&self.router, OwedAgain(id));
+        }
+        expired.map(drop)
+    }
+
+    /// How many it found.
+    async fn expire_all(&self, id: SubscriptionId, before: Timestamp) -> Result<usize, StoreError> {
+        let (mut place, mut expired) = (Some(Place::default()), 0);
         while let Some(from) = place {
             let found = self.page(Lane::Read, move |c| find_expired(c, id, from, before, LOOK_PAGE)).await?;
             for ids in found.ids.chunks(CHANGE_PAGE) {
@@ -42,11 +56,6 @@ impl Chores {
             }
             place = found.next;
         }
-        if expired > 0 {
-            log::info!(subscription = id.as_raw(), expired; "deliveries are too old to be attempted");
-            // What waited behind them may go.
-            tell(&self.router, OwedAgain(id));
-        }
-        Ok(())
+        Ok(expired)
     }
 }

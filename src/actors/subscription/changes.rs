@@ -68,7 +68,9 @@ impl SubscriptionActor {
             let keys = store.keys();
             let work = move |connection: &mut _| hold_many(connection, &keys, &[id], &hold);
             let paused = until_done(&store, id, "a pause by the engine", work).await;
-            paused.into_iter().for_each(|paused| tell(&router, Changed(Arc::new(paused))));
+            for paused in paused {
+                tell(&router, Changed(Arc::new(paused)));
+            }
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix::{ActorContext, AsyncContext, Context};
+use actix::{ActorContext, AsyncContext, Context, WrapFuture};
 
 use super::{
     SubscriptionActor,
@@ -109,25 +109,28 @@ impl SubscriptionActor {
         });
     }
 
-    /// The queue counts on it: until it is known to be done, these are neither parked nor not.
-    fn park(&self, to_park: Vec<(DeliveryId, KeyHash)>, ctx: &Context<Self>) {
+    /// The queue counts on it: until it is known to be done, these are neither parked nor not. Ends with this actor, or what the
+    /// next one holds would be parked.
+    fn park(&self, to_park: Vec<(DeliveryId, KeyHash)>, ctx: &mut Context<Self>) {
         let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
         let to_park: Arc<[_]> = to_park.into();
-        actix::spawn(async move {
+        let parking = async move {
             let work = move |connection: &mut _| park(connection, &to_park);
             until_done(&store, id, "parking deliveries", work).await;
             tell(&me, Parked);
-        });
+        };
+        ctx.spawn(parking.into_actor(self));
     }
 
-    /// What was parked under another ordering is attempted under the present one.
-    fn unpark(&self, ctx: &Context<Self>) {
+    /// What was parked under another ordering is attempted under the present one. Ends with this actor, as above.
+    fn unpark(&self, ctx: &mut Context<Self>) {
         let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
-        actix::spawn(async move {
+        let unparking = async move {
             let work = move |connection: &mut _| unpark(connection, id, ROWS);
             until_none_is_left(&store, id, "reordering what is owed", work).await;
             tell(&me, Unparked);
-        });
+        };
+        ctx.spawn(unparking.into_actor(self));
     }
 
     /// Has it recorded that a delivery is too old.

@@ -117,20 +117,16 @@ impl Lock {
         }
         let (mut session, id) = begin(&self.url)?;
         let before = self.replace(id);
-        if take_lock(&mut session, ENGINE, 0)? {
+        if holder(&mut session, ENGINE)? == Some(before) {
+            // The server has not noticed yet that it is gone.
+            end(&mut session, before);
+        }
+        if take_lock(&mut session, ENGINE, WAIT)? {
             log::info!("the session of the claim was lost; the claim is held again");
             *kept = Some(session);
             return Ok(true);
         }
-        match holder(&mut session, ENGINE)? {
-            Some(holder) if holder == before => {
-                // The server has not noticed yet. The next look finds the lock free.
-                end(&mut session, holder);
-                Ok(true)
-            }
-            Some(_) => Ok(false),
-            None => Ok(true),
-        }
+        Ok(holder(&mut session, ENGINE)?.is_none_or(|holder| holder == before))
     }
 
     /// Lets a session write: marks it with a lock, unless another engine has the claim.
@@ -150,6 +146,8 @@ impl Lock {
     /// The connection of a session was lost: what it was sent last may yet be carried out.
     pub(super) fn note_lost(&self, writer: Writer) {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(writer);
+        // That of the claim may be lost, too.
+        self.doubted.notify_one();
     }
 
     /// Ends what lost sessions are still at work for, before anything is read or written in `session`.
@@ -233,7 +231,9 @@ fn end_all(
         if left.is_empty() {
             break;
         }
-        left.iter().for_each(|id| end(session, *id));
+        for id in &left {
+            end(session, *id);
+        }
         if looks % PATIENCE == 0 {
             log::warn!(sessions:? = left; "waiting for sessions at the database to end, which wrote before");
         }

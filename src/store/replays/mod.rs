@@ -153,19 +153,20 @@ fn running_for(connection: &mut AnyConnection, subscription: SubscriptionId) -> 
     row.map(Row::into_replay).transpose()
 }
 
-/// The replays that run, at most `limit`. One query.
+/// The replays that run, with their subscriptions, at most `limit`. One query.
 ///
 /// # Errors
 /// None of its own.
-pub fn running(connection: &mut AnyConnection, limit: i64) -> Queried<Vec<ReplayId>> {
-    let ids: Vec<i32> = replays::table
+pub fn running(connection: &mut AnyConnection, limit: i64) -> Queried<Vec<(ReplayId, SubscriptionId)>> {
+    let found: Vec<(i32, Option<i32>)> = replays::table
         // Not null, in words for which SQLite has use of the index.
         .filter(replays::running_for.gt(0))
         .order(replays::running_for)
         .limit(limit)
-        .select(replays::id)
+        .select((replays::id, replays::running_for))
         .load(connection)?;
-    Ok(ids.into_iter().map(ReplayId::from_raw).collect())
+    let running = |(id, of): (i32, Option<i32>)| Some((ReplayId::from_raw(id), SubscriptionId::from_raw(of?)));
+    Ok(found.into_iter().filter_map(running).collect())
 }
 
 /// One replay, if its subscription is in `scope`. One query.

@@ -17,6 +17,7 @@ const DECK: &[Kind] = &[
     Kind::StopEngine,
     Kind::KillDatabase,
     Kind::StallDatabase,
+    Kind::CutCable,
     Kind::EndpointDown,
     Kind::EndpointDown,
     Kind::Mood,
@@ -47,6 +48,8 @@ enum Kind {
     /// On SQLite, another process holds the lock instead.
     KillDatabase,
     StallDatabase,
+    /// The connections to the server end, which goes on with what it was sent.
+    CutCable,
     /// Nobody listens any more, for up to two seconds.
     EndpointDown,
     Mood,
@@ -82,6 +85,7 @@ impl Calamities {
             Kind::StopEngine => self.stop_engine(scene),
             Kind::KillDatabase => self.kill_database(scene),
             Kind::StallDatabase => self.stall_database(scene),
+            Kind::CutCable => self.cut_cable(scene),
             Kind::EndpointDown => {
                 scene.endpoints[endpoint].stop();
                 self.wait(2_000);
@@ -160,6 +164,21 @@ impl Calamities {
         }
     }
 
+    /// Half of the times while the server stands still, so that all that was sent is carried out later.
+    fn cut_cable(&mut self, scene: &Scene) {
+        let (Some(server), Some(cable)) = (&scene.bed.server, &scene.bed.cable) else { return self.lock_file(scene) };
+        let stands_still = self.random.random();
+        if stands_still {
+            server.stall();
+            self.wait(200);
+        }
+        cable.cut();
+        if stands_still {
+            self.wait(500);
+            server.go_on();
+        }
+    }
+
     /// Another process that writes, longer than the engine cares to wait for.
     fn lock_file(&mut self, scene: &Scene) {
         let url = scene.bed.database.url();
@@ -185,6 +204,7 @@ impl Kind {
             Self::StopEngine => "SIGTERM",
             Self::KillDatabase => "database killed",
             Self::StallDatabase => "database stalled",
+            Self::CutCable => "cable cut",
             Self::EndpointDown => "endpoint down",
             Self::Mood => "change of mood",
             Self::Pause => "pause",

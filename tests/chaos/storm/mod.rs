@@ -25,8 +25,9 @@ use calamities::Calamities;
 use publishers::Publishers;
 use receiver::{Order, Receiver};
 
-/// Most events are of the first two; the last is rare, because one subscription gets it one by one.
+/// Most events are of the first two; the last is rare, because some subscriptions get it one by one.
 pub(crate) const TYPES: [&str; 3] = ["package.created", "stock_location.updated", "transfer.status.created"];
+const RARE: usize = 2;
 /// Small, so that backlogs pass through the store.
 const WINDOW: &str = "50";
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
@@ -37,6 +38,8 @@ pub(crate) struct Subscription {
     pub(crate) id: i64,
     pub(crate) event_type: &'static str,
     pub(crate) receiver: Receiver,
+    /// The engine is told now and then to keep the order of all instead of that of each key, and back.
+    pub(crate) is_reordered: bool,
     /// Which of the endpoints.
     pub(crate) endpoint: usize,
     /// Somebody deactivates it now and then.
@@ -46,15 +49,16 @@ pub(crate) struct Subscription {
 }
 
 /// What each subscription is: its type, order, endpoint, and whether it is fickle.
-const PLAN: [(usize, Order, usize, bool); 8] = [
+const PLAN: [(usize, Order, usize, bool); 9] = [
     (0, Order::Key, 0, false),
     (1, Order::Key, 1, false),
-    (2, Order::All, 2, false),
+    (RARE, Order::All, 2, false),
     (0, Order::None, 3, false),
     (1, Order::None, 0, false),
-    (2, Order::None, 1, false),
+    (RARE, Order::None, 1, false),
     (0, Order::Key, 2, true),
     (1, Order::None, 3, true),
+    (RARE, Order::Key, 1, false),
 ];
 const ENDPOINTS: usize = 4;
 
@@ -67,19 +71,20 @@ pub(crate) struct Scene {
 
 impl Scene {
     fn new(kind: Kind, seed: u64) -> Self {
-        let bed = Bed::new(
+        let bed = Bed::on_a_cable(
             kind,
             &[("POSTRIDER_WINDOW", WINDOW), ("POSTRIDER_BREAKER_WAIT", "0.5"), ("POSTRIDER_BREAKER_LONGEST_WAIT", "2")],
         );
         let endpoints: Vec<_> = (0..ENDPOINTS).map(|n| Sink::start_at(&[loopback(8, n)], Keep::Nothing)).collect();
         let subscribe = |(n, (event_type, order, endpoint, is_fickle)): (usize, (usize, Order, usize, bool))| {
+            let is_reordered = event_type == RARE && order == Order::Key;
             let (path, event_type) = (format!("/{n}"), TYPES[event_type]);
             let receiver = Receiver::start(&endpoints[endpoint], &path, order, is_fickle, seed ^ n as u64);
             let terms = json!({"config": {"timeout": 2}});
             let id = bed.api.subscribe(event_type, &endpoints[endpoint].url(&path), terms);
             let flow = json!({"ordering": order.name()});
             bed.api.patch(&format!("/api/v1/subscriptions/{id}"), &flow).expect("the engine answers").expect(200);
-            Subscription { id, event_type, receiver, endpoint, is_fickle, owed_from: Some(0) }
+            Subscription { id, event_type, receiver, is_reordered, endpoint, is_fickle, owed_from: Some(0) }
         };
         let subscriptions = PLAN.into_iter().enumerate().map(subscribe).collect();
         Self { bed, endpoints, subscriptions }

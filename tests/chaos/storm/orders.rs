@@ -6,7 +6,7 @@ use postrider::clock::{Clock, rfc3339};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
 
-use super::{Publishers, Scene};
+use super::{Publishers, Scene, receiver::Order};
 use crate::support::{
     api::{NoReply, Reply},
     eventually::eventually,
@@ -41,10 +41,13 @@ pub(crate) fn resume(scene: &Scene, n: usize) {
 pub(crate) fn change(scene: &Scene, n: usize, random: &mut StdRng) {
     let subscription = &scene.subscriptions[n];
     let (flow, hook) = (format!("/api/v1/subscriptions/{}", subscription.id), hook(subscription.id));
-    let (path, body): (&str, Value) = match random.random_range(0..4) {
+    let (path, body): (&str, Value) = match random.random_range(0..5) {
+        4 if subscription.is_reordered => {
+            (&flow, json!({"ordering": Order::name(if random.random() { Order::Key } else { Order::All })}))
+        }
         0 => (&flow, json!({"max_in_flight": random.random_range(1..=64)})),
         1 => (&flow, json!({"rate": {"per_second": random.random_range(200..=1_000)}})),
-        2 => (&flow, json!({"rate": null})),
+        2 | 4 => (&flow, json!({"rate": null})),
         _ => {
             let target = scene.endpoints[subscription.endpoint].url(&format!("/{n}?v={}", random.random_range(0..100)));
             (&hook, json!({"target_url": target, "secret_key": "of the storm"}))

@@ -275,8 +275,8 @@ impl World {
     /// The engine is killed and started again. What it had sent to the store is carried out or not, but not later.
     fn restart(&mut self) {
         let before = std::mem::replace(self, Self::new(self.ordering));
-        let Self { now, last_id, owed, set_aside, starts, tried_before, .. } = before;
-        *self = Self { now, last_id, owed, set_aside, starts, tried_before, ..Self::new(self.ordering) };
+        let Self { now, last_id, owed, set_aside, tried_before, starts, .. } = before;
+        *self = Self { now, last_id, owed, set_aside, tried_before, starts, ..Self::new(self.ordering) };
     }
 
     /// Does what the queue says, and checks what must hold.

@@ -1,6 +1,6 @@
 //! The composition root: who is built with whom, and in which order everything starts and stops.
 //!
-//! Start: claim the database, migrate, read the routing table, start the actors, open the door. Stop: close the door and
+//! Start: take the lease of the database, migrate, read the routing table, start the actors, open the door. Stop: close the door and
 //! answer who is inside, let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due
 //! in the store.
 
@@ -47,7 +47,7 @@ use crate::{
     http::{self, Catalogue, State, Trials, auth::Tokens, survey::Survey},
     metrics::Metrics,
     pages::{self, Pages},
-    store::{Claim, Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
+    store::{Lane, Lease, Store, StoreError, accept::last_minted, owners, subscriptions},
 };
 
 /// The owner who is there from the start.
@@ -81,7 +81,7 @@ pub enum StartError {
     /// The router died. Everything it had is in the store; a new process goes on.
     #[error("the router died; start the engine again, nothing is lost")]
     RouterDied,
-    /// The database lost sight of this engine, and another one has claimed it.
+    /// The database lost sight of this engine, and another one has its lease.
     #[error("another engine has taken over this database; what this one had is delivered by that one")]
     TakenOver,
 }
@@ -109,18 +109,19 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
     let socket = reserve(settings.listen).map_err(|source| StartError::Listen { address: settings.listen, source })?;
     raise_file_limit();
-    let claim = select! {
-        claim = Claim::take(&settings.database.database_url) => claim?,
+    let lease = select! {
+        lease = Lease::take(&settings.database.database_url) => lease?,
         () = signals.next() => return Ok(()),
     };
-    let taken_over = actix_rt::spawn({
-        let claim = claim.clone();
-        async move { claim.taken_over().await }
-    });
-    let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys, Some(claim)));
+    let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys, Some(lease.clone())));
     for migration in store.migrate().await? {
         log::info!(migration = migration.as_str(); "migration run");
     }
+    select! {
+        entered = lease.enter() => entered?,
+        () = signals.next() => return Ok(()),
+    }
+    let taken_over = actix_rt::spawn(async move { lease.taken_over().await });
     ensure_admin(&store, &clock, settings.admin_token.as_ref()).await?;
 
     #[cfg(feature = "sqlite")]

@@ -18,7 +18,7 @@ use crate::{
         retention::{Keep, Retention},
         secret::Secret,
     },
-    store::{BadKeys, Claim, DatabaseUrl, Keyring, Store},
+    store::{BadKeys, DatabaseUrl, Keyring, Lease, Store},
 };
 
 /// Which database.
@@ -158,10 +158,10 @@ pub struct ServeSettings {
     pub drain: Duration,
 }
 
-/// The store that the settings ask for; with the claim of an engine, or for a command beside one.
+/// The store that the settings ask for; with the lease of an engine, or for a command beside one.
 #[must_use]
-pub fn store(database: &DatabaseSettings, keys: &KeySettings, claim: Option<Claim>) -> Store {
-    Store::claimed(database.database_url.clone(), keys.secret_key.clone().unwrap_or_default(), claim)
+pub fn store(database: &DatabaseSettings, keys: &KeySettings, lease: Option<Lease>) -> Store {
+    Store::leased(database.database_url.clone(), keys.secret_key.clone().unwrap_or_default(), lease)
 }
 
 impl ServeSettings {

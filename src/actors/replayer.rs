@@ -93,8 +93,8 @@ impl Handler<Running> for Replayer {
     }
 }
 
-/// Moves one replay on until it ends. The subscription hears of each step that put deliveries back, of each of which that is not
-/// known, and at the end of those whose answer was lost although they were run again.
+/// Moves one replay on until it ends. The subscription hears of each step that put deliveries back or may have done so, and of the
+/// end: a step whose answer was lost, and which was run again, may have put nothing more back.
 async fn run(id: ReplayId, subscription: SubscriptionId, store: Store, clock: Clock, router: Addr<Router>) {
     let look_again = || tell(&router, OwedAgain(subscription));
     loop {

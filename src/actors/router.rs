@@ -145,7 +145,7 @@ impl Actor for Router {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(LOOK_EVERY, |router, ctx| router.look_after(ctx));
-        ctx.notify(Sweep::from_the_beginning());
+        ctx.notify(Sweep::first());
     }
 }
 

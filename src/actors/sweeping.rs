@@ -1,7 +1,7 @@
 //! The regular look for subscriptions that are owed something and are not at work.
 //!
 //! At start that is all of them. Later it finds rows that came in behind the router's back. Those with an order look again
-//! although they are at work: whatever a key may wait for without need, it does not for long.
+//! although they are at work, more seldom: whatever a key may wait for without need, it does not for ever.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use crate::{
 
 /// How often the store is asked who is owed something and is not at work: rows that came in behind our back.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// How many sweeps make one in which also those with an order look again that are at work: reading all their keys costs more.
+const ONE_IN: u32 = 10;
 /// Subscriptions woken at once at start, and the pause between: no thundering herd.
 const SWEEP_PAGE: i64 = 100;
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
@@ -24,26 +26,36 @@ const SWEEP_RETRY: Duration = Duration::from_secs(1);
 /// Ask the store who is owed something.
 #[derive(Message)]
 #[rtype(result = "()")]
+#[derive(Clone, Copy)]
 pub(super) struct Sweep {
     after: SubscriptionId,
+    number: u32,
 }
 
 impl Sweep {
-    /// All subscriptions.
-    pub(super) const fn from_the_beginning() -> Self {
-        Self { after: SubscriptionId::from_raw(0) }
+    /// The first one.
+    pub(super) const fn first() -> Self {
+        Self { after: SubscriptionId::from_raw(0), number: 1 }
+    }
+
+    const fn next(self) -> Self {
+        Self { number: self.number.wrapping_add(1), ..Self::first() }
+    }
+
+    const fn wakes_the_ordered(self) -> bool {
+        self.number.is_multiple_of(ONE_IN)
     }
 }
 
 impl Handler<Sweep> for Router {
     type Result = ();
 
-    fn handle(&mut self, Sweep { after }: Sweep, ctx: &mut Self::Context) {
+    fn handle(&mut self, sweep: Sweep, ctx: &mut Self::Context) {
         let (store, me): (Store, _) = (self.with.shared.store.clone(), ctx.address());
         actix::spawn(async move {
-            let work = move |connection: &mut _| owing_subscriptions(connection, after, SWEEP_PAGE);
+            let work = move |connection: &mut _| owing_subscriptions(connection, sweep.after, SWEEP_PAGE);
             let owing = store.run(Lane::Read, work).await;
-            tell(&me, Owing { after, owing });
+            tell(&me, Owing { sweep, owing });
         });
     }
 }
@@ -51,30 +63,31 @@ impl Handler<Sweep> for Router {
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Owing {
-    after: SubscriptionId,
+    sweep: Sweep,
     owing: Result<Vec<SubscriptionId>, StoreError>,
 }
 
 impl Handler<Owing> for Router {
     type Result = ();
 
-    fn handle(&mut self, Owing { after, owing }: Owing, ctx: &mut Self::Context) {
+    fn handle(&mut self, Owing { sweep, owing }: Owing, ctx: &mut Self::Context) {
         let owing = match owing {
             Ok(owing) => owing,
             Err(error) => {
                 log::warn!(error:% = error; "who is owed something could not be read, trying again");
-                ctx.notify_later(Sweep { after }, SWEEP_RETRY);
+                ctx.notify_later(sweep, SWEEP_RETRY);
                 return;
             }
         };
         for id in owing.iter().copied() {
-            if self.has_work(id) && (!self.roster.runs(id) || self.is_ordered(id)) {
+            let may_wait_in_vain = sweep.wakes_the_ordered() && self.is_ordered(id);
+            if self.has_work(id) && (may_wait_in_vain || !self.roster.runs(id)) {
                 self.wake(id);
             }
         }
         match owing.last() {
-            Some(last) => ctx.notify_later(Sweep { after: *last }, SWEEP_PAUSE),
-            None => ctx.notify_later(Sweep::from_the_beginning(), SWEEP_EVERY),
+            Some(last) => ctx.notify_later(Sweep { after: *last, ..sweep }, SWEEP_PAUSE),
+            None => ctx.notify_later(sweep.next(), SWEEP_EVERY),
         };
     }
 }

@@ -11,7 +11,6 @@ pub mod backlog;
 mod blocking;
 #[cfg(feature = "sqlite")]
 pub mod checkpoint;
-mod claim;
 #[cfg(feature = "mysql")]
 mod completing;
 pub mod connection;
@@ -24,6 +23,7 @@ pub mod expiry;
 pub mod import;
 pub mod interventions;
 mod keyring;
+mod lease;
 pub mod lists;
 mod locked;
 pub mod owing;
@@ -43,10 +43,10 @@ pub mod traces;
 mod transaction;
 mod values;
 
-pub use claim::Claim;
 pub use connection::{AnyConnection, DatabaseUrl};
 pub use error::StoreError;
 pub use keyring::{BadKeys, Keyring};
+pub use lease::Lease;
 pub use pool::{Lane, Store};
 
 /// What every function of the store gives back; `Store::run` looks at the error before its caller does.

@@ -43,7 +43,7 @@ pub fn park(connection: &mut AnyConnection, to_park: &[(DeliveryId, KeyHash)]) -
     in_transaction(connection, |connection| {
         for (key, ids) in &by_key {
             for ids in ids.chunks(ROWS_PER_STATEMENT) {
-                move_rows(connection, ids, parked_column(*key))?;
+                move_rows(connection, ids, parked_column(*key), i64::MIN)?;
             }
         }
         Ok(())
@@ -65,16 +65,17 @@ pub fn unpark(connection: &mut AnyConnection, subscription: SubscriptionId, limi
             .limit(limit)
             .select(dsl::id)
             .load(connection)?;
-        move_rows(connection, &parked, 0)?;
+        move_rows(connection, &parked, 0, PARKED)?;
         Ok(parked.len())
     })
 }
 
-/// Wherever they were: also what is due for a retry has to make way for the one that holds its key.
-fn move_rows(connection: &mut AnyConnection, ids: &[i64], to: i64) -> Queried<()> {
+/// Those that are due at `from` or later. To be parked, they may be anywhere: also what is due for a retry has to make way for
+/// the one that holds its key.
+fn move_rows(connection: &mut AnyConnection, ids: &[i64], to: i64, from: i64) -> Queried<()> {
     use deliveries::dsl;
-    let is_owed = dsl::state.eq(state_number(State::Pending));
-    diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids).and(is_owed)))
+    let is_meant = dsl::state.eq(state_number(State::Pending)).and(dsl::due_at.ge(from));
+    diesel::update(dsl::deliveries.filter(dsl::id.eq_any(ids).and(is_meant)))
         .set(dsl::due_at.eq(to))
         .execute(connection)
         .map(drop)

@@ -11,12 +11,12 @@ use tokio::sync::{Notify, Semaphore};
 #[cfg(feature = "sqlite")]
 use super::checkpoint;
 use super::{
-    Claim, Queried,
-    blocking::blocking,
-    claim::Writer,
+    Lease, Queried,
+    blocking::{blocking, pause},
     connection::{self, AnyConnection, DatabaseUrl},
     error::{StoreError, Trouble, trouble},
     keyring::Keyring,
+    lease::Writer,
     transaction::is_stuck,
 };
 
@@ -47,7 +47,7 @@ pub struct Store {
 struct Inner {
     url: DatabaseUrl,
     keys: Keyring,
-    claim: Option<Claim>,
+    lease: Option<Lease>,
     writers: Pool,
     readers: Pool,
     copier: Pool,
@@ -60,7 +60,7 @@ struct Pool {
     idle: Mutex<Vec<Open>>,
 }
 
-/// A connection, and how the claim knows it if it writes.
+/// A connection, and how the lease knows it if it writes.
 struct Open {
     connection: AnyConnection,
     writer: Option<Writer>,
@@ -70,14 +70,14 @@ impl Store {
     /// A store that connects when it is first used. What it holds of secrets is sealed and opened with `keys`.
     #[must_use]
     pub fn new(url: DatabaseUrl, keys: Keyring) -> Self {
-        Self::claimed(url, keys, None)
+        Self::leased(url, keys, None)
     }
 
-    /// The same for an engine, which writes only while it has the claim; without one, for whoever works beside the engine.
+    /// The same for an engine, which writes only while it has the lease.
     #[must_use]
-    pub fn claimed(url: DatabaseUrl, keys: Keyring, claim: Option<Claim>) -> Self {
+    pub fn leased(url: DatabaseUrl, keys: Keyring, lease: Option<Lease>) -> Self {
         let [writers, readers, copier] = [url.writers(), READERS, 1].map(Pool::new);
-        Self { inner: Arc::new(Inner { url, keys, claim, writers, readers, copier, written: Notify::new() }) }
+        Self { inner: Arc::new(Inner { url, keys, lease, writers, readers, copier, written: Notify::new() }) }
     }
 
     /// Brings the tables up to this version; gives the names of the migrations that were run.
@@ -145,34 +145,42 @@ impl Inner {
             Some(open) => open,
             None => Open { connection: self.url.connect()?, writer: None },
         };
-        if let Some(claim) = &self.claim {
-            claim.settle(&mut open.connection)?;
+        if let Some(lease) = &self.lease {
+            lease.settle(&mut open.connection)?;
             if lane == Lane::Write && open.writer.is_none() {
-                open.writer = claim.admit(&mut open.connection)?;
+                open.writer = lease.admit(&mut open.connection)?;
             }
         }
         Ok(open)
     }
 
     /// A connection was lost, and most likely all others together with it.
-    fn note_lost(&self, open: &Open) {
-        if let (Some(claim), Some(writer)) = (&self.claim, open.writer) {
-            claim.note_lost(writer);
+    fn lose(&self, open: Open) {
+        let idle = [&self.writers, &self.readers, &self.copier].into_iter().flat_map(Pool::drain);
+        for Open { writer, .. } in idle.chain([open]) {
+            if let (Some(lease), Some(writer)) = (&self.lease, writer) {
+                lease.note_lost(writer);
+            }
         }
-        self.writers.clear();
-        self.readers.clear();
-        self.copier.clear();
+    }
+
+    /// A connection is not in use any more. One whose transaction could not be ended is lost.
+    fn give_back(&self, lane: Lane, mut open: Open) {
+        if is_stuck(&mut open.connection) {
+            self.lose(open);
+        } else {
+            self.pool(lane).give_back(open);
+        }
     }
 
     fn run<T>(&self, lane: Lane, mut work: impl FnMut(&mut AnyConnection) -> Queried<T>) -> Result<T, StoreError> {
-        let pool = self.pool(lane);
         let mut reruns = 0;
         let mut is_lost = false;
         loop {
             let mut open = self.open(lane)?;
             let error = match work(&mut open.connection) {
                 Ok(value) => {
-                    pool.give_back(open);
+                    self.give_back(lane, open);
                     if lane == Lane::Write {
                         self.written.notify_one();
                     }
@@ -182,12 +190,12 @@ impl Inner {
             };
             match trouble(&error) {
                 Trouble::Transient if reruns < RERUNS => {
-                    pool.give_back(open);
+                    self.give_back(lane, open);
                     pause(RERUN_PAUSE * 2_u32.pow(reruns));
                     reruns += 1;
                 }
                 Trouble::Lost => {
-                    self.note_lost(&open);
+                    self.lose(open);
                     if is_lost {
                         return Err(error.into());
                     }
@@ -196,11 +204,11 @@ impl Inner {
                 #[cfg(feature = "sqlite")]
                 Trouble::Full if lane == Lane::Write => {
                     checkpoint::make_room(&mut open.connection);
-                    pool.give_back(open);
+                    self.give_back(lane, open);
                     return Err(error.into());
                 }
                 Trouble::Transient | Trouble::Full | Trouble::Lasting => {
-                    pool.give_back(open);
+                    self.give_back(lane, open);
                     return Err(log_if_unexpected(error));
                 }
             }
@@ -217,11 +225,6 @@ fn log_if_unexpected(error: DieselError) -> StoreError {
     error
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is a blocking thread of its own, no arbiter")]
-fn pause(wait: Duration) {
-    std::thread::sleep(wait);
-}
-
 impl Pool {
     fn new(connections: usize) -> Self {
         Self { permits: Arc::new(Semaphore::new(connections)), idle: Mutex::new(Vec::new()) }
@@ -231,14 +234,11 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn give_back(&self, mut open: Open) {
-        if is_stuck(&mut open.connection) {
-            return;
-        }
+    fn give_back(&self, open: Open) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(open);
     }
 
-    fn clear(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    fn drain(&self) -> Vec<Open> {
+        std::mem::take(&mut self.idle.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

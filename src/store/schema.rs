@@ -207,6 +207,13 @@ joinable!(deliveries -> subscriptions (subscription_id));
 joinable!(attempts -> deliveries (delivery_id));
 joinable!(replays -> subscriptions (subscription_id));
 joinable!(erasures -> subscriptions (subscription_id));
+table! {
+    leases (id) {
+        id -> SmallInt,
+        token -> BigInt,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(
     owners,
     tokens,
@@ -221,5 +228,6 @@ allow_tables_to_appear_in_same_query!(
     erasures,
     event_types,
     audit,
-    rollups
+    rollups,
+    leases
 );

@@ -5,6 +5,8 @@ use std::{collections::HashSet, time::Duration};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+#[cfg(feature = "mysql")]
+use crate::support::mariadb::{Durability, PrivateMariaDb};
 use crate::{
     scene::{SOON, Scene},
     support::{
@@ -51,8 +53,33 @@ fn a_second_engine_stands_by_and_goes_on_where_the_first_is_killed(database: &Da
     assert_eq!(first, (0..400).collect::<Vec<_>>());
 }
 
-/// A machine that is frozen and thawed, as virtual ones are: the server ends the claim of one that it does not hear of, and
-/// the engine that wakes up notices.
+/// The standby outlives the database, too.
+#[cfg(feature = "mysql")]
+#[test]
+fn an_engine_that_stands_by_waits_for_a_database_that_is_away() {
+    let mut server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    let mut scene = Scene::new(&database, &[]);
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.publish_many(0..10);
+    scene.settle(subscription, SOON);
+    let mut second = stand_by(&database);
+    server.kill();
+    eventually("the second to notice", SOON, || match second.log() {
+        log if log.contains("a database that is away") => Ok(()),
+        log => Err(log),
+    });
+    scene.engine.kill9();
+    server.start_again();
+    second.wait_until_healthy();
+    scene.api = second.api();
+    scene.publish_many(10..20);
+    scene.settle(subscription, SOON);
+    assert_eq!(scene.count(subscription, "delivered"), 20);
+}
+
+/// A machine that is frozen and thawed, as virtual ones are: the server ends the lease of one that it does not hear of, and the
+/// engine that wakes up notices.
 #[cfg(feature = "mysql")]
 #[test]
 fn an_engine_that_stood_still_for_too_long_gives_way() {

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::{api::Api, eventually::eventually, port::free_port, warden};
 
-/// How long a start may take: migrations, on a busy machine, and the 30 s for which a server keeps a claim of which it was not
-/// told that it is over.
+/// How long a start may take: migrations, on a busy machine, and the 30 s for which a server keeps the lease of an engine of
+/// which it was not told that it is over.
 const START_DEADLINE: Duration = Duration::from_mins(1);
 /// The admin's token.
 pub const TOKEN: &str = "token-of-the-tests";

@@ -1,8 +1,8 @@
-//! One engine at a time: who has the claim writes, and what others wrote is over.
+//! One engine at a time: who has the lease writes, and what others wrote is over.
 
 use std::time::Duration;
 
-use postrider::store::Claim;
+use postrider::store::Lease;
 
 use crate::support::database::{Database, on_both};
 
@@ -10,13 +10,13 @@ const SOON: Duration = Duration::from_secs(20);
 /// Long enough for one who does not wait to be through.
 const A_WHILE: Duration = Duration::from_millis(1_500);
 
-on_both! { a_claim_is_waited_for_until_its_last_clone_is_gone }
+on_both! { a_lease_is_waited_for_until_its_last_clone_is_gone }
 
-async fn a_claim_is_waited_for_until_its_last_clone_is_gone(database: Database) {
-    let first = Claim::take(&database.database_url()).await.expect("nobody has it");
+async fn a_lease_is_waited_for_until_its_last_clone_is_gone(database: Database) {
+    let first = Lease::take(&database.database_url()).await.expect("nobody has it");
     let clone = first.clone();
     let url = database.database_url();
-    let mut second = tokio::spawn(async move { Claim::take(&url).await.map(drop) });
+    let mut second = tokio::spawn(async move { Lease::take(&url).await.map(drop) });
     drop(first);
     let early = tokio::time::timeout(A_WHILE, &mut second).await;
     assert!(early.is_err(), "two have it: {early:?}");
@@ -28,13 +28,13 @@ async fn a_claim_is_waited_for_until_its_last_clone_is_gone(database: Database) 
 #[tokio::test]
 async fn one_file_is_one_database_whatever_leads_to_it() {
     let database = Database::sqlite();
-    let _claim = Claim::take(&database.database_url()).await.expect("nobody has it");
+    let _lease = Lease::take(&database.database_url()).await.expect("nobody has it");
     let folder = tempfile::tempdir().expect("there is a temp folder");
     let link = folder.path().join("link.db");
     let path = database.url();
     std::os::unix::fs::symlink(path.trim_start_matches("sqlite:"), &link).expect("a link");
     let by_link = format!("sqlite:{}", link.display()).parse().expect("a URL");
-    let early = tokio::time::timeout(A_WHILE, Claim::take(&by_link)).await;
+    let early = tokio::time::timeout(A_WHILE, Lease::take(&by_link)).await;
     assert!(early.is_err(), "two have it");
 }
 
@@ -47,7 +47,7 @@ mod on_a_server {
 
     use postrider::{
         domain::owner::{Role, Standing},
-        store::{AnyConnection, Claim, Lane, Store, StoreError, owners},
+        store::{AnyConnection, DatabaseUrl, Lane, Lease, Store, StoreError, owners},
     };
 
     use super::{A_WHILE, SOON};
@@ -57,10 +57,17 @@ mod on_a_server {
         support::{database::Database, eventually::eventually_async},
     };
 
-    /// Who has the claim, as the server knows it.
+    /// The lease, when nobody has it for long.
+    async fn entered(url: &DatabaseUrl) -> Lease {
+        let lease = tokio::time::timeout(SOON, Lease::take(url)).await.expect("in time").expect("it is free");
+        tokio::time::timeout(SOON, lease.enter()).await.expect("in time").expect("it is not lost");
+        lease
+    }
+
+    /// Who has the lease, as the server knows it.
     const HOLDER: &str = "COALESCE(IS_USED_LOCK(CONCAT('postrider.engine.', MD5(DATABASE()))), 0)";
 
-    /// The session with the claim ends, and the engine does not know yet.
+    /// The session with the lease ends, and the engine does not know yet.
     fn cut_off(database: &Database) {
         let mut other = sql::connect(&database.database_url());
         let holder = sql::number(&mut other, HOLDER, "dual").expect("a number");
@@ -71,13 +78,26 @@ mod on_a_server {
         owners::add_owner(connection, name, Role::Publisher, Standing::Active, &[7; 32], NOW).map(drop)
     }
 
+    /// The database by a user who has all rights on it and no others, as the handbook asks for.
+    fn by_an_ordinary_user(database: &Database) -> DatabaseUrl {
+        let url = database.url();
+        let name = url.rsplit('/').next().expect("a name");
+        let mut root = sql::connect(&database.database_url());
+        for host in ["%", "localhost"] {
+            let user = format!("'plain'@'{host}'");
+            sql::execute(&mut root, &format!("CREATE USER IF NOT EXISTS {user}; GRANT ALL ON {name}.* TO {user}"))
+                .expect("root may");
+        }
+        url.replace("//root@", "//plain@").parse().expect("a URL")
+    }
+
     #[tokio::test]
     async fn what_an_engine_before_was_writing_is_over_when_the_next_begins() {
         let database = Database::mariadb();
         database.store().await;
-        let url = database.database_url();
-        let claim = Claim::take(&url).await.expect("nobody has it");
-        let store = Store::claimed(url.clone(), no_keys(), Some(claim.clone()));
+        let url = by_an_ordinary_user(&database);
+        let lease = entered(&url).await;
+        let store = Store::leased(url.clone(), no_keys(), Some(lease.clone()));
         let is_inside = Arc::new(AtomicBool::new(false));
         let inside = Arc::clone(&is_inside);
         let writing = tokio::spawn(async move {
@@ -94,7 +114,7 @@ mod on_a_server {
             .await;
 
         cut_off(&database);
-        let next = tokio::time::timeout(SOON, Claim::take(&url)).await.expect("in time").expect("it is free");
+        let next = entered(&url).await;
         let mut other = sql::connect(&url);
         let mut count = || sql::number(&mut other, "COUNT(*)", "owners WHERE name = 'late'").expect("a number");
         assert_eq!(count(), 0, "it was undone");
@@ -102,50 +122,69 @@ mod on_a_server {
         assert!(matches!(written, Err(StoreError::Unavailable(_))), "it ran again: {written:?}");
         assert_eq!(count(), 0, "and nothing comes after it");
 
-        let others = Store::claimed(url.clone(), no_keys(), Some(claim.clone()));
+        let others = Store::leased(url.clone(), no_keys(), Some(lease.clone()));
         let refused = others.run(Lane::Write, |c| add_owner(c, "fenced")).await;
         assert!(matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("taken over")), "{refused:?}");
-        tokio::time::timeout(SOON, claim.taken_over()).await.expect("it learns of it");
+        tokio::time::timeout(SOON, lease.taken_over()).await.expect("it learns of it");
 
-        let ours = Store::claimed(url, no_keys(), Some(next));
-        ours.run(Lane::Write, |c| add_owner(c, "next")).await.expect("who has the claim writes");
+        let ours = Store::leased(url, no_keys(), Some(next));
+        ours.run(Lane::Write, |c| add_owner(c, "next")).await.expect("who has the lease writes");
     }
 
     #[tokio::test]
-    async fn a_claim_that_nobody_else_wants_survives_its_session() {
+    async fn a_lease_that_nobody_else_wants_survives_its_session() {
         let database = Database::mariadb();
         database.store().await;
         let url = database.database_url();
-        let claim = Claim::take(&url).await.expect("nobody has it");
+        let lease = entered(&url).await;
         let kept = tokio::spawn({
-            let claim = claim.clone();
-            async move { claim.taken_over().await }
+            let lease = lease.clone();
+            async move { lease.taken_over().await }
         });
         cut_off(&database);
-        let store = Store::claimed(url.clone(), no_keys(), Some(claim));
+        let store = Store::leased(url.clone(), no_keys(), Some(lease));
         store.run(Lane::Write, |c| add_owner(c, "meanwhile")).await.expect("nobody else has it");
         let mut other = sql::connect(&url);
-        eventually_async("the claim to be held again", SOON, async || {
+        eventually_async("the lease to be held again", SOON, async || {
             match sql::number(&mut other, HOLDER, "dual").expect("a number") {
                 0 => Err("free"),
                 _ => Ok(()),
             }
         })
         .await;
-        let early = tokio::time::timeout(A_WHILE, Claim::take(&url)).await;
+        let early = tokio::time::timeout(A_WHILE, Lease::take(&url)).await;
         assert!(early.is_err(), "two have it");
         assert!(!kept.is_finished(), "it was never lost");
     }
+
+    /// It was frozen while another one had the lease and gave it back.
+    #[tokio::test]
+    async fn an_engine_does_not_take_up_what_another_had_meanwhile() {
+        let database = Database::mariadb();
+        database.store().await;
+        let url = database.database_url();
+        let frozen = entered(&url).await;
+        cut_off(&database);
+        drop(entered(&url).await);
+        tokio::time::timeout(SOON, frozen.taken_over())
+            .await
+            .expect("it learns of it, although nobody has the lease now");
+        let store = Store::leased(url, no_keys(), Some(frozen));
+        let refused = store.run(Lane::Write, |c| add_owner(c, "late")).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+
     /// A commit of which the answer is lost: it has happened, or it never will, when the work is run again.
     #[tokio::test]
     async fn what_was_sent_over_a_lost_connection_is_over_before_it_is_sent_again() {
         let database = Database::mariadb();
+        database.store().await;
         let mut other = sql::connect(&database.database_url());
         sql::execute(&mut other, "CREATE TABLE sent (run INT)").expect("it is new");
         let (cable, url) = database.by_cable().expect("a server");
         let url = url.parse().expect("a URL");
-        let claim = Claim::take(&url).await.expect("nobody has it");
-        let store = Store::claimed(url, no_keys(), Some(claim));
+        let lease = entered(&url).await;
+        let store = Store::leased(url, no_keys(), Some(lease));
         let writing = tokio::spawn(async move {
             let mut runs = 0;
             let work = move |c: &mut AnyConnection| {

@@ -1,4 +1,4 @@
-//! The claim on a file: the system's lock on another one beside it, which ends with the process.
+//! The lease of a database in a file: the system's lock on another file beside it, which ends with the process.
 
 use std::{
     fs::{File, TryLockError},
@@ -42,7 +42,8 @@ pub(super) async fn take(url: &DatabaseUrl) -> Result<Option<File>, StoreError> 
         }
         tokio::time::sleep(TRY_EVERY).await;
     }
-    note(&mut file).map_err(unavailable)?;
+    // On a full disk it is not noted: then the next one waits for somebody of unknown number.
+    note(&mut file).ok();
     Ok(Some(file))
 }
 

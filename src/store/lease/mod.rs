@@ -1,14 +1,20 @@
 //! One engine at a time works on a database: two would both deliver everything, and neither would keep an order.
 //!
-//! An engine claims its database before it reads what is owed, and waits while another one has it. So an engine may stand by
-//! on a spare machine: it goes on as soon as the first one is over, however that came.
+//! An engine takes the lease of its database before anything else, and waits while another one has it. So an engine may stand
+//! by on a spare machine: it goes on when the first one is over, however that came.
 //!
-//! On a server the claim also ends what went before. A killed engine may have sent writes that a slow server carries out
+//! On a server the lease also ends what went before. A killed engine may have sent writes that a slow server carries out
 //! later, while the next engine reads already; and one that merely stood still, as a frozen machine does, goes on to write.
-//! So the sessions in which an engine writes are known by locks of their own: whoever has the claim ends those of others and
-//! waits until they are over, and none is begun by an engine that lost its claim. The same goes for a session of this engine
-//! whose connection was lost: before anything else is read or written, it is over, so that a commit whose answer was lost has
+//! So the sessions in which an engine writes are known by locks of their own, and the latest engine by a *token* in the
+//! database. Whoever enters upon the lease leaves its token there, ends the sessions in which others write, and waits until
+//! they are over; a session that finds another token does not write. The same goes for a session of this engine whose
+//! connection was lost: before anything else is read or written it is over, so that a commit whose answer was lost has
 //! happened or will not.
+
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "mysql")),
+    allow(clippy::unnecessary_wraps, clippy::unused_async, reason = "the other database needs it")
+)]
 
 #[cfg(feature = "sqlite")]
 mod file;
@@ -23,7 +29,7 @@ use super::{AnyConnection, DatabaseUrl, StoreError};
 
 /// One engine's right to work on a database. Clones share it; it ends with the last of them, and with the process.
 #[derive(Clone)]
-pub struct Claim {
+pub struct Lease {
     held: Held,
 }
 
@@ -35,11 +41,12 @@ enum Held {
     File(#[expect(dead_code, reason = "to have it is all that matters")] Arc<Option<std::fs::File>>),
 }
 
-impl Claim {
-    /// Claims the database for this process. While another engine has it, waits, and says so in the log.
+impl Lease {
+    /// Takes the lease for this process. While another engine has it, waits, and says so in the log.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the database cannot be reached.
+    /// [`StoreError::Unavailable`] when the database cannot be reached to begin with, [`StoreError::Corrupt`] when it gives no
+    /// locks.
     pub async fn take(url: &DatabaseUrl) -> Result<Self, StoreError> {
         let held = match url {
             #[cfg(feature = "mysql")]
@@ -50,7 +57,20 @@ impl Claim {
         Ok(Self { held })
     }
 
-    /// Keeps the claim, and ends when another engine has it: a server may lose sight of this one. The claim on a file lasts.
+    /// Enters upon the lease, once the tables are there: what engines before wrote is over then. Nothing is to be read before.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the lease was lost meanwhile.
+    pub async fn enter(&self) -> Result<(), StoreError> {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => lock.enter().await,
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => Ok(()),
+        }
+    }
+
+    /// Keeps the lease, and ends when another engine has it: a server may lose sight of this one. That of a file lasts.
     pub async fn taken_over(&self) {
         match &self.held {
             #[cfg(feature = "mysql")]
@@ -63,7 +83,7 @@ impl Claim {
     /// Lets a new connection write; on a server it becomes a [`Writer`].
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when another engine has the claim.
+    /// [`StoreError::Unavailable`] when another engine has the lease.
     pub(super) fn admit(&self, connection: &mut AnyConnection) -> Result<Option<Writer>, StoreError> {
         match &self.held {
             #[cfg(feature = "mysql")]
@@ -89,11 +109,11 @@ impl Claim {
     /// Before anything is read or written in `connection`: the transactions of lost writers are committed by now, or undone.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the database cannot be asked.
+    /// [`StoreError::Unavailable`] when that takes too long, or the database cannot be asked.
     pub(super) fn settle(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
         match &self.held {
             #[cfg(feature = "mysql")]
-            Held::Server(lock) => Ok(server::session_of(connection).map_or(Ok(()), |session| lock.settle(session))?),
+            Held::Server(lock) => server::session_of(connection).map_or(Ok(()), |session| lock.settle(session)),
             #[cfg(feature = "sqlite")]
             Held::File(_) => {
                 _ = connection;

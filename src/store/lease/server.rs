@@ -1,0 +1,339 @@
+//! The lease of a database on a server: locks by name, each of which ends with the session that took it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use diesel::{
+    Connection, ExpressionMethods, MysqlConnection, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
+    connection::SimpleConnection,
+    dsl::sql,
+    replace_into,
+    result::Error as DieselError,
+    select,
+    sql_types::{BigInt, Nullable, Text},
+};
+use tokio::{sync::Notify, time};
+
+use crate::store::{
+    AnyConnection, StoreError,
+    blocking::{blocking, pause},
+    schema::leases,
+};
+
+/// How often the lease is looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A server that has not heard of the engine for so long gives its lease to the next: the machine is gone, or the network to
+/// it. Well above [`LOOK_EVERY`].
+const LEASE: Duration = Duration::from_secs(30);
+/// The same before it has entered upon its lease: migrations may take their time.
+const UNTIL_ENTERED: Duration = Duration::from_hours(24);
+/// Seconds for which one query waits for another engine to end.
+const WAIT: u32 = 1;
+/// Until the server is asked again that was away while this engine stood by.
+const AWAY_PAUSE: Duration = Duration::from_secs(1);
+/// Sessions of writers that are told from each other. A pool has four; those of lost connections may linger.
+const WRITERS: u32 = 64;
+/// Between two looks whether sessions are over, and how many there are at a stretch: 5 s.
+const ENDING_PAUSE: Duration = Duration::from_millis(10);
+const LOOKS: u32 = 500;
+
+/// The lock of the engine. Names are the server's, up to 64 characters long, and those of databases may be as long.
+const ENGINE: &str = "CONCAT('postrider.engine.', MD5(DATABASE()))";
+/// The one row of `leases`.
+const ROW: i16 = 1;
+
+/// The lock of a session that writes.
+fn writer(number: u32) -> String {
+    format!("CONCAT('postrider.writer.{number}.', MD5(DATABASE()))")
+}
+
+/// The number that the server gives to a session; a server that was started again begins anew.
+type SessionId = i64;
+
+/// The lock of the engine, and the session that has it or had it.
+pub(super) struct Lock {
+    url: String,
+    /// Taken out by whoever uses it, so that nobody waits for the network behind this.
+    session: Mutex<Option<MysqlConnection>>,
+    /// Tells this engine from those before and after it.
+    token: i64,
+    doubted: Notify,
+    /// Sessions of this engine whose connections were lost, and which the server may still be at work for.
+    lost: Mutex<Vec<Writer>>,
+}
+
+/// A session that writes, and which of the locks it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) struct Writer {
+    number: u32,
+    id: SessionId,
+}
+
+impl Lock {
+    /// Waits for the lock. A server that goes away meanwhile is waited for, too.
+    pub(super) async fn take(url: &str) -> Result<Self, StoreError> {
+        let mut session = None;
+        let mut stands_by = false;
+        loop {
+            let (at, kept, wait) = (url.to_owned(), session.take(), if stands_by { WAIT } else { 0 });
+            let tried = blocking(move || {
+                let mut session = kept.map_or_else(|| begin(&at, UNTIL_ENTERED), Ok)?;
+                let is_taken = take_lock(&mut session, ENGINE, wait)?;
+                if !is_taken && wait == 0 {
+                    super::tell_of(&whereabouts(&mut session)?);
+                }
+                Ok((session, is_taken))
+            });
+            match tried.await {
+                Ok((session, true)) => return Ok(Self::with(url.to_owned(), session)),
+                Ok((unlucky, false)) => {
+                    session = Some(unlucky);
+                    stands_by = true;
+                }
+                Err(error @ StoreError::Unavailable(_)) if stands_by => {
+                    log::warn!(error:% = error; "standing by for a database that is away");
+                    time::sleep(AWAY_PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn with(url: String, session: MysqlConnection) -> Self {
+        Self {
+            url,
+            session: Mutex::new(Some(session)),
+            token: rand::random(),
+            doubted: Notify::new(),
+            lost: Mutex::default(),
+        }
+    }
+
+    /// From now on the token says that this engine may write. Sessions that were let in before that are ended: one that takes
+    /// its lock later finds the token.
+    pub(super) async fn enter(self: &Arc<Self>) -> Result<(), StoreError> {
+        let lock = Arc::clone(self);
+        blocking(move || lock.with_session(|session| lock.leave_token(session))).await?;
+        loop {
+            let lock = Arc::clone(self);
+            if blocking(move || lock.with_session(end_writers)).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// In the session that has the lock: one that has lost it leaves nothing.
+    fn leave_token(&self, session: &mut MysqlConnection) -> Result<(), StoreError> {
+        be_missed_after(session, LEASE)?;
+        let row = (leases::id.eq(ROW), leases::token.eq(self.token));
+        Ok(replace_into(leases::table).values(row).execute(session).map(drop)?)
+    }
+
+    /// Does something in the session that has the lock.
+    fn with_session<T>(
+        &self,
+        work: impl FnOnce(&mut MysqlConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let lost = || StoreError::Unavailable("the session of the lease was lost".to_owned());
+        let mut session = self.session().take().ok_or_else(lost)?;
+        let done = work(&mut session)?;
+        *self.session() = Some(session);
+        Ok(done)
+    }
+
+    /// Looks after the lock until another engine has the lease.
+    pub(super) async fn keep(self: &Arc<Self>) {
+        loop {
+            let is_doubted = time::timeout(LOOK_EVERY, self.doubted.notified()).await.is_ok();
+            let lock = Arc::clone(self);
+            // A look that lasts longer is given up with its session.
+            match time::timeout(LEASE, blocking(move || lock.is_ours(is_doubted))).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => log::debug!(error:% = error; "whether the lease still holds is not known"),
+                Err(_) => log::warn!("the database does not say whether the lease still holds"),
+            }
+        }
+    }
+
+    /// Takes the lock again when the session was lost, unless another engine has entered upon the lease since.
+    fn is_ours(&self, is_doubted: bool) -> Result<bool, StoreError> {
+        let kept = self.session().take();
+        if let Some(mut session) = kept
+            && has_lock(&mut session).is_ok_and(|has_lock| has_lock)
+        {
+            let is_there = if is_doubted { self.is_where_others_look(&mut session) } else { Ok(true) };
+            if !matches!(is_there, Ok(false)) {
+                *self.session() = Some(session);
+                return is_there;
+            }
+        }
+        let mut session = begin(&self.url, LEASE)?;
+        if !self.may_write(&mut session)? {
+            return Ok(false);
+        }
+        if let Some(id) = holder(&mut session, ENGINE)? {
+            // Its own session before, of which the server has not noticed that it is gone; or an engine that waits and was
+            // quicker, but has not entered yet.
+            end(&mut session, id).ok();
+        }
+        if !take_lock(&mut session, ENGINE, WAIT)? {
+            // The next look will.
+            self.doubted.notify_one();
+            return Ok(true);
+        }
+        let is_ours = self.may_write(&mut session)?;
+        log::info!("the session of the lease was lost; the lease is {}", if is_ours { "held again" } else { "gone" });
+        *self.session() = Some(session);
+        Ok(is_ours)
+    }
+
+    /// Whether the lock is held at the server to which the URL leads: after a failover it may be another one.
+    fn is_where_others_look(&self, session: &mut MysqlConnection) -> Result<bool, StoreError> {
+        let id = id_of(session)?;
+        Ok(holder(&mut begin(&self.url, LEASE)?, ENGINE)? == Some(id))
+    }
+
+    /// Whether no other engine has entered upon the lease.
+    fn may_write(&self, session: &mut MysqlConnection) -> QueryResult<bool> {
+        let token: Option<i64> = leases::table.find(ROW).select(leases::token).first(session).optional()?;
+        Ok(token == Some(self.token))
+    }
+
+    /// Lets a session write. First it is marked with a lock: whoever enters upon the lease either sees that, or is seen here.
+    pub(super) fn admit(&self, session: &mut MysqlConnection) -> Result<Writer, StoreError> {
+        let number = (0..WRITERS).find_map(|number| match take_lock(session, &writer(number), 0) {
+            Ok(false) => None,
+            Ok(true) => Some(Ok(number)),
+            Err(error) => Some(Err(error)),
+        });
+        let Some(number) = number.transpose()? else {
+            return Err(StoreError::Unavailable(format!("{WRITERS} sessions of writers linger at the server")));
+        };
+        let may_write = self.may_write(session)?;
+        if !may_write || holder(session, ENGINE)?.is_none() {
+            self.doubted.notify_one();
+        }
+        if !may_write {
+            return Err(StoreError::Unavailable("another engine has taken over".to_owned()));
+        }
+        Ok(Writer { number, id: id_of(session)? })
+    }
+
+    /// The connection of a session was lost: what it was sent last may yet be carried out.
+    pub(super) fn note_lost(&self, writer: Writer) {
+        self.lost().push(writer);
+        // That of the lease may be lost, too.
+        self.doubted.notify_one();
+    }
+
+    /// Ends what lost sessions are still at work for, before anything is read or written in `session`.
+    pub(super) fn settle(&self, session: &mut MysqlConnection) -> Result<(), StoreError> {
+        loop {
+            let Some(lost) = self.lost().first().copied() else { return Ok(()) };
+            let name = writer(lost.number);
+            let look = |session: &mut _| Ok(holder(session, &name)?.filter(|id| *id == lost.id).into_iter().collect());
+            if !end_all(session, look)? {
+                return Err(StoreError::Unavailable("a transaction whose connection was lost goes on".to_owned()));
+            }
+            self.lost().retain(|other| *other != lost);
+        }
+    }
+
+    fn session(&self) -> MutexGuard<'_, Option<MysqlConnection>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Vec<Writer>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The session of a connection to a server.
+pub(super) fn session_of(connection: &mut AnyConnection) -> Option<&mut MysqlConnection> {
+    match connection {
+        AnyConnection::Mysql(session) => Some(session),
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(_) => None,
+    }
+}
+
+/// Opens a session that ends when nothing is heard of it for so long.
+fn begin(url: &str, silence: Duration) -> Result<MysqlConnection, StoreError> {
+    let mut session = MysqlConnection::establish(url)?;
+    be_missed_after(&mut session, silence)?;
+    Ok(session)
+}
+
+fn be_missed_after(session: &mut MysqlConnection, silence: Duration) -> QueryResult<()> {
+    session.batch_execute(&format!("SET SESSION wait_timeout = {}", silence.as_secs()))
+}
+
+fn id_of(session: &mut MysqlConnection) -> QueryResult<SessionId> {
+    select(sql::<BigInt>("CONNECTION_ID()")).get_result(session)
+}
+
+/// Whether the session has the lock now; waits for so many seconds.
+fn take_lock(session: &mut MysqlConnection, name: &str, wait: u32) -> QueryResult<bool> {
+    let query = format!("GET_LOCK({name}, {wait})");
+    match select(sql::<Nullable<BigInt>>(&query)).get_result::<Option<i64>>(session)? {
+        Some(taken) => Ok(taken == 1),
+        None => Err(DieselError::QueryBuilderError("the server gives no lock; does the URL name a database?".into())),
+    }
+}
+
+/// Who has a lock.
+fn holder(session: &mut MysqlConnection, name: &str) -> QueryResult<Option<SessionId>> {
+    select(sql::<Nullable<BigInt>>(&format!("IS_USED_LOCK({name})"))).get_result(session)
+}
+
+/// Whether the session has the lock of the engine.
+fn has_lock(session: &mut MysqlConnection) -> QueryResult<bool> {
+    let query = format!("COALESCE(IS_USED_LOCK({ENGINE}) = CONNECTION_ID(), 0)");
+    Ok(select(sql::<BigInt>(&query)).get_result::<i64>(session)? == 1)
+}
+
+/// Where the engine is that has the lease, as far as the server tells.
+fn whereabouts(session: &mut MysqlConnection) -> QueryResult<String> {
+    let query = format!("host FROM information_schema.processlist WHERE id = IS_USED_LOCK({ENGINE})");
+    let host: Option<String> = select(sql::<Text>(&query)).get_result(session).optional()?;
+    Ok(host.map_or_else(|| "unknown to this user of the database".to_owned(), |host| format!("at {host}")))
+}
+
+/// Ends the sessions in which others write; whether they are over.
+fn end_writers(session: &mut MysqlConnection) -> Result<bool, StoreError> {
+    let names: Vec<_> = (0..WRITERS).map(|number| format!("SELECT IS_USED_LOCK({}) AS id", writer(number))).collect();
+    let query = format!("id FROM ({}) AS writers WHERE id IS NOT NULL", names.join(" UNION ALL "));
+    end_all(session, |session| select(sql::<BigInt>(&query)).load(session))
+}
+
+/// Ends the sessions that `look` finds, and looks again for 5 s; whether none is left. What they have written is kept or undone
+/// as a whole by then.
+fn end_all(
+    session: &mut MysqlConnection,
+    look: impl Fn(&mut MysqlConnection) -> QueryResult<Vec<SessionId>>,
+) -> Result<bool, StoreError> {
+    let mut refused = None;
+    for _ in 0..LOOKS {
+        let left = look(session)?;
+        if left.is_empty() {
+            return Ok(true);
+        }
+        for id in left {
+            refused = end(session, id).err().map(|error| (id, error)).or(refused);
+        }
+        pause(ENDING_PAUSE);
+    }
+    match refused {
+        Some((id, error)) => log::warn!(session = id, error:% = error; "a session that wrote before does not end"),
+        None => log::warn!("waiting for sessions to end that wrote before"),
+    }
+    Ok(false)
+}
+
+/// Ends a session. Fails for one that is gone, and for one of another user.
+fn end(session: &mut MysqlConnection, id: SessionId) -> QueryResult<()> {
+    session.batch_execute(&format!("KILL {id}"))
+}

@@ -58,6 +58,10 @@ const LOAD_PAGE: i64 = 1_000;
 const WAITING_BYTES_PER_EVENT: usize = 8 * 1024;
 /// Connections that may wait to be let in.
 const BACKLOG: u32 = 1024;
+/// The thread of attempts at endpoints that are not known to work.
+const BACKGROUND: &str = "delivery-unsure";
+/// Its priority: while others are busy it gets a tenth of what one of them gets.
+const NICE: i32 = 10;
 /// How often the router is looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
@@ -101,6 +105,13 @@ fn name_thread(name: &str) {
     CString::new(name).ok().and_then(|name| rustix::thread::set_name(&name).ok());
 }
 
+/// Calls this thread so, and lets others have the processors first.
+fn be_in_the_background() {
+    name_thread(BACKGROUND);
+    // Where that is not allowed it works with the others.
+    rustix::process::setpriority_process(None, NICE).ok();
+}
+
 /// Runs the engine until SIGTERM or SIGINT, then drains. A second signal ends it at once.
 ///
 /// # Errors
@@ -109,18 +120,11 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
     let socket = reserve(settings.listen).map_err(|source| StartError::Listen { address: settings.listen, source })?;
     raise_file_limit();
-    let lease = select! {
-        lease = Lease::take(&settings.database.database_url) => lease?,
+    let clock = Clock::system();
+    let (lease, store) = select! {
+        entered = enter(&settings) => entered?,
         () = signals.next() => return Ok(()),
     };
-    let (clock, store) = (Clock::system(), config::store(&settings.database, &settings.keys, Some(lease.clone())));
-    for migration in store.migrate().await? {
-        log::info!(migration = migration.as_str(); "migration run");
-    }
-    select! {
-        entered = lease.enter() => entered?,
-        () = signals.next() => return Ok(()),
-    }
     let taken_over = actix_rt::spawn(async move { lease.taken_over().await });
     ensure_admin(&store, &clock, settings.admin_token.as_ref()).await?;
 
@@ -166,13 +170,36 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
             () = signals.next() => log::warn!("ended at once; what was in flight is attempted again at the next start"),
         }
     }
-    if let Err(error) = tally.write(&store, &clock).await {
-        log::warn!(error:% = error; "the statistics of the last minute are lost");
-    }
     for arbiter in arbiters {
         arbiter.stop();
     }
+    // The next engine counts for itself, and this one may not write.
+    if !matches!(ended, Err(StartError::TakenOver))
+        && let Err(error) = tally.write(&store, &clock).await
+    {
+        log::warn!(error:% = error; "the statistics of the last minute are lost");
+    }
     ended
+}
+
+/// Takes the lease of the database and brings the tables up to date. Another engine may be quicker, which had the lease before and
+/// woke up: then this one stands by again.
+async fn enter(settings: &ServeSettings) -> Result<(Lease, Store), StoreError> {
+    loop {
+        let lease = Lease::take(&settings.database.database_url).await?;
+        let store = config::store(&settings.database, &settings.keys, Some(lease.clone()));
+        let migrations = select! {
+            migrations = store.migrate() => migrations?,
+            error = lease.lost_early() => return Err(error),
+        };
+        for migration in migrations {
+            log::info!(migration = migration.as_str(); "migration run");
+        }
+        match lease.enter().await {
+            Ok(()) => return Ok((lease, store)),
+            Err(error) => log::warn!(error:% = error; "the lease was lost before it was entered upon; trying again"),
+        }
+    }
 }
 
 /// Every connection is a file; the usual soft limit of 1,024 is far below what the system allows.
@@ -259,7 +286,8 @@ async fn start_actors(
     let (store, clock, tally) = (shared.store.clone(), shared.clock.clone(), shared.tally.clone());
     let table = routing_table(&store).await?;
     let last_stored = store.run(Lane::Read, last_minted).await?;
-    let arbiters: Vec<_> = (0..threads(settings.delivery_threads)).map(|_| Arbiter::with_tokio_rt(runtime)).collect();
+    let mut arbiters: Vec<_> =
+        (0..threads(settings.delivery_threads)).map(|_| Arbiter::with_tokio_rt(runtime)).collect();
     actix_rt::spawn(watch_lag(shared.metrics.lag_of("main")));
     for (number, arbiter) in arbiters.iter().enumerate() {
         let name = format!("delivery-{number}");
@@ -267,7 +295,12 @@ async fn start_actors(
         arbiter.spawn_fn(move || name_thread(&name));
     }
     let connections = shared.metrics.endpoints().clone();
-    let bench = |arbiter: &Arbiter| Bench::new(arbiter.handle(), guard.clone(), clock.clone(), connections.clone());
+    let background = Arbiter::with_tokio_rt(runtime);
+    background.spawn(watch_lag(shared.metrics.lag_of(BACKGROUND)));
+    background.spawn_fn(be_in_the_background);
+    let bench = |arbiter: &Arbiter| {
+        Bench::new(arbiter.handle(), background.handle(), guard.clone(), clock.clone(), connections.clone())
+    };
     let minter = Minter::new(settings.node, last_stored);
     let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
     let (retention, sweep) = (settings.retention(), settings.sweep);
@@ -277,6 +310,7 @@ async fn start_actors(
     keep("janitor", move || {
         Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), with.3.clone(), retention, sweep)
     });
+    arbiters.push(background);
     Ok((router, arbiters))
 }
 

@@ -1,8 +1,8 @@
-//! Makes attempts: one deliverer on each arbiter, because awc's clients stay on their thread.
+//! Makes attempts: deliverers on several threads, each with clients of its own, because awc's clients stay on their thread.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 
 use super::{
     mail::tell,
@@ -57,6 +57,23 @@ pub struct Attempt {
     pub sending: Sending,
     /// Who wants to know.
     pub report: Report,
+}
+
+/// Who makes the attempts of a subscription.
+#[derive(Clone)]
+pub(super) struct Deliverers {
+    /// At endpoints that are known to work.
+    pub(super) proven: Recipient<Attempt>,
+    /// At all others, behind whatever else the processors have to do: a thousand dead endpoints must not take the time of ten that
+    /// work.
+    pub(super) unproven: Recipient<Attempt>,
+}
+
+impl Deliverers {
+    /// Whether both live.
+    pub(super) fn connected(&self) -> bool {
+        self.proven.connected() && self.unproven.connected()
+    }
 }
 
 /// Tells the subscription how its attempt ended. Dropped before that, by a deliverer or a task that died, it says that the

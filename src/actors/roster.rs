@@ -9,7 +9,7 @@ use actix::{Actor, Addr, ArbiterHandle, Recipient, dev::Request};
 
 use super::{
     colleagues::Colleagues,
-    deliverer::{Attempt, Deliverer},
+    deliverer::{Attempt, Deliverer, Deliverers},
     mail::tell,
     recorder::Recorder,
     scribe::Scribe,
@@ -31,19 +31,26 @@ use crate::{
 /// Starts somebody who makes attempts on an arbiter.
 type StartDeliverer = Box<dyn Fn(&ArbiterHandle) -> Recipient<Attempt>>;
 
-/// A thread that runs subscription actors, with whoever makes their attempts on it.
+/// A thread that runs subscription actors, with whoever makes their attempts.
 pub struct Bench {
     arbiter: ArbiterHandle,
+    background: ArbiterHandle,
     start_deliverer: StartDeliverer,
-    deliverer: Recipient<Attempt>,
+    deliverers: Deliverers,
     scribe: Option<Addr<Scribe>>,
 }
 
 impl Bench {
-    /// Starts a [`Deliverer`] on `arbiter`, whose connections are counted in `connections`.
+    /// Starts a [`Deliverer`] on `arbiter` and one on `background`, whose connections are counted in `connections`.
     #[must_use]
-    pub fn new(arbiter: ArbiterHandle, guard: Guard, clock: Clock, connections: Presence) -> Self {
-        Self::with(arbiter, move |arbiter| {
+    pub fn new(
+        arbiter: ArbiterHandle,
+        background: ArbiterHandle,
+        guard: Guard,
+        clock: Clock,
+        connections: Presence,
+    ) -> Self {
+        Self::with(arbiter, background, move |arbiter| {
             let (guard, clock, connections) = (guard.clone(), clock.clone(), connections.clone());
             let start = |_: &mut _| Deliverer::new(Client::new(guard).counted_in(connections), clock);
             Deliverer::start_in_arbiter(arbiter, start).recipient()
@@ -54,19 +61,23 @@ impl Bench {
     #[must_use]
     pub fn with(
         arbiter: ArbiterHandle,
+        background: ArbiterHandle,
         start_deliverer: impl Fn(&ArbiterHandle) -> Recipient<Attempt> + 'static,
     ) -> Self {
-        let deliverer = start_deliverer(&arbiter);
-        Self { arbiter, start_deliverer: Box::new(start_deliverer), deliverer, scribe: None }
+        let deliverers = Deliverers { proven: start_deliverer(&arbiter), unproven: start_deliverer(&background) };
+        Self { arbiter, background, start_deliverer: Box::new(start_deliverer), deliverers, scribe: None }
     }
 
-    /// The deliverer; a new one when it died.
-    fn deliverer(&mut self) -> Recipient<Attempt> {
-        if !self.deliverer.connected() {
-            log::error!("a deliverer died, starting a new one");
-            self.deliverer = (self.start_deliverer)(&self.arbiter);
+    /// The deliverers; a new one for each that died.
+    fn deliverers(&mut self) -> Deliverers {
+        let Deliverers { proven, unproven } = &mut self.deliverers;
+        for (deliverer, arbiter) in [(proven, &self.arbiter), (unproven, &self.background)] {
+            if !deliverer.connected() {
+                log::error!("a deliverer died, starting a new one");
+                *deliverer = (self.start_deliverer)(arbiter);
+            }
         }
-        self.deliverer.clone()
+        self.deliverers.clone()
     }
 
     /// The scribe who writes for `recorder`; the first who asks has it started.
@@ -225,9 +236,9 @@ impl Roster {
         let seat = usize::try_from(id.as_raw().unsigned_abs()).unwrap_or_default() % self.benches.len();
         let bench = &mut self.benches[seat];
         Some(self.running.entry(id).or_insert_with(|| {
-            let (deliverer, scribe) = (bench.deliverer(), bench.scribe(&with.recorder));
+            let (deliverers, scribe) = (bench.deliverers(), bench.scribe(&with.recorder));
             let (subscription, with) = (Arc::clone(to), with.clone());
-            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, (deliverer, scribe), with);
+            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, (deliverers, scribe), with);
             Running { addr: SubscriptionActor::start_in_arbiter(&bench.arbiter, start), offers: 0 }
         }))
     }

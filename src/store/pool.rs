@@ -89,6 +89,12 @@ impl Store {
         blocking(move || connection::migrate(&mut url.connect()?)).await
     }
 
+    /// Whether an attempt may start: nothing speaks for another engine that delivers the same, now or soon.
+    #[must_use]
+    pub fn may_deliver(&self) -> bool {
+        self.inner.lease.as_ref().is_none_or(Lease::is_sure)
+    }
+
     /// The keys, for work that reads or writes secrets.
     #[must_use]
     pub fn keys(&self) -> Keyring {
@@ -141,17 +147,20 @@ impl Inner {
 
     /// A connection that was not in use, or a new one. What lost connections were sent is over.
     fn open(&self, lane: Lane) -> Result<Open, StoreError> {
-        let mut open = match self.pool(lane).take() {
-            Some(open) => open,
-            None => Open { connection: self.url.connect()?, writer: None },
+        let Some(lease) = &self.lease else {
+            let idle = self.pool(lane).take().map_or_else(|| self.url.connect(), |open| Ok(open.connection));
+            return Ok(Open { connection: idle?, writer: None });
         };
-        if let Some(lease) = &self.lease {
-            lease.settle(&mut open.connection)?;
-            if lane == Lane::Write && open.writer.is_none() {
-                open.writer = lease.admit(&mut open.connection)?;
+        if let Some(mut open) = self.pool(lane).take() {
+            if lease.settle(&mut open.connection).is_ok() {
+                return Ok(open);
             }
+            self.lose(open);
         }
-        Ok(open)
+        let mut connection = self.url.connect()?;
+        lease.settle(&mut connection)?;
+        let writer = if lane == Lane::Write { lease.admit(&mut connection)? } else { None };
+        Ok(Open { connection, writer })
     }
 
     /// A connection was lost, and most likely all others together with it.

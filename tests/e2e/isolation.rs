@@ -8,16 +8,20 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    scene::{SOON, Scene, id_in},
+    scene::{SOON, Scene, TYPE, id_in},
     support::{
         database::{Database, on_both},
         eventually::eventually,
+        process::{Standing, standing_of_thread},
         sink::Behaviour,
         waits::Waits,
     },
 };
 
-on_both! { blocking: a_healthy_endpoint_does_not_notice_fifty_that_hang }
+on_both! { blocking:
+    a_healthy_endpoint_does_not_notice_fifty_that_hang,
+    endpoints_that_do_not_work_are_tried_in_the_background,
+}
 
 const HANGING: usize = 50;
 /// Attempts of a subscription of which nothing is known yet.
@@ -58,4 +62,32 @@ fn a_healthy_endpoint_does_not_notice_fifty_that_hang(database: &Database) {
     }
     println!("from answer to arrival: {waits}");
     assert!(waits.percentile(99.0) <= P99, "{waits}");
+}
+
+/// By a thread that lets others have the processors first. It is woken for each attempt, and now and then to see how late it is.
+fn endpoints_that_do_not_work_are_tried_in_the_background(database: &Database) {
+    const ATTEMPTS: usize = 100;
+    let scene = Scene::new(database, &[("POSTRIDER_BREAKER_THRESHOLD", "0")]);
+    let background = || standing_of_thread(scene.engine.process_id(), "delivery-unsure").expect("it is there");
+    let Standing { nice, .. } = background();
+    assert!(nice > 0, "{nice}");
+    scene.sink.script("/broken", [Behaviour::status(500)]);
+    scene.api.subscribe(HANGS, &scene.sink.url("/broken"), json!({}));
+    let healthy = scene.subscribe("/healthy", json!({}));
+    // From now on it is known to work.
+    scene.publish(0);
+    scene.settle(healthy, SOON);
+
+    let waits_for = |event_type: &str, path: &str| {
+        let (before, seen) = (background().waits, scene.sink.count(path));
+        for id in 0..ATTEMPTS {
+            scene.api.publish(event_type, &json!({ "id": id }));
+            scene.sink.wait_for(path, seen + id + 1, SOON);
+        }
+        background().waits - before
+    };
+    let (for_the_healthy, for_the_broken) = (waits_for(TYPE, "/healthy"), waits_for(HANGS, "/broken"));
+    println!("woken {for_the_healthy} times for the healthy, {for_the_broken} for the broken");
+    assert!(for_the_broken >= ATTEMPTS as u64, "each attempt wakes it");
+    assert!(for_the_healthy < for_the_broken / 2, "{for_the_healthy} of {for_the_broken}");
 }

@@ -1,6 +1,11 @@
 //! What a process costs, as the kernel counts it. Linux only, like the rest of this folder.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -64,6 +69,26 @@ pub fn processor_time_by_thread(id: u32) -> BTreeMap<String, Duration> {
         *times.entry(name).or_default() += ticks_in(&folder.join("stat"));
     }
     times
+}
+
+/// How a thread stands with the scheduler.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// From -20, which comes first, to 19.
+    pub nice: i32,
+    /// How often it had nothing more to do, and waited.
+    pub waits: u64,
+}
+
+/// That of the thread of this name of the process `id`.
+pub fn standing_of_thread(id: u32, name: &str) -> Option<Standing> {
+    let is_meant = |folder: &PathBuf| fs::read_to_string(folder.join("comm")).is_ok_and(|comm| comm.trim() == name);
+    let folder = fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten().map(|entry| entry.path()).find(is_meant)?;
+    let stat = fs::read_to_string(folder.join("stat")).ok()?;
+    let nice = stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok()?;
+    let status = fs::read_to_string(folder.join("status")).ok()?;
+    let waits = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()?;
+    Some(Standing { nice, waits })
 }
 
 /// The kernel's number of this thread.

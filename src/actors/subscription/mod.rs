@@ -15,7 +15,7 @@ mod work;
 
 use std::{collections::HashMap, sync::Arc};
 
-use actix::{Actor, Addr, Context, Recipient, SpawnHandle};
+use actix::{Actor, Addr, Context, SpawnHandle};
 use tokio::sync::oneshot;
 
 pub use self::{
@@ -28,7 +28,7 @@ pub use self::{
 use self::{failing::Troubles, orders::Orders, withdrawals::Withdrawals};
 use super::{
     colleagues::Colleagues,
-    deliverer::{self, Sending},
+    deliverer::{Deliverers, Sending},
     scribe::Scribe,
     slots::InUse,
 };
@@ -72,7 +72,7 @@ pub struct SubscriptionActor {
     /// Deliveries that are given up, until that is durable.
     dying: HashMap<DeliveryId, Death>,
     in_use: InUse,
-    deliverer: Recipient<deliverer::Attempt>,
+    deliverers: Deliverers,
     pub(in crate::actors) scribe: Addr<Scribe>,
     pub(in crate::actors) with: Colleagues,
 }
@@ -82,7 +82,7 @@ impl SubscriptionActor {
     pub(in crate::actors) fn new(
         subscription: Arc<Subscription>,
         last_minted: DeliveryId,
-        (deliverer, scribe): (Recipient<deliverer::Attempt>, Addr<Scribe>),
+        (deliverers, scribe): (Deliverers, Addr<Scribe>),
         with: Colleagues,
     ) -> Self {
         let (shared, is_active) = (&with.shared, subscription.terms.is_active);
@@ -106,7 +106,7 @@ impl SubscriptionActor {
             troubles: Troubles::new(Failing::new(shared.pause_failing)),
             dying: HashMap::new(),
             in_use: shared.slots.in_use(),
-            deliverer,
+            deliverers,
             scribe,
             with,
         }

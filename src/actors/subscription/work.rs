@@ -13,7 +13,7 @@ use crate::{
     actors::{
         budget::Budget,
         colleagues::Shared,
-        deliverer::{self, Report},
+        deliverer::{self, Deliverers, Report},
         mail::{hand, tell},
         recorder::{RecordAttempt, Urgency},
     },
@@ -37,8 +37,8 @@ use crate::{
 
 /// How long an actor with nothing to do stays, in case more comes.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
-/// How soon to look whether the recorder has caught up.
-const RECORDER_PAUSE: Duration = Duration::from_millis(50);
+/// How soon to look whether the recorder has caught up, or the lease is sure again.
+const STORE_LOOK: Duration = Duration::from_millis(50);
 /// The longest sleep of the timer: a wait may be as long as 100 years, which no timer takes.
 const LONGEST_SLEEP: Duration = Duration::from_hours(24);
 
@@ -47,8 +47,9 @@ impl SubscriptionActor {
     pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
         loop {
             let now = self.now();
-            if self.with.shared.waiting.is_full() {
-                self.wake_at(now.after(RECORDER_PAUSE), ctx);
+            let shared = &self.with.shared;
+            if shared.waiting.is_full() || !shared.store.may_deliver() {
+                self.wake_at(now.after(STORE_LOOK), ctx);
                 break;
             }
             match self.queue.next(now, self.in_use.fair_share()) {
@@ -83,12 +84,14 @@ impl SubscriptionActor {
     }
 
     pub(super) fn attempt(&self, owed: Owed, ctx: &mut Context<Self>) {
-        if !self.deliverer.connected() {
-            // The router finds this actor dead, and starts one that has a deliverer.
+        if !self.deliverers.connected() {
+            // The router finds this actor dead, and starts one that has deliverers.
             ctx.stop();
         }
         let report = Report::new(ctx.address(), &owed, self.now());
-        hand(&self.deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });
+        let Deliverers { proven, unproven } = &self.deliverers;
+        let deliverer = if self.queue.is_endpoint_proven() { proven } else { unproven };
+        hand(deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });
     }
 
     fn read(&self, order: ReadOrder, ctx: &Context<Self>) {

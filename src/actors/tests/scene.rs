@@ -317,7 +317,7 @@ async fn start(
     let last = store.run(Lane::Read, last_minted).await.expect("the store reads");
     let bench = {
         let (endpoint, clock) = (endpoint.clone(), clock.clone());
-        Bench::with(arbiter, move |arbiter| endpoint.start_deliverer(arbiter, &clock))
+        Bench::with(arbiter.clone(), arbiter, move |arbiter| endpoint.start_deliverer(arbiter, &clock))
     };
     let shared = Shared {
         store: store.clone(),

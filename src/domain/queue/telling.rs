@@ -1,4 +1,4 @@
-//! What the queue can tell people who ask why something waits.
+//! What the queue can tell: people who ask why something waits, and its owner, who starts attempts.
 
 use super::Queue;
 use crate::domain::{id::DeliveryId, time::Timestamp};
@@ -31,6 +31,12 @@ impl Queue {
     #[must_use]
     pub fn open_slots(&self) -> usize {
         self.pace.slots(self.limits.slots)
+    }
+
+    /// Whether the endpoint is known to work: it took what it was sent, and has not failed since.
+    #[must_use]
+    pub const fn is_endpoint_proven(&self) -> bool {
+        self.trust.is_proven()
     }
 
     /// When the rate lets the next attempt start; in the past when it may now.

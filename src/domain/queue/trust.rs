@@ -15,8 +15,10 @@ const HOLDS_FOR: Duration = Duration::from_secs(10);
 /// What the latest attempts say.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The latest arrived, or there was none yet.
+    /// There was none yet.
     #[default]
+    Unknown,
+    /// The latest arrived.
     Full,
     /// It refused the latest, as an endpoint that works may do.
     Doubted,
@@ -32,6 +34,11 @@ impl Trust {
         matches!(self, Self::Lost { .. })
     }
 
+    /// It is known to work.
+    pub(super) const fn is_proven(&self) -> bool {
+        matches!(self, Self::Full | Self::Doubted)
+    }
+
     /// The endpoint is known to fail.
     pub(super) fn lose(&mut self) {
         if !self.is_lost() {
@@ -43,7 +50,7 @@ impl Trust {
     pub(super) fn ended(&mut self, ease: Ease) {
         match (&self, ease) {
             (_, Ease::Took) => *self = Self::Full,
-            (Self::Full, Ease::Refused) => *self = Self::Doubted,
+            (Self::Unknown | Self::Full, Ease::Refused) => *self = Self::Doubted,
             (_, Ease::Refused | Ease::Strained) => self.lose(),
             (_, Ease::Unknown) => {}
         }
@@ -75,7 +82,7 @@ impl Trust {
 
     fn reservation(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Full | Self::Doubted => None,
+            Self::Unknown | Self::Full | Self::Doubted => None,
             Self::Lost { reserved } => reserved.filter(|at| now.since(*at).max(at.since(now)) <= HOLDS_FOR),
         }
     }
@@ -90,12 +97,13 @@ mod tests {
     #[test]
     fn one_refusal_costs_no_trust_and_two_in_a_row_do() {
         let mut trust = Trust::default();
+        assert!(!trust.is_proven(), "nothing is known");
         for ease in [Ease::Refused, Ease::Unknown, Ease::Took, Ease::Refused] {
             trust.ended(ease);
-            assert!(!trust.is_lost(), "{ease:?}");
+            assert!(trust.is_proven() && !trust.is_lost(), "{ease:?}");
         }
         trust.ended(Ease::Refused);
-        assert!(trust.lacks_reservation(NOW));
+        assert!(trust.lacks_reservation(NOW) && !trust.is_proven());
         trust.ended(Ease::Took);
         assert_eq!(trust, Trust::Full);
         trust.ended(Ease::Strained);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::{Read, Seek, Write},
+    io::{ErrorKind, Read, Seek, Write},
     path::PathBuf,
     time::Duration,
 };
@@ -27,8 +27,12 @@ pub(super) async fn take(url: &DatabaseUrl) -> Result<Option<File>, StoreError> 
     let url = url.clone();
     let Some(path) = blocking(move || place(&url)).await? else { return Ok(None) };
     let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-    let mut file =
-        File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(unavailable)?;
+    let opened = match File::options().create(true).read(true).write(true).truncate(false).open(&path) {
+        // Another user made it; a lock needs no more than to read it.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => File::open(&path),
+        opened => opened,
+    };
+    let mut file = opened.map_err(unavailable)?;
     let mut is_told = false;
     loop {
         match file.try_lock() {
@@ -42,7 +46,7 @@ pub(super) async fn take(url: &DatabaseUrl) -> Result<Option<File>, StoreError> 
         }
         tokio::time::sleep(TRY_EVERY).await;
     }
-    // On a full disk it is not noted: then the next one waits for somebody of unknown number.
+    // On a full disk, or in another user's file, it is not noted: then the next one waits for somebody of unknown number.
     note(&mut file).ok();
     Ok(Some(file))
 }

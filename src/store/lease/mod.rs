@@ -70,6 +70,27 @@ impl Lease {
         }
     }
 
+    /// Keeps the lease before it is entered upon; ends when it is lost.
+    pub async fn lost_early(&self) -> StoreError {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => lock.beat().await,
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => std::future::pending().await,
+        }
+    }
+
+    /// Whether this engine may count on its lease: a server was heard of within the last 15 s. Otherwise another engine may be at
+    /// work soon.
+    pub(super) fn is_sure(&self) -> bool {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => lock.is_sure(),
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => true,
+        }
+    }
+
     /// Keeps the lease, and ends when another engine has it: a server may lose sight of this one. That of a file lasts.
     pub async fn taken_over(&self) {
         match &self.held {

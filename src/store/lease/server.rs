@@ -1,7 +1,10 @@
 //! The lease of a database on a server: locks by name, each of which ends with the session that took it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,10 @@ use diesel::{
     select,
     sql_types::{BigInt, Nullable, Text},
 };
-use tokio::{sync::Notify, time};
+use tokio::{
+    sync::Notify,
+    time::{self, Instant},
+};
 
 use crate::store::{
     AnyConnection, StoreError,
@@ -27,8 +33,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A server that has not heard of the engine for so long gives its lease to the next: the machine is gone, or the network to
 /// it. Well above [`LOOK_EVERY`].
 const LEASE: Duration = Duration::from_secs(30);
-/// The same before it has entered upon its lease: migrations may take their time.
-const UNTIL_ENTERED: Duration = Duration::from_hours(24);
+/// A look that lasts longer is given up.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
+/// After so long without a word from the server the lease counts as lost until it is confirmed: [`LOOK_EVERY`] and
+/// [`LOOK_WITHIN`], which leaves half of [`LEASE`] to what is in flight.
+const SURE_FOR: Duration = Duration::from_secs(15);
 /// Seconds for which one query waits for another engine to end.
 const WAIT: u32 = 1;
 /// Until the server is asked again that was away while this engine stood by.
@@ -60,6 +69,9 @@ pub(super) struct Lock {
     /// Tells this engine from those before and after it.
     token: i64,
     doubted: Notify,
+    /// How many looks have begun.
+    looks: AtomicU64,
+    is_sure: AtomicBool,
     /// Sessions of this engine whose connections were lost, and which the server may still be at work for.
     lost: Mutex<Vec<Writer>>,
 }
@@ -75,11 +87,11 @@ impl Lock {
     /// Waits for the lock. A server that goes away meanwhile is waited for, too.
     pub(super) async fn take(url: &str) -> Result<Self, StoreError> {
         let mut session = None;
-        let mut stands_by = false;
+        let (mut stands_by, mut is_told) = (false, false);
         loop {
             let (at, kept, wait) = (url.to_owned(), session.take(), if stands_by { WAIT } else { 0 });
             let tried = blocking(move || {
-                let mut session = kept.map_or_else(|| begin(&at, UNTIL_ENTERED), Ok)?;
+                let mut session = kept.map_or_else(|| begin(&at), Ok)?;
                 let is_taken = take_lock(&mut session, ENGINE, wait)?;
                 if !is_taken && wait == 0 {
                     super::tell_of(&whereabouts(&mut session)?);
@@ -90,10 +102,12 @@ impl Lock {
                 Ok((session, true)) => return Ok(Self::with(url.to_owned(), session)),
                 Ok((unlucky, false)) => {
                     session = Some(unlucky);
-                    stands_by = true;
+                    (stands_by, is_told) = (true, false);
                 }
                 Err(error @ StoreError::Unavailable(_)) if stands_by => {
-                    log::warn!(error:% = error; "standing by for a database that is away");
+                    if !std::mem::replace(&mut is_told, true) {
+                        log::warn!(error:% = error; "standing by for a database that is away");
+                    }
                     time::sleep(AWAY_PAUSE).await;
                 }
                 Err(error) => return Err(error),
@@ -107,6 +121,8 @@ impl Lock {
             session: Mutex::new(Some(session)),
             token: rand::random(),
             doubted: Notify::new(),
+            looks: AtomicU64::new(0),
+            is_sure: AtomicBool::new(true),
             lost: Mutex::default(),
         }
     }
@@ -126,7 +142,6 @@ impl Lock {
 
     /// In the session that has the lock: one that has lost it leaves nothing.
     fn leave_token(&self, session: &mut MysqlConnection) -> Result<(), StoreError> {
-        be_missed_after(session, LEASE)?;
         let row = (leases::id.eq(ROW), leases::token.eq(self.token));
         Ok(replace_into(leases::table).values(row).execute(session).map(drop)?)
     }
@@ -143,36 +158,63 @@ impl Lock {
         Ok(done)
     }
 
-    /// Looks after the lock until another engine has the lease.
-    pub(super) async fn keep(self: &Arc<Self>) {
+    /// Has the server hear of the session while migrations run; ends when it is lost.
+    pub(super) async fn beat(self: &Arc<Self>) -> StoreError {
         loop {
-            let is_doubted = time::timeout(LOOK_EVERY, self.doubted.notified()).await.is_ok();
+            time::sleep(LOOK_EVERY).await;
             let lock = Arc::clone(self);
-            // A look that lasts longer is given up with its session.
-            match time::timeout(LEASE, blocking(move || lock.is_ours(is_doubted))).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return,
-                Ok(Err(error)) => log::debug!(error:% = error; "whether the lease still holds is not known"),
-                Err(_) => log::warn!("the database does not say whether the lease still holds"),
+            if let Err(error) = blocking(move || lock.with_session(|session| Ok(session.batch_execute("DO 1")?))).await
+            {
+                return error;
             }
         }
     }
 
-    /// Takes the lock again when the session was lost, unless another engine has entered upon the lease since.
-    fn is_ours(&self, is_doubted: bool) -> Result<bool, StoreError> {
+    /// Looks after the lock until another engine has the lease.
+    pub(super) async fn keep(self: &Arc<Self>) {
+        let mut confirmed_at = Instant::now();
+        loop {
+            let is_doubted = time::timeout(LOOK_EVERY, self.doubted.notified()).await.is_ok();
+            let (lock, number) = (Arc::clone(self), self.looks.fetch_add(1, Ordering::Relaxed) + 1);
+            let began_at = Instant::now();
+            match time::timeout(LOOK_WITHIN, blocking(move || lock.is_ours(number, is_doubted))).await {
+                Ok(Ok(true)) => confirmed_at = began_at,
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => log::debug!(error:% = error; "whether the lease still holds is not known"),
+                Err(_) => log::debug!("the database does not say whether the lease still holds"),
+            }
+            let is_sure = confirmed_at.elapsed() < SURE_FOR;
+            if self.is_sure.swap(is_sure, Ordering::Relaxed) != is_sure {
+                log::warn!(is_sure; "whether the lease holds: without it no attempt starts");
+            }
+        }
+    }
+
+    /// Whether the server confirmed the lease lately.
+    pub(super) fn is_sure(&self) -> bool {
+        self.is_sure.load(Ordering::Relaxed)
+    }
+
+    /// Takes the lock again when the session was lost, unless another engine has entered upon the lease since. `number` is that
+    /// of the look: one that was given up does nothing more.
+    fn is_ours(&self, number: u64, is_doubted: bool) -> Result<bool, StoreError> {
         let kept = self.session().take();
         if let Some(mut session) = kept
             && has_lock(&mut session).is_ok_and(|has_lock| has_lock)
         {
             let is_there = if is_doubted { self.is_where_others_look(&mut session) } else { Ok(true) };
             if !matches!(is_there, Ok(false)) {
-                *self.session() = Some(session);
+                self.session().get_or_insert(session);
                 return is_there;
             }
         }
-        let mut session = begin(&self.url, LEASE)?;
+        let mut session = begin(&self.url)?;
         if !self.may_write(&mut session)? {
             return Ok(false);
+        }
+        let is_late = || self.looks.load(Ordering::Relaxed) != number || self.session().is_some();
+        if is_late() {
+            return Ok(true);
         }
         if let Some(id) = holder(&mut session, ENGINE)? {
             // Its own session before, of which the server has not noticed that it is gone; or an engine that waits and was
@@ -185,15 +227,17 @@ impl Lock {
             return Ok(true);
         }
         let is_ours = self.may_write(&mut session)?;
-        log::info!("the session of the lease was lost; the lease is {}", if is_ours { "held again" } else { "gone" });
-        *self.session() = Some(session);
+        if is_ours && !is_late() {
+            log::info!("the session of the lease was lost; the lease is held again");
+            *self.session() = Some(session);
+        }
         Ok(is_ours)
     }
 
     /// Whether the lock is held at the server to which the URL leads: after a failover it may be another one.
     fn is_where_others_look(&self, session: &mut MysqlConnection) -> Result<bool, StoreError> {
         let id = id_of(session)?;
-        Ok(holder(&mut begin(&self.url, LEASE)?, ENGINE)? == Some(id))
+        Ok(holder(&mut begin(&self.url)?, ENGINE)? == Some(id))
     }
 
     /// Whether no other engine has entered upon the lease.
@@ -260,15 +304,11 @@ pub(super) fn session_of(connection: &mut AnyConnection) -> Option<&mut MysqlCon
     }
 }
 
-/// Opens a session that ends when nothing is heard of it for so long.
-fn begin(url: &str, silence: Duration) -> Result<MysqlConnection, StoreError> {
+/// Opens a session that ends when nothing is heard of it.
+fn begin(url: &str) -> Result<MysqlConnection, StoreError> {
     let mut session = MysqlConnection::establish(url)?;
-    be_missed_after(&mut session, silence)?;
+    session.batch_execute(&format!("SET SESSION wait_timeout = {}", LEASE.as_secs()))?;
     Ok(session)
-}
-
-fn be_missed_after(session: &mut MysqlConnection, silence: Duration) -> QueryResult<()> {
-    session.batch_execute(&format!("SET SESSION wait_timeout = {}", silence.as_secs()))
 }
 
 fn id_of(session: &mut MysqlConnection) -> QueryResult<SessionId> {

@@ -2,11 +2,16 @@
 
 use std::{collections::HashSet, time::Duration};
 
+#[cfg(feature = "mysql")]
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 #[cfg(feature = "mysql")]
-use crate::support::mariadb::{Durability, PrivateMariaDb};
+use crate::support::{
+    eventually::pass,
+    mariadb::{Durability, PrivateMariaDb},
+    sink::Sink,
+};
 use crate::{
     scene::{SOON, Scene},
     support::{
@@ -101,4 +106,34 @@ fn an_engine_that_stood_still_for_too_long_gives_way() {
     scene.publish_many(10..20);
     scene.settle(subscription, SOON);
     assert_eq!(scene.count(subscription, "delivered"), 20);
+}
+
+/// An engine that is cut off from its database, but not from its receivers, is still long before the other goes on.
+#[cfg(feature = "mysql")]
+#[test]
+fn an_engine_that_is_cut_off_delivers_nothing_beside_the_next() {
+    let database = Database::mariadb();
+    let (cable, url) = database.by_cable().expect("a server");
+    let engine = Engine::start(&url, &[]);
+    let mut scene = Scene { api: engine.api(), engine, sink: Sink::start() };
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.change(subscription, &json!({"rate": {"per_second": 2, "burst": 1}}));
+    scene.publish_many(0..300);
+    scene.sink.wait_for("/in", 4, SOON);
+    let mut second = stand_by(&database);
+    cable.unplug();
+    pass(Duration::from_secs(18));
+    let before = scene.sink.count("/in");
+    throughout("nothing starts", Duration::from_secs(5), || match scene.sink.count("/in") {
+        count if count == before => Ok(()),
+        count => Err(format!("{count} arrived, {before} before")),
+    });
+    second.wait_until_healthy_within(Duration::from_mins(1));
+    cable.plug_in();
+    let status = scene.engine.wait_for_the_end(SOON);
+    assert_eq!(status.code(), Some(1), "{status}");
+    scene.api = second.api();
+    scene.change(subscription, &json!({"rate": null}));
+    scene.settle(subscription, SOON);
+    assert_eq!(scene.count(subscription, "delivered"), 300);
 }

@@ -14,6 +14,7 @@ use std::{
 pub struct Cable {
     port: u16,
     wires: Arc<Mutex<Vec<Arc<Wire>>>>,
+    is_out: Arc<AtomicBool>,
 }
 
 /// One connection, from end to end.
@@ -29,9 +30,13 @@ impl Cable {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let wires: Arc<Mutex<Vec<Arc<Wire>>>> = Arc::default();
-        let all = Arc::clone(&wires);
+        let is_out = Arc::new(AtomicBool::new(false));
+        let (all, nobody_there) = (Arc::clone(&wires), Arc::clone(&is_out));
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
+                if nobody_there.load(Ordering::Relaxed) {
+                    continue;
+                }
                 // Without a server nobody takes the call.
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
                 // As fast as without it.
@@ -45,12 +50,23 @@ impl Cable {
                 thread::spawn(move || other.carry(&other.server, &other.client));
             }
         });
-        Self { port: address.port(), wires }
+        Self { port: address.port(), wires, is_out }
     }
 
     /// Where clients connect.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Cuts it, and lets nobody in before it is plugged in again.
+    pub fn unplug(&self) {
+        self.is_out.store(true, Ordering::Relaxed);
+        self.cut();
+    }
+
+    /// The opposite of [`Cable::unplug`].
+    pub fn plug_in(&self) {
+        self.is_out.store(false, Ordering::Relaxed);
     }
 
     /// Ends all connections for the clients; for the server they stay.

@@ -4,7 +4,9 @@
 //! answer who is inside, let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due
 //! in the store.
 
-use std::{ffi::CString, net::SocketAddr, num::NonZeroUsize, sync::Arc, thread::available_parallelism, time::Duration};
+mod threads;
+
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context};
 use actix_rt::Arbiter;
@@ -12,11 +14,12 @@ use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn};
 use rustix::process::{Resource, Rlimit};
 use tokio::{
     net::{TcpListener, TcpSocket},
-    runtime::{Builder, Runtime},
     select,
     signal::unix::{Signal, SignalKind, signal},
 };
 
+pub use self::threads::runtime;
+use self::threads::{BACKGROUND, be_in_the_background, name_thread, threads};
 use crate::{
     actors::{
         admission::Admission,
@@ -58,10 +61,6 @@ const LOAD_PAGE: i64 = 1_000;
 const WAITING_BYTES_PER_EVENT: usize = 8 * 1024;
 /// Connections that may wait to be let in.
 const BACKLOG: u32 = 1024;
-/// The thread of attempts at endpoints that are not known to work.
-const BACKGROUND: &str = "delivery-unsure";
-/// Its priority: while others are busy it gets a tenth of what one of them gets.
-const NICE: i32 = 10;
 /// How often the router is looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
@@ -88,28 +87,6 @@ pub enum StartError {
     /// The database lost sight of this engine, and another one has its lease.
     #[error("another engine has taken over this database; what this one had is delivered by that one")]
     TakenOver,
-}
-
-/// The event loop of one thread. The threads beside it on which queries wait are called `store`.
-///
-/// # Panics
-/// When the system gives no event loop: nothing works then.
-#[must_use]
-pub fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().thread_name("store").build().expect("the system gives an event loop")
-}
-
-/// Calls this thread by what it does, for `top -H`; the system keeps 15 characters.
-fn name_thread(name: &str) {
-    // A thread without a name works as well.
-    CString::new(name).ok().and_then(|name| rustix::thread::set_name(&name).ok());
-}
-
-/// Calls this thread so, and lets others have the processors first.
-fn be_in_the_background() {
-    name_thread(BACKGROUND);
-    // Where that is not allowed it works with the others.
-    rustix::process::setpriority_process(None, NICE).ok();
 }
 
 /// Runs the engine until SIGTERM or SIGINT, then drains. A second signal ends it at once.
@@ -327,10 +304,6 @@ async fn routing_table(store: &Store) -> Result<RoutingTable, StoreError> {
             table.put(Arc::new(subscription));
         }
     }
-}
-
-fn threads(setting: Option<NonZeroUsize>) -> usize {
-    setting.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
 /// Takes the address before anything else is begun. Nobody is let in yet.

@@ -7,7 +7,7 @@ use actix::{ActorContext, AsyncContext, Context, WrapFuture};
 use super::{
     SubscriptionActor,
     messages::{FailingSince, PageRead, Parked, Unparked, Wake},
-    steadfast::{ROWS, until_done, until_none_is_left},
+    steadfast::{ROWS, STORE_PAUSE, until_done, until_none_is_left},
 };
 use crate::{
     actors::{
@@ -37,8 +37,8 @@ use crate::{
 
 /// How long an actor with nothing to do stays, in case more comes.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
-/// How soon to look whether the recorder has caught up, or the lease is sure again.
-const STORE_LOOK: Duration = Duration::from_millis(50);
+/// How soon to look whether the recorder has caught up.
+const RECORDER_PAUSE: Duration = Duration::from_millis(50);
 /// The longest sleep of the timer: a wait may be as long as 100 years, which no timer takes.
 const LONGEST_SLEEP: Duration = Duration::from_hours(24);
 
@@ -47,9 +47,8 @@ impl SubscriptionActor {
     pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
         loop {
             let now = self.now();
-            let shared = &self.with.shared;
-            if shared.waiting.is_full() || !shared.store.may_deliver() {
-                self.wake_at(now.after(STORE_LOOK), ctx);
+            if let Some(pause) = self.pause() {
+                self.wake_at(now.after(pause), ctx);
                 break;
             }
             match self.queue.next(now, self.in_use.fair_share()) {
@@ -81,6 +80,12 @@ impl SubscriptionActor {
             // Whoever has stopped waiting need not know.
             self.quiet.drain(..).for_each(|quiet| quiet.send(()).unwrap_or_default());
         }
+    }
+
+    /// How long nothing starts in the whole process, whatever the queue says.
+    fn pause(&self) -> Option<Duration> {
+        let shared = &self.with.shared;
+        if shared.store.may_deliver() { shared.waiting.is_full().then_some(RECORDER_PAUSE) } else { Some(STORE_PAUSE) }
     }
 
     pub(super) fn attempt(&self, owed: Owed, ctx: &mut Context<Self>) {

@@ -61,7 +61,7 @@ const LOAD_PAGE: i64 = 1_000;
 const WAITING_BYTES_PER_EVENT: usize = 8 * 1024;
 /// Connections that may wait to be let in.
 const BACKLOG: u32 = 1024;
-/// How often the router is looked for.
+/// How often the router is looked for, and a lease that was lost.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the engine did not start, or had to end.
@@ -174,7 +174,11 @@ async fn enter(settings: &ServeSettings) -> Result<(Lease, Store), StoreError> {
         }
         match lease.enter().await {
             Ok(()) => return Ok((lease, store)),
-            Err(error) => log::warn!(error:% = error; "the lease was lost before it was entered upon; trying again"),
+            Err(error @ StoreError::Unavailable(_)) => {
+                log::warn!(error:% = error; "the lease was lost before it was entered upon; trying again");
+                tokio::time::sleep(WATCH_EVERY).await;
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -80,7 +80,7 @@ impl Lease {
         }
     }
 
-    /// Whether this engine may count on its lease: a server was heard of within the last 15 to 25 s. Otherwise another engine may be at
+    /// Whether this engine may count on its lease: a server was heard of within the last 15 s. Otherwise another engine may be at
     /// work soon.
     pub(super) fn is_sure(&self) -> bool {
         match &self.held {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -71,7 +71,9 @@ pub(super) struct Lock {
     doubted: Notify,
     /// How many looks have begun.
     looks: AtomicU64,
-    is_sure: AtomicBool,
+    /// When the server confirmed the lease last, in milliseconds since this was made.
+    confirmed: AtomicU64,
+    made_at: Instant,
     /// Sessions of this engine whose connections were lost, and which the server may still be at work for.
     lost: Mutex<Vec<Writer>>,
 }
@@ -122,7 +124,8 @@ impl Lock {
             token: rand::random(),
             doubted: Notify::new(),
             looks: AtomicU64::new(0),
-            is_sure: AtomicBool::new(true),
+            confirmed: AtomicU64::new(0),
+            made_at: Instant::now(),
             lost: Mutex::default(),
         }
     }
@@ -172,27 +175,36 @@ impl Lock {
 
     /// Looks after the lock until another engine has the lease.
     pub(super) async fn keep(self: &Arc<Self>) {
-        let mut confirmed_at = Instant::now();
+        self.confirm(self.age());
+        let mut was_sure = true;
         loop {
             let is_doubted = time::timeout(LOOK_EVERY, self.doubted.notified()).await.is_ok();
             let (lock, number) = (Arc::clone(self), self.looks.fetch_add(1, Ordering::Relaxed) + 1);
-            let began_at = Instant::now();
+            let began_at = self.age();
             match time::timeout(LOOK_WITHIN, blocking(move || lock.is_ours(number, is_doubted))).await {
-                Ok(Ok(true)) => confirmed_at = began_at,
+                Ok(Ok(true)) => self.confirm(began_at),
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => log::debug!(error:% = error; "whether the lease still holds is not known"),
                 Err(_) => log::debug!("the database does not say whether the lease still holds"),
             }
-            let is_sure = confirmed_at.elapsed() < SURE_FOR;
-            if self.is_sure.swap(is_sure, Ordering::Relaxed) != is_sure {
+            let is_sure = self.is_sure();
+            if std::mem::replace(&mut was_sure, is_sure) != is_sure {
                 log::warn!(is_sure; "whether the lease holds: without it no attempt starts");
             }
         }
     }
 
-    /// Whether the server confirmed the lease lately.
+    fn age(&self) -> u64 {
+        u64::try_from(self.made_at.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn confirm(&self, at: u64) {
+        self.confirmed.store(at, Ordering::Relaxed);
+    }
+
+    /// Whether the server confirmed the lease lately. Asked each time: an engine that was frozen knows at once when it wakes.
     pub(super) fn is_sure(&self) -> bool {
-        self.is_sure.load(Ordering::Relaxed)
+        Duration::from_millis(self.age().saturating_sub(self.confirmed.load(Ordering::Relaxed))) < SURE_FOR
     }
 
     /// Takes the lock again when the session was lost, unless another engine has entered upon the lease since. `number` is that

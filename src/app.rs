@@ -4,6 +4,7 @@
 //! answer who is inside, let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due
 //! in the store.
 
+mod entering;
 mod threads;
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
@@ -19,7 +20,10 @@ use tokio::{
 };
 
 pub use self::threads::runtime;
-use self::threads::{BACKGROUND, be_in_the_background, name_thread, threads};
+use self::{
+    entering::enter,
+    threads::{delivering, name_thread, threads},
+};
 use crate::{
     actors::{
         admission::Admission,
@@ -38,7 +42,7 @@ use crate::{
         trickle::Trickle,
     },
     clock::Clock,
-    config::{self, ServeSettings},
+    config::ServeSettings,
     domain::{
         id::{Minter, SubscriptionId},
         owner::{Role, Scope, Standing},
@@ -50,7 +54,7 @@ use crate::{
     http::{self, Catalogue, State, Trials, auth::Tokens, survey::Survey},
     metrics::Metrics,
     pages::{self, Pages},
-    store::{Lane, Lease, Store, StoreError, accept::last_minted, owners, subscriptions},
+    store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
 };
 
 /// The owner who is there from the start.
@@ -61,8 +65,10 @@ const LOAD_PAGE: i64 = 1_000;
 const WAITING_BYTES_PER_EVENT: usize = 8 * 1024;
 /// Connections that may wait to be let in.
 const BACKLOG: u32 = 1024;
-/// How often the router is looked for, and a lease that was lost.
+/// How often the router is looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How long the last write may take.
+const LAST_WRITE: Duration = Duration::from_secs(3);
 
 /// Why the engine did not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +105,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     raise_file_limit();
     let clock = Clock::system();
     let (lease, store) = select! {
-        entered = enter(&settings) => entered?,
+        entered = enter(&settings.database, &settings.keys) => entered?,
         () = signals.next() => return Ok(()),
     };
     let taken_over = actix_rt::spawn(async move { lease.taken_over().await });
@@ -151,35 +157,21 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         arbiter.stop();
     }
     // The next engine counts for itself, and this one may not write.
-    if !matches!(ended, Err(StartError::TakenOver))
-        && let Err(error) = tally.write(&store, &clock).await
-    {
-        log::warn!(error:% = error; "the statistics of the last minute are lost");
+    if !matches!(ended, Err(StartError::TakenOver)) {
+        select! {
+            () = write_statistics(&tally, &store, &clock) => {}
+            () = signals.next() => {}
+        }
     }
     ended
 }
 
-/// Takes the lease of the database and brings the tables up to date. Another engine may be quicker, which had the lease before and
-/// woke up: then this one stands by again.
-async fn enter(settings: &ServeSettings) -> Result<(Lease, Store), StoreError> {
-    loop {
-        let lease = Lease::take(&settings.database.database_url).await?;
-        let store = config::store(&settings.database, &settings.keys, Some(lease.clone()));
-        let migrations = select! {
-            migrations = store.migrate() => migrations?,
-            error = lease.lost_early() => return Err(error),
-        };
-        for migration in migrations {
-            log::info!(migration = migration.as_str(); "migration run");
-        }
-        match lease.enter().await {
-            Ok(()) => return Ok((lease, store)),
-            Err(error @ StoreError::Unavailable(_)) => {
-                log::warn!(error:% = error; "the lease was lost before it was entered upon; trying again");
-                tokio::time::sleep(WATCH_EVERY).await;
-            }
-            Err(error) => return Err(error),
-        }
+/// The statistics of the last minute; a database that does not answer is not waited for.
+async fn write_statistics(tally: &Tally, store: &Store, clock: &Clock) {
+    match tokio::time::timeout(LAST_WRITE, tally.write(store, clock)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::warn!(error:% = error; "the statistics of the last minute are lost"),
+        Err(_) => log::warn!("the statistics of the last minute are lost: the database does not answer"),
     }
 }
 
@@ -267,23 +259,15 @@ async fn start_actors(
     let (store, clock, tally) = (shared.store.clone(), shared.clock.clone(), shared.tally.clone());
     let table = routing_table(&store).await?;
     let last_stored = store.run(Lane::Read, last_minted).await?;
-    let mut arbiters: Vec<_> =
-        (0..threads(settings.delivery_threads)).map(|_| Arbiter::with_tokio_rt(runtime)).collect();
     actix_rt::spawn(watch_lag(shared.metrics.lag_of("main")));
-    for (number, arbiter) in arbiters.iter().enumerate() {
-        let name = format!("delivery-{number}");
-        arbiter.spawn(watch_lag(shared.metrics.lag_of(&name)));
-        arbiter.spawn_fn(move || name_thread(&name));
-    }
+    let (mut arbiters, background) = delivering(threads(settings.delivery_threads), &shared.metrics);
     let connections = shared.metrics.endpoints().clone();
-    let background = Arbiter::with_tokio_rt(runtime);
-    background.spawn(watch_lag(shared.metrics.lag_of(BACKGROUND)));
-    background.spawn_fn(be_in_the_background);
-    let bench = |arbiter: &Arbiter| {
+    let bench = |(arbiter, background): (&Arbiter, &Arbiter)| {
         Bench::new(arbiter.handle(), background.handle(), guard.clone(), clock.clone(), connections.clone())
     };
+    let benches = arbiters.iter().zip(background.iter().cycle()).map(bench).collect();
     let minter = Minter::new(settings.node, last_stored);
-    let router = Router::start(table, minter, last_stored, arbiters.iter().map(bench).collect(), shared);
+    let router = Router::start(table, minter, last_stored, benches, shared);
     let (retention, sweep) = (settings.retention(), settings.sweep);
     let with = (store.clone(), clock.clone(), router.clone());
     keep("replayer", move || Replayer::new(with.0.clone(), with.1.clone(), with.2.clone()));
@@ -291,7 +275,7 @@ async fn start_actors(
     keep("janitor", move || {
         Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), with.3.clone(), retention, sweep)
     });
-    arbiters.push(background);
+    arbiters.extend(background);
     Ok((router, arbiters))
 }
 

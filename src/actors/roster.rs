@@ -3,7 +3,10 @@
 //! An actor is started when there is something for it, found dead when it is spoken to or at a regular look, and let go
 //! when it has nothing to do and nothing is on the way to it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use actix::{Actor, Addr, ArbiterHandle, Recipient, dev::Request};
 
@@ -100,6 +103,8 @@ struct Running {
 /// See the module.
 pub(super) struct Roster {
     running: HashMap<SubscriptionId, Running>,
+    /// Those without an actor whose endpoints worked when they were attempted last.
+    working: HashSet<SubscriptionId>,
     benches: Vec<Bench>,
     /// Nobody is started any more.
     closed: bool,
@@ -109,7 +114,7 @@ impl Roster {
     /// Nobody runs yet. There is at least one bench.
     pub(super) fn new(benches: Vec<Bench>) -> Self {
         assert!(!benches.is_empty(), "subscription actors need a thread to run on");
-        Self { running: HashMap::new(), benches, closed: false }
+        Self { running: HashMap::new(), working: HashSet::new(), benches, closed: false }
     }
 
     /// Whether the subscription has an actor.
@@ -186,11 +191,14 @@ impl Roster {
         self.running.get(&id).map(|running| running.addr.send(ask))
     }
 
-    /// Lets an idle actor go, unless something is on the way to it.
-    pub(super) fn let_go(&mut self, id: SubscriptionId, offers: u64, who: &Addr<SubscriptionActor>) {
+    /// Lets an idle actor go, unless something is on the way to it. Whether its endpoint `works` is remembered for the next one.
+    pub(super) fn let_go(&mut self, id: SubscriptionId, offers: u64, works: bool, who: &Addr<SubscriptionActor>) {
         let idle = |running: &Running| running.addr == *who && running.offers == offers;
         if self.running.get(&id).is_some_and(idle) {
             self.running.remove(&id);
+            if works {
+                self.working.insert(id);
+            }
             tell(who, Stop);
         }
     }
@@ -237,8 +245,8 @@ impl Roster {
         let bench = &mut self.benches[seat];
         Some(self.running.entry(id).or_insert_with(|| {
             let (deliverers, scribe) = (bench.deliverers(), bench.scribe(&with.recorder));
-            let (subscription, with) = (Arc::clone(to), with.clone());
-            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, (deliverers, scribe), with);
+            let (subscription, with, works) = (Arc::clone(to), with.clone(), self.working.remove(&id));
+            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, works, (deliverers, scribe), with);
             Running { addr: SubscriptionActor::start_in_arbiter(&bench.arbiter, start), offers: 0 }
         }))
     }

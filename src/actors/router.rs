@@ -328,6 +328,8 @@ pub struct MayStop {
     pub id: SubscriptionId,
     /// How many messages about new deliveries it has received.
     pub offers: u64,
+    /// Whether its endpoint is known to work.
+    pub works: bool,
     /// The actor.
     pub who: Addr<SubscriptionActor>,
 }
@@ -335,8 +337,8 @@ pub struct MayStop {
 impl Handler<MayStop> for Router {
     type Result = ();
 
-    fn handle(&mut self, MayStop { id, offers, who }: MayStop, _: &mut Self::Context) {
-        self.roster.let_go(id, offers, &who);
+    fn handle(&mut self, MayStop { id, offers, works, who }: MayStop, _: &mut Self::Context) {
+        self.roster.let_go(id, offers, works, &who);
     }
 }
 

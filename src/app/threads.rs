@@ -2,11 +2,12 @@
 
 use std::{ffi::CString, num::NonZeroUsize, thread::available_parallelism};
 
+use actix_rt::Arbiter;
 use tokio::runtime::{Builder, Runtime};
 
-/// The thread of attempts at endpoints that are not known to work.
-pub(super) const BACKGROUND: &str = "delivery-unsure";
-/// Its priority: while others are busy it gets a tenth of what one of them gets.
+use crate::{actors::lag::watch_lag, metrics::Metrics};
+
+/// The priority of what comes after everything else: of a busy processor it gets a tenth of what another thread gets.
 const NICE: i32 = 10;
 
 /// The event loop of one thread. The threads beside it on which queries wait are called `store`.
@@ -24,11 +25,22 @@ pub(super) fn name_thread(name: &str) {
     CString::new(name).ok().and_then(|name| rustix::thread::set_name(&name).ok());
 }
 
-/// Makes this thread [`BACKGROUND`], which lets others have the processors first.
-pub(super) fn be_in_the_background() {
-    name_thread(BACKGROUND);
-    // Where that is not allowed it works with the others.
-    rustix::process::setpriority_process(None, NICE).ok();
+/// Threads for attempts: so many, which are enough for subscriptions and for endpoints that are known to work, and half as many,
+/// behind whatever else the processors have to do, for endpoints that are not.
+pub(super) fn delivering(count: usize, metrics: &Metrics) -> (Vec<Arbiter>, Vec<Arbiter>) {
+    let start = |name: String, priority: Option<i32>| {
+        let arbiter = Arbiter::with_tokio_rt(runtime);
+        arbiter.spawn(watch_lag(metrics.lag_of(&name)));
+        arbiter.spawn_fn(move || {
+            name_thread(&name);
+            // Where that is not allowed it works with the others.
+            priority.map(|nice| rustix::process::setpriority_process(None, nice).ok());
+        });
+        arbiter
+    };
+    let foreground = (0..count).map(|number| start(format!("delivery-{number}"), None));
+    let background = (0..count.div_ceil(2)).map(|number| start(format!("unproven-{number}"), Some(NICE)));
+    (foreground.collect(), background.collect())
 }
 
 /// How many threads a setting asks for; by default one for each core.

@@ -3,9 +3,9 @@
 use diesel::{Connection, connection::SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-#[cfg(feature = "mysql")]
-use super::completing;
 use super::error::StoreError;
+#[cfg(feature = "mysql")]
+use super::{completing, named_lock::NamedLock};
 
 #[cfg(feature = "mysql")]
 const MYSQL_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
@@ -32,6 +32,10 @@ const SETUP_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 #[cfg(feature = "mysql")]
 const MYSQL_SETUP: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
      SET SESSION innodb_lock_wait_timeout = 5; SET NAMES utf8mb4;";
+
+/// Seconds for which migrations wait for those of another process.
+#[cfg(feature = "mysql")]
+const MIGRATIONS_WAIT: u32 = 60;
 
 pub use any::AnyConnection;
 
@@ -219,9 +223,13 @@ pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError
     match connection {
         #[cfg(feature = "mysql")]
         AnyConnection::Mysql(connection) => {
-            connection.batch_execute("DO GET_LOCK('postrider.migrations', 60)")?;
+            let lock = NamedLock::of_database("migrations");
+            if !lock.take(connection, MIGRATIONS_WAIT)? {
+                let why = format!("somebody else has been migrating this database for {MIGRATIONS_WAIT} s");
+                return Err(StoreError::Unavailable(why));
+            }
             let ran = completing::run_pending(connection, MYSQL_MIGRATIONS);
-            connection.batch_execute("DO RELEASE_LOCK('postrider.migrations')")?;
+            lock.release(connection)?;
             ran.map_err(|error| StoreError::Corrupt(error.to_string()))
         }
         #[cfg(feature = "sqlite")]

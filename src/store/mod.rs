@@ -26,6 +26,8 @@ mod keyring;
 mod lease;
 pub mod lists;
 mod locked;
+#[cfg(feature = "mysql")]
+mod named_lock;
 pub mod owing;
 pub mod owners;
 pub mod parking;

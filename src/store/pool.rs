@@ -151,14 +151,21 @@ impl Inner {
             let idle = self.pool(lane).take().map_or_else(|| self.url.connect(), |open| Ok(open.connection));
             return Ok(Open { connection: idle?, writer: None });
         };
+        let goes_on = || StoreError::Unavailable("a transaction whose connection was lost goes on".to_owned());
         if let Some(mut open) = self.pool(lane).take() {
-            if lease.settle(&mut open.connection).is_ok() {
-                return Ok(open);
+            match lease.settle(&mut open.connection) {
+                Ok(true) => return Ok(open),
+                Ok(false) => {
+                    self.give_back(lane, open);
+                    return Err(goes_on());
+                }
+                Err(_) => self.lose(open),
             }
-            self.lose(open);
         }
         let mut connection = self.url.connect()?;
-        lease.settle(&mut connection)?;
+        if !lease.settle(&mut connection)? {
+            return Err(goes_on());
+        }
         let writer = if lane == Lane::Write { lease.admit(&mut connection)? } else { None };
         Ok(Open { connection, writer })
     }

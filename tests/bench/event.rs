@@ -48,6 +48,11 @@ impl Template {
     }
 }
 
+/// The body of a delivery, as it might be.
+pub(crate) fn envelope() -> String {
+    format!(r#"{{"type": "{SAMPLE}", "payload": {}}}"#, payload())
+}
+
 /// The number of the event that a delivery with this body is about.
 pub(crate) fn number_in(body: &[u8]) -> Option<usize> {
     let id_at = find(body, MARK)? + MARK.len();

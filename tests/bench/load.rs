@@ -210,7 +210,7 @@ impl Costs {
             time.as_secs_f64() * 100.0 / all.as_secs_f64().max(f64::MIN_POSITIVE)
         };
         // Queries that begin on threads that serve wait on threads of that server, which have no name of ours.
-        let (server, client, store) = (share(&["http"]), share(&["delivery"]), share(&["store", "tokio"]));
+        let (server, client, store) = (share(&["http"]), share(&["delivery", "unproven"]), share(&["store", "tokio"]));
         Shares { server, client, store, router: 100.0 - server - client - store }
     }
 }

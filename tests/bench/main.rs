@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client;
 mod event;
 mod figures;
 mod growth;
@@ -73,6 +74,8 @@ enum What {
     Growth,
     /// The same load on an empty database, and on one with --past deliveries; and a start on that
     History,
+    /// The same requests by the HTTP client alone, without engine and database, to up to 1,000 endpoints
+    Client,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -96,11 +99,17 @@ fn main() {
     if let Some(warning) = machine::warning(&busy) {
         eprintln!("{warning}");
     }
+    if args.what == What::Client {
+        println!("{}", client::table(args.runs.get()));
+        println!("{} runs: median; {}", args.runs, machine::description());
+        return;
+    }
     let history = history::loads(args.past);
     let loads: &[Load] = match args.what {
         What::Load => &LOADS,
         What::Growth => &growth::LOADS,
         What::History => &history,
+        What::Client => &[],
     };
     let kinds: &[Kind] = match args.database {
         Which::Sqlite => &[Kind::Sqlite],

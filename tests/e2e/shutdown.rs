@@ -8,6 +8,8 @@ use std::{
 
 use serde_json::json;
 
+#[cfg(feature = "mysql")]
+use crate::support::mariadb::{Durability, PrivateMariaDb};
 use crate::{
     load::Load,
     scene::{SOON, Scene},
@@ -120,4 +122,24 @@ fn a_second_sigterm_ends_at_once(database: &Database) {
     assert!(took <= Duration::from_secs(3), "{took:?}");
     scene.engine.start_again();
     scene.settle(subscription, SOON);
+}
+
+/// A server that stands still answers nothing, and closes nothing.
+#[cfg(feature = "mysql")]
+#[test]
+fn a_database_that_stands_still_does_not_keep_the_engine() {
+    let server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    let mut scene = Scene::new(&database, &[("POSTRIDER_DRAIN", "1")]);
+    let subscription = scene.subscribe("/in", json!({}));
+    scene.publish_many(0..20);
+    scene.settle(subscription, SOON);
+    server.stall();
+    let asked = Instant::now();
+    let status = scene.engine.terminate(SOON);
+    let took = asked.elapsed();
+    server.go_on();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(took <= Duration::from_secs(9), "{took:?}");
+    assert!(scene.engine.log().contains("the statistics of the last minute are lost"), "{}", scene.engine.log());
 }

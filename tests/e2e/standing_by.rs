@@ -34,6 +34,15 @@ fn stand_by(database: &Database) -> Engine {
     engine
 }
 
+/// Waits until the engine of the scene has ended for the second, with which the scene goes on.
+#[cfg(feature = "mysql")]
+fn give_way(scene: &mut Scene, second: &Engine) {
+    let status = scene.engine.wait_for_the_end(SOON);
+    assert_eq!(status.code(), Some(1), "{status}");
+    assert!(scene.engine.log().contains("another engine has taken over this database"), "{}", scene.engine.log());
+    scene.api = second.api();
+}
+
 fn a_second_engine_stands_by_and_goes_on_where_the_first_is_killed(database: &Database) {
     let mut scene = Scene::new(database, &[]);
     let subscription = scene.subscribe("/in", json!({}));
@@ -98,11 +107,7 @@ fn an_engine_that_stood_still_for_too_long_gives_way() {
     kill_process(pid, Signal::STOP).expect("the process is ours");
     second.wait_until_healthy_within(Duration::from_mins(1));
     kill_process(pid, Signal::CONT).expect("the process is ours");
-    let status = scene.engine.wait_for_the_end(SOON);
-    assert_eq!(status.code(), Some(1), "{status}");
-    assert!(scene.engine.log().contains("another engine has taken over this database"), "{}", scene.engine.log());
-
-    scene.api = second.api();
+    give_way(&mut scene, &second);
     scene.publish_many(10..20);
     scene.settle(subscription, SOON);
     assert_eq!(scene.count(subscription, "delivered"), 20);
@@ -130,9 +135,7 @@ fn an_engine_that_is_cut_off_delivers_nothing_beside_the_next() {
     });
     second.wait_until_healthy_within(Duration::from_mins(1));
     cable.plug_in();
-    let status = scene.engine.wait_for_the_end(SOON);
-    assert_eq!(status.code(), Some(1), "{status}");
-    scene.api = second.api();
+    give_way(&mut scene, &second);
     scene.change(subscription, &json!({"rate": null}));
     scene.settle(subscription, SOON);
     assert_eq!(scene.count(subscription, "delivered"), 300);

@@ -78,21 +78,24 @@ pub struct SubscriptionActor {
 }
 
 impl SubscriptionActor {
-    /// An actor that will read what `subscription` is owed. `last_minted` is the greatest id there is so far.
+    /// An actor that will read what `subscription` is owed. `last_minted` is the greatest id there is so far; `works` says that the
+    /// endpoint did when somebody attempted it last.
     pub(in crate::actors) fn new(
         subscription: Arc<Subscription>,
         last_minted: DeliveryId,
+        works: bool,
         (deliverers, scribe): (Deliverers, Addr<Scribe>),
         with: Colleagues,
     ) -> Self {
         let (shared, is_active) = (&with.shared, subscription.terms.is_active);
+        let (limits, gate) = (limits(&subscription, shared.window), gate(&subscription, shared.clock.now()));
+        let mut queue = Queue::new(limits, gate, shared.breaker);
+        if works {
+            queue.endpoint_worked();
+        }
         Self {
             sending: Arc::new(Template::new(&subscription.terms)),
-            queue: Queue::new(
-                limits(&subscription, shared.window),
-                gate(&subscription, shared.clock.now()),
-                shared.breaker,
-            ),
+            queue,
             subscription,
             ended_with: (!is_active).then_some(last_minted),
             cancelling: 0,

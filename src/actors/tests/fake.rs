@@ -1,7 +1,7 @@
 //! A deliverer without a network.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -58,6 +58,8 @@ pub(super) enum Deed {
 pub(super) struct Seen {
     pub(super) delivery: DeliveryId,
     pub(super) at: Timestamp,
+    /// By the first deliverer that was started: the one for endpoints that are known to work.
+    pub(super) is_trusted: bool,
 }
 
 type Rule = Box<dyn FnMut(&Owed) -> Deed + Send>;
@@ -69,29 +71,36 @@ pub(super) struct Endpoint(Arc<Mutex<State>>);
 struct State {
     rule: Rule,
     seen: Vec<Seen>,
+    has_deliverer: bool,
 }
 
 impl Endpoint {
     /// An endpoint where `rule` decides about each attempt.
     pub(super) fn new(rule: impl FnMut(&Owed) -> Deed + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(State { rule: Box::new(rule), seen: Vec::new() })))
+        Self(Arc::new(Mutex::new(State { rule: Box::new(rule), seen: Vec::new(), has_deliverer: false })))
     }
 
     /// Everything that was attempted so far.
     pub(super) fn seen(&self) -> Vec<Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).seen.clone()
+        self.state().seen.clone()
     }
 
-    fn decide(&self, owed: &Owed, at: Timestamp) -> Deed {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn decide(&self, owed: &Owed, at: Timestamp, is_trusted: bool) -> Deed {
+        let mut state = self.state();
         let deed = (state.rule)(owed);
-        state.seen.push(Seen { delivery: owed.id, at });
+        state.seen.push(Seen { delivery: owed.id, at, is_trusted });
         deed
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts a deliverer that asks this endpoint.
     pub(super) fn start_deliverer(&self, arbiter: &ArbiterHandle, clock: &Clock) -> Recipient<Attempt> {
-        let fake = FakeDeliverer { endpoint: self.clone(), clock: clock.clone(), under_way: Vec::new() };
+        let is_first = !std::mem::replace(&mut self.state().has_deliverer, true);
+        let (endpoint, clock) = (self.clone(), clock.clone());
+        let fake = FakeDeliverer { endpoint, clock, is_first, under_way: Vec::new() };
         FakeDeliverer::start_in_arbiter(arbiter, move |_| fake).recipient()
     }
 }
@@ -99,6 +108,7 @@ impl Endpoint {
 struct FakeDeliverer {
     endpoint: Endpoint,
     clock: Clock,
+    is_first: bool,
     /// Slow attempts, which die with the deliverer.
     under_way: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -118,7 +128,7 @@ impl Handler<Attempt> for FakeDeliverer {
 
     fn handle(&mut self, Attempt { owed, report, .. }: Attempt, _: &mut Self::Context) {
         let started_at = self.clock.now();
-        match self.endpoint.decide(&owed, started_at) {
+        match self.endpoint.decide(&owed, started_at, self.is_first) {
             Deed::Answer(status) => answer(report, started_at, Duration::ZERO, status, None),
             Deed::AskToWait(wait) => answer(report, started_at, Duration::ZERO, 503, Some(wait)),
             Deed::Slow(wait, status) => {

@@ -7,6 +7,7 @@ use super::{
     scene::{START, Scene, in_virtual_time},
 };
 use crate::{
+    actors::router::StatusOf,
     domain::{
         delivery::State,
         retry::{Limit, RetryPolicy},
@@ -103,5 +104,26 @@ fn an_endpoint_is_given_the_time_that_it_asks_for() {
         scene.settle(subscription, DAY).await;
         assert_eq!(moments(&scene), [0, 3_600, 3 * 3_600]);
         assert!(scene.endpoint.seen()[0].at.since(START) < Duration::from_secs(1), "the first one waits for nothing");
+    });
+}
+
+/// What an endpoint has shown is remembered when its actor has gone, until it fails.
+#[test]
+fn an_endpoint_that_worked_is_trusted_also_after_a_pause() {
+    in_virtual_time(async {
+        let mut answers = [200, 200, 200, 500, 200, 200].into_iter();
+        let endpoint = Endpoint::new(move |_| Deed::Answer(answers.next().expect("no more is attempted")));
+        let scene = Scene::new(endpoint, 100).await;
+        let subscription = scene.subscribe("sometimes", RetryPolicy::default()).await;
+        for pause in [Duration::ZERO, Duration::from_mins(2), Duration::from_mins(2), Duration::ZERO, Duration::ZERO] {
+            scene.publish(1).await;
+            scene.settle(subscription, Duration::from_secs(10)).await;
+            tokio::time::sleep(pause).await;
+            let status = StatusOf { subscription, key: None, delivery: None };
+            let runs = scene.router.send(status).await.expect("the router lives").is_some();
+            assert_eq!(runs, pause.is_zero(), "an idle actor goes");
+        }
+        let trusted: Vec<_> = scene.endpoint.seen().iter().map(|seen| seen.is_trusted).collect();
+        assert_eq!(trusted, [false, true, true, true, false, true]);
     });
 }

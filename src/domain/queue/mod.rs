@@ -170,6 +170,11 @@ impl Queue {
         self.breaker.try_now(now);
     }
 
+    /// The endpoint worked when it was asked last, although that was not here.
+    pub fn endpoint_worked(&mut self) {
+        self.trust.gain();
+    }
+
     /// The endpoint is known to fail, although no attempt was made here.
     pub fn endpoint_fails(&mut self) {
         self.trust.lose();

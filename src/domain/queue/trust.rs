@@ -20,9 +20,9 @@ pub(super) enum Trust {
     Unknown,
     /// The latest arrived.
     Full,
-    /// It refused the latest, as an endpoint that works may do.
+    /// It took something, and refused the latest, as an endpoint that works may do.
     Doubted,
-    /// It was not there, or refused two in a row.
+    /// It was not there, refused two in a row, or has taken nothing yet and refused.
     Lost {
         /// When the next attempt may start; `None` before that was asked for.
         reserved: Option<Timestamp>,
@@ -39,6 +39,13 @@ impl Trust {
         matches!(self, Self::Full | Self::Doubted)
     }
 
+    /// The endpoint worked when somebody else looked last.
+    pub(super) fn gain(&mut self) {
+        if *self == Self::Unknown {
+            *self = Self::Full;
+        }
+    }
+
     /// The endpoint is known to fail.
     pub(super) fn lose(&mut self) {
         if !self.is_lost() {
@@ -50,7 +57,7 @@ impl Trust {
     pub(super) fn ended(&mut self, ease: Ease) {
         match (&self, ease) {
             (_, Ease::Took) => *self = Self::Full,
-            (Self::Unknown | Self::Full, Ease::Refused) => *self = Self::Doubted,
+            (Self::Full, Ease::Refused) => *self = Self::Doubted,
             (_, Ease::Refused | Ease::Strained) => self.lose(),
             (_, Ease::Unknown) => {}
         }
@@ -98,7 +105,7 @@ mod tests {
     fn one_refusal_costs_no_trust_and_two_in_a_row_do() {
         let mut trust = Trust::default();
         assert!(!trust.is_proven(), "nothing is known");
-        for ease in [Ease::Refused, Ease::Unknown, Ease::Took, Ease::Refused] {
+        for ease in [Ease::Took, Ease::Refused, Ease::Unknown, Ease::Took, Ease::Refused] {
             trust.ended(ease);
             assert!(trust.is_proven() && !trust.is_lost(), "{ease:?}");
         }
@@ -108,6 +115,25 @@ mod tests {
         assert_eq!(trust, Trust::Full);
         trust.ended(Ease::Strained);
         assert!(trust.is_lost(), "who does not answer is not trusted");
+    }
+
+    #[test]
+    fn who_has_taken_nothing_yet_and_refuses_is_not_trusted() {
+        let mut trust = Trust::default();
+        trust.ended(Ease::Unknown);
+        assert_eq!(trust, Trust::Unknown);
+        trust.ended(Ease::Refused);
+        assert!(trust.is_lost());
+    }
+
+    #[test]
+    fn what_was_known_before_counts_only_while_nothing_is_known() {
+        let mut trust = Trust::default();
+        trust.gain();
+        assert!(trust.is_proven());
+        trust.lose();
+        trust.gain();
+        assert!(trust.is_lost());
     }
 
     #[test]

@@ -127,18 +127,19 @@ impl Lease {
         }
     }
 
-    /// Before anything is read or written in `connection`: the transactions of lost writers are committed by now, or undone.
+    /// Before anything is read or written in `connection`: whether the transactions of lost writers are committed by now, or
+    /// undone. Waits for them for 5 s each.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when that takes too long, or the database cannot be asked.
-    pub(super) fn settle(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+    /// [`StoreError::Unavailable`] when the database cannot be asked.
+    pub(super) fn settle(&self, connection: &mut AnyConnection) -> Result<bool, StoreError> {
         match &self.held {
             #[cfg(feature = "mysql")]
-            Held::Server(lock) => server::session_of(connection).map_or(Ok(()), |session| lock.settle(session)),
+            Held::Server(lock) => server::session_of(connection).map_or(Ok(true), |session| lock.settle(session)),
             #[cfg(feature = "sqlite")]
             Held::File(_) => {
                 _ = connection;
-                Ok(())
+                Ok(true)
             }
         }
     }

@@ -12,10 +12,8 @@ use diesel::{
     Connection, ExpressionMethods, MysqlConnection, OptionalExtension, QueryDsl, QueryResult, RunQueryDsl,
     connection::SimpleConnection,
     dsl::sql,
-    replace_into,
-    result::Error as DieselError,
-    select,
-    sql_types::{BigInt, Nullable, Text},
+    replace_into, select,
+    sql_types::{BigInt, Text},
 };
 use tokio::{
     sync::Notify,
@@ -25,6 +23,7 @@ use tokio::{
 use crate::store::{
     AnyConnection, StoreError,
     blocking::{blocking, pause},
+    named_lock::{NamedLock, SessionId},
     schema::leases,
 };
 
@@ -48,18 +47,18 @@ const WRITERS: u32 = 64;
 const ENDING_PAUSE: Duration = Duration::from_millis(10);
 const LOOKS: u32 = 500;
 
-/// The lock of the engine. Names are the server's, up to 64 characters long, and those of databases may be as long.
-const ENGINE: &str = "CONCAT('postrider.engine.', MD5(DATABASE()))";
 /// The one row of `leases`.
 const ROW: i16 = 1;
 
-/// The lock of a session that writes.
-fn writer(number: u32) -> String {
-    format!("CONCAT('postrider.writer.{number}.', MD5(DATABASE()))")
+/// The lock of the engine.
+fn engine() -> NamedLock {
+    NamedLock::of_database("engine")
 }
 
-/// The number that the server gives to a session; a server that was started again begins anew.
-type SessionId = i64;
+/// The lock of a session that writes.
+fn writer(number: u32) -> NamedLock {
+    NamedLock::of_database(&format!("writer.{number}"))
+}
 
 /// The lock of the engine, and the session that has it or had it.
 pub(super) struct Lock {
@@ -94,7 +93,7 @@ impl Lock {
             let (at, kept, wait) = (url.to_owned(), session.take(), if stands_by { WAIT } else { 0 });
             let tried = blocking(move || {
                 let mut session = kept.map_or_else(|| begin(&at), Ok)?;
-                let is_taken = take_lock(&mut session, ENGINE, wait)?;
+                let is_taken = engine().take(&mut session, wait)?;
                 if !is_taken && wait == 0 {
                     super::tell_of(&whereabouts(&mut session)?);
                 }
@@ -207,8 +206,11 @@ impl Lock {
         Duration::from_millis(self.age().saturating_sub(self.confirmed.load(Ordering::Relaxed))) < SURE_FOR
     }
 
-    /// Takes the lock again when the session was lost, unless another engine has entered upon the lease since. `number` is that
+    /// Takes the lock again when the session was lost; whether no other engine has entered upon the lease since. `number` is that
     /// of the look: one that was given up does nothing more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when that is not known.
     fn is_ours(&self, number: u64, is_doubted: bool) -> Result<bool, StoreError> {
         let kept = self.session().take();
         if let Some(mut session) = kept
@@ -224,32 +226,36 @@ impl Lock {
         if !self.may_write(&mut session)? {
             return Ok(false);
         }
-        let is_late = || self.looks.load(Ordering::Relaxed) != number || self.session().is_some();
-        if is_late() {
-            return Ok(true);
-        }
-        if let Some(id) = holder(&mut session, ENGINE)? {
+        let is_late = || self.looks.load(Ordering::Relaxed) != number;
+        let unknown = |why: &str| Err(StoreError::Unavailable(why.to_owned()));
+        if let Some(id) = engine().holder(&mut session)? {
+            if is_late() {
+                return unknown("the look was given up");
+            }
             // Its own session before, of which the server has not noticed that it is gone; or an engine that waits and was
             // quicker, but has not entered yet.
             end(&mut session, id).ok();
         }
-        if !take_lock(&mut session, ENGINE, WAIT)? {
+        if !engine().take(&mut session, WAIT)? {
             // The next look will.
             self.doubted.notify_one();
-            return Ok(true);
+            return unknown("another session has the lock");
         }
-        let is_ours = self.may_write(&mut session)?;
-        if is_ours && !is_late() {
-            log::info!("the session of the lease was lost; the lease is held again");
-            *self.session() = Some(session);
+        if !self.may_write(&mut session)? {
+            return Ok(false);
         }
-        Ok(is_ours)
+        if is_late() {
+            return unknown("the look was given up");
+        }
+        log::info!("the session of the lease was lost; the lease is held again");
+        *self.session() = Some(session);
+        Ok(true)
     }
 
     /// Whether the lock is held at the server to which the URL leads: after a failover it may be another one.
     fn is_where_others_look(&self, session: &mut MysqlConnection) -> Result<bool, StoreError> {
         let id = id_of(session)?;
-        Ok(holder(&mut begin(&self.url)?, ENGINE)? == Some(id))
+        Ok(engine().holder(&mut begin(&self.url)?)? == Some(id))
     }
 
     /// Whether no other engine has entered upon the lease.
@@ -260,7 +266,7 @@ impl Lock {
 
     /// Lets a session write. First it is marked with a lock: whoever enters upon the lease either sees that, or is seen here.
     pub(super) fn admit(&self, session: &mut MysqlConnection) -> Result<Writer, StoreError> {
-        let number = (0..WRITERS).find_map(|number| match take_lock(session, &writer(number), 0) {
+        let number = (0..WRITERS).find_map(|number| match writer(number).take(session, 0) {
             Ok(false) => None,
             Ok(true) => Some(Ok(number)),
             Err(error) => Some(Err(error)),
@@ -269,7 +275,7 @@ impl Lock {
             return Err(StoreError::Unavailable(format!("{WRITERS} sessions of writers linger at the server")));
         };
         let may_write = self.may_write(session)?;
-        if !may_write || holder(session, ENGINE)?.is_none() {
+        if !may_write || engine().holder(session)?.is_none() {
             self.doubted.notify_one();
         }
         if !may_write {
@@ -285,14 +291,14 @@ impl Lock {
         self.doubted.notify_one();
     }
 
-    /// Ends what lost sessions are still at work for, before anything is read or written in `session`.
-    pub(super) fn settle(&self, session: &mut MysqlConnection) -> Result<(), StoreError> {
+    /// Ends what lost sessions are still at work for, before anything is read or written in `session`; whether all are over.
+    pub(super) fn settle(&self, session: &mut MysqlConnection) -> Result<bool, StoreError> {
         loop {
-            let Some(lost) = self.lost().first().copied() else { return Ok(()) };
+            let Some(lost) = self.lost().first().copied() else { return Ok(true) };
             let name = writer(lost.number);
-            let look = |session: &mut _| Ok(holder(session, &name)?.filter(|id| *id == lost.id).into_iter().collect());
+            let look = |session: &mut _| Ok(name.holder(session)?.filter(|id| *id == lost.id).into_iter().collect());
             if !end_all(session, look)? {
-                return Err(StoreError::Unavailable("a transaction whose connection was lost goes on".to_owned()));
+                return Ok(false);
             }
             self.lost().retain(|other| *other != lost);
         }
@@ -327,36 +333,22 @@ fn id_of(session: &mut MysqlConnection) -> QueryResult<SessionId> {
     select(sql::<BigInt>("CONNECTION_ID()")).get_result(session)
 }
 
-/// Whether the session has the lock now; waits for so many seconds.
-fn take_lock(session: &mut MysqlConnection, name: &str, wait: u32) -> QueryResult<bool> {
-    let query = format!("GET_LOCK({name}, {wait})");
-    match select(sql::<Nullable<BigInt>>(&query)).get_result::<Option<i64>>(session)? {
-        Some(taken) => Ok(taken == 1),
-        None => Err(DieselError::QueryBuilderError("the server gives no lock; does the URL name a database?".into())),
-    }
-}
-
-/// Who has a lock.
-fn holder(session: &mut MysqlConnection, name: &str) -> QueryResult<Option<SessionId>> {
-    select(sql::<Nullable<BigInt>>(&format!("IS_USED_LOCK({name})"))).get_result(session)
-}
-
 /// Whether the session has the lock of the engine.
 fn has_lock(session: &mut MysqlConnection) -> QueryResult<bool> {
-    let query = format!("COALESCE(IS_USED_LOCK({ENGINE}) = CONNECTION_ID(), 0)");
+    let query = format!("COALESCE({} = CONNECTION_ID(), 0)", engine().holder_sql());
     Ok(select(sql::<BigInt>(&query)).get_result::<i64>(session)? == 1)
 }
 
 /// Where the engine is that has the lease, as far as the server tells.
 fn whereabouts(session: &mut MysqlConnection) -> QueryResult<String> {
-    let query = format!("host FROM information_schema.processlist WHERE id = IS_USED_LOCK({ENGINE})");
+    let query = format!("host FROM information_schema.processlist WHERE id = {}", engine().holder_sql());
     let host: Option<String> = select(sql::<Text>(&query)).get_result(session).optional()?;
     Ok(host.map_or_else(|| "unknown to this user of the database".to_owned(), |host| format!("at {host}")))
 }
 
 /// Ends the sessions in which others write; whether they are over.
 fn end_writers(session: &mut MysqlConnection) -> Result<bool, StoreError> {
-    let names: Vec<_> = (0..WRITERS).map(|number| format!("SELECT IS_USED_LOCK({}) AS id", writer(number))).collect();
+    let names: Vec<_> = (0..WRITERS).map(|number| format!("SELECT {} AS id", writer(number).holder_sql())).collect();
     let query = format!("id FROM ({}) AS writers WHERE id IS NOT NULL", names.join(" UNION ALL "));
     end_all(session, |session| select(sql::<BigInt>(&query)).load(session))
 }

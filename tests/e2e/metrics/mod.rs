@@ -97,7 +97,7 @@ fn what_happens_is_counted(database: &Database) {
     assert!(page.value("postrider_endpoint_connections").is_some_and(|open| open >= 1.0), "{}", page.text);
     let cpu = |page: &Page| page.value("process_cpu_seconds_total").expect("the tests run on Linux");
     assert!(cpu(&page) >= cpu(&first));
-    for thread in ["main", "delivery-0", "delivery-unsure", "http"] {
+    for thread in ["main", "delivery-0", "unproven-0", "http"] {
         let count = format!("postrider_arbiter_lag_seconds_count{{thread=\"{thread}\"}}");
         Page::eventually(&scene, "every thread to be watched", |page| page.at_least(&count, 2));
     }

@@ -43,7 +43,8 @@ pub(super) fn delivering(count: usize, metrics: &Metrics) -> (Vec<Arbiter>, Vec<
     (foreground.collect(), background.collect())
 }
 
-/// How many threads a setting asks for; by default one for each core.
+/// How many threads a setting asks for; by default one for two cores.
 pub(super) fn threads(setting: Option<NonZeroUsize>) -> usize {
-    setting.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+    let by_cores = || available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    setting.map_or_else(by_cores, NonZeroUsize::get)
 }

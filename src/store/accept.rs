@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl, insert_into};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, RunQueryDsl, insert_into,
+    sql_types::{BigInt, Integer, SmallInt},
+};
 
 use super::{
     AnyConnection, Queried,
@@ -10,6 +13,7 @@ use super::{
     schema::{deliveries, events, idempotency_keys},
     transaction::in_transaction,
     values::state_number,
+    zero::Zero,
 };
 use crate::domain::{
     delivery::State,
@@ -241,10 +245,13 @@ struct DeliveryRow {
     id: i64,
     event_id: i64,
     subscription_id: i32,
-    state: i16,
-    attempts: i32,
-    due_at: i64,
+    /// Pending.
+    state: Zero<SmallInt>,
+    attempts: Zero<Integer>,
+    due_at: Zero<BigInt>,
 }
+
+const _: () = assert!(state_number(State::Pending) == 0);
 
 fn insert_deliveries(connection: &mut AnyConnection, stored: &[&Acceptance]) -> Queried<()> {
     let rows: Vec<DeliveryRow> = stored
@@ -254,9 +261,9 @@ fn insert_deliveries(connection: &mut AnyConnection, stored: &[&Acceptance]) -> 
             id: delivery.as_raw(),
             event_id: event.as_raw(),
             subscription_id: subscription.as_raw(),
-            state: state_number(State::Pending),
-            attempts: 0,
-            due_at: 0,
+            state: Zero::new(),
+            attempts: Zero::new(),
+            due_at: Zero::new(),
         })
         .collect();
     for rows in rows.chunks(ROWS_PER_INSERT) {

@@ -44,6 +44,7 @@ pub mod subscriptions;
 pub mod traces;
 mod transaction;
 mod values;
+mod zero;
 
 pub use connection::{AnyConnection, DatabaseUrl};
 pub use error::StoreError;

@@ -15,7 +15,7 @@ use super::{
     connection::{insert_rows, on_each},
     prepared::{Kept, padded},
     schema::{attempts, deliveries},
-    traces::TraceColumns,
+    traces::{StageColumns, TraceColumns},
     transaction::in_transaction,
     values::{cut, due_column, failure_number, state_number},
 };
@@ -63,57 +63,76 @@ pub fn record_attempts(connection: &mut AnyConnection, records: &[Record], now: 
     })
 }
 
+/// What most attempts have: they are answered on a connection that was there.
 #[derive(Insertable)]
 #[diesel(table_name = attempts, treat_none_as_default_value = false)]
-struct AttemptRow<'a> {
+struct AnsweredRow<'a> {
     delivery_id: i64,
     number: i32,
     started_at: i64,
     duration_us: i64,
     status: Option<i16>,
-    failure: Option<i16>,
-    message: Option<&'a str>,
     content_type: Option<&'a str>,
     body: Option<&'a [u8]>,
     #[diesel(embed)]
     trace: TraceColumns<'a>,
 }
 
+/// The row of any attempt.
+#[derive(Insertable)]
+#[diesel(table_name = attempts, treat_none_as_default_value = false)]
+struct AttemptRow<'a> {
+    #[diesel(embed)]
+    answered: AnsweredRow<'a>,
+    failure: Option<i16>,
+    message: Option<&'a str>,
+    #[diesel(embed)]
+    stages: StageColumns,
+}
+
 impl<'a> AttemptRow<'a> {
     /// `None` for what was not attempted after all.
     fn from(attempt: &'a Attempt) -> Option<Self> {
-        let blank = Self {
+        let (failure, answer) = match &attempt.outcome {
+            Outcome::NotAttempted => return None,
+            Outcome::Failed(failure) => (Some(failure), None),
+            Outcome::Answered(answer) => (None, Some(answer)),
+        };
+        let answered = AnsweredRow {
             delivery_id: attempt.delivery.as_raw(),
             number: i32::from(attempt.number),
             started_at: attempt.started_at.as_micros(),
             duration_us: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
-            status: None,
-            failure: None,
-            message: None,
-            content_type: None,
-            body: None,
+            status: answer.and_then(|answer| i16::try_from(answer.status).ok()),
+            content_type: answer
+                .and_then(|answer| answer.content_type.as_deref())
+                .map(|text| cut(text, CONTENT_TYPE_BYTES)),
+            body: answer.map(|answer| &answer.body[..]).filter(|body| !body.is_empty()),
             trace: TraceColumns::from(&attempt.trace),
         };
-        match &attempt.outcome {
-            Outcome::NotAttempted => None,
-            Outcome::Failed(failure) => Some(Self {
-                failure: Some(failure_number(failure.class)),
-                message: Some(cut(&failure.message, MESSAGE_BYTES)),
-                ..blank
-            }),
-            Outcome::Answered(answer) => Some(Self {
-                status: i16::try_from(answer.status).ok(),
-                content_type: answer.content_type.as_deref().map(|text| cut(text, CONTENT_TYPE_BYTES)),
-                body: Some(&answer.body[..]).filter(|body| !body.is_empty()),
-                ..blank
-            }),
-        }
+        Some(Self {
+            answered,
+            failure: failure.map(|failure| failure_number(failure.class)),
+            message: failure.map(|failure| cut(&failure.message, MESSAGE_BYTES)),
+            stages: StageColumns::from(&attempt.trace),
+        })
+    }
+
+    /// Whether it has nothing that an [`AnsweredRow`] has not.
+    fn is_plain(&self) -> bool {
+        self.failure.is_none() && self.message.is_none() && self.stages.are_none()
     }
 }
 
+/// Most rows leave out what they do not have: each value costs an allocation here and a conversion at the server.
 pub(super) fn insert_attempts(connection: &mut AnyConnection, records: &[Record]) -> Queried<()> {
-    let rows: Vec<AttemptRow<'_>> = records.iter().filter_map(|record| AttemptRow::from(&record.attempt)).collect();
-    for rows in rows.chunks(ROWS_PER_STATEMENT) {
+    let rows = records.iter().filter_map(|record| AttemptRow::from(&record.attempt));
+    let (plain, others): (Vec<_>, Vec<_>) = rows.partition(AttemptRow::is_plain);
+    let plain: Vec<_> = plain.into_iter().map(|row| row.answered).collect();
+    for rows in plain.chunks(ROWS_PER_STATEMENT) {
+        insert_rows!(connection, insert_or_ignore_into(attempts::table), rows)?;
+    }
+    for rows in others.chunks(ROWS_PER_STATEMENT) {
         insert_rows!(connection, insert_or_ignore_into(attempts::table), rows)?;
     }
     Ok(())

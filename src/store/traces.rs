@@ -22,14 +22,11 @@ use crate::domain::{
     trace::{RequestHead, ResponseHeaders, Trace},
 };
 
-/// The columns of a [`Trace`] in the row of its attempt.
+/// The columns of a [`Trace`] in the row of its attempt, but for [`StageColumns`].
 #[derive(Insertable)]
 #[diesel(table_name = attempts, treat_none_as_default_value = false)]
 pub(super) struct TraceColumns<'a> {
     remote_address: Option<String>,
-    dns_us: Option<i64>,
-    connect_us: Option<i64>,
-    tls_us: Option<i64>,
     first_byte_us: Option<i64>,
     response_headers: Option<&'a str>,
     response_headers_cut: Option<bool>,
@@ -38,12 +35,8 @@ pub(super) struct TraceColumns<'a> {
 
 impl<'a> From<&'a Trace> for TraceColumns<'a> {
     fn from(trace: &'a Trace) -> Self {
-        let micros = |stage: Option<Duration>| stage.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX));
         Self {
             remote_address: trace.remote.map(|remote| remote.to_string()),
-            dns_us: micros(trace.dns),
-            connect_us: micros(trace.connect),
-            tls_us: micros(trace.tls),
             first_byte_us: micros(trace.first_byte),
             response_headers: trace.response.as_ref().map(ResponseHeaders::json),
             response_headers_cut: trace.response.as_ref().map(ResponseHeaders::is_cut),
@@ -52,7 +45,33 @@ impl<'a> From<&'a Trace> for TraceColumns<'a> {
     }
 }
 
-/// The same columns as they are read.
+/// The columns of what comes before a request on a connection: nothing, when it was there already.
+#[expect(clippy::struct_field_names, reason = "so the columns are called")]
+#[derive(Insertable)]
+#[diesel(table_name = attempts, treat_none_as_default_value = false)]
+pub(super) struct StageColumns {
+    dns_us: Option<i64>,
+    connect_us: Option<i64>,
+    tls_us: Option<i64>,
+}
+
+impl StageColumns {
+    pub(super) const fn are_none(&self) -> bool {
+        matches!(self, Self { dns_us: None, connect_us: None, tls_us: None })
+    }
+}
+
+impl From<&Trace> for StageColumns {
+    fn from(trace: &Trace) -> Self {
+        Self { dns_us: micros(trace.dns), connect_us: micros(trace.connect), tls_us: micros(trace.tls) }
+    }
+}
+
+fn micros(stage: Option<Duration>) -> Option<i64> {
+    stage.map(|took| i64::try_from(took.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The columns of a [`Trace`] as they are read.
 pub(super) type TraceRow =
     (Option<String>, Option<i64>, Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<bool>, Option<i64>);
 

@@ -7,7 +7,7 @@
 mod entering;
 mod threads;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, Context};
 use actix_rt::Arbiter;
@@ -320,7 +320,7 @@ fn listen(settings: &ServeSettings, socket: TcpSocket, state: State, pages: Page
     .on_connect(move |_, connection| {
         connection.insert(clients.enter());
     })
-    .workers(threads(settings.http_threads))
+    .workers(settings.http_threads.map_or_else(|| threads(None).div_ceil(2), NonZeroUsize::get))
     .keep_alive(http::KEEP_ALIVE)
     .client_request_timeout(http::HEAD_TIMEOUT)
     .shutdown_timeout(settings.drain.as_secs())

@@ -89,7 +89,7 @@ pub struct ServeSettings {
     #[arg(long, env = "POSTRIDER_NODE", default_value = "0", value_parser = node, value_name = "NUMBER")]
     pub node: Node,
 
-    /// Threads that deliver; by default one for two cores
+    /// Threads that deliver; by default one per core
     #[arg(long, env = "POSTRIDER_DELIVERY_THREADS", value_name = "COUNT")]
     pub delivery_threads: Option<NonZeroUsize>,
 

@@ -43,8 +43,7 @@ pub(super) fn delivering(count: usize, metrics: &Metrics) -> (Vec<Arbiter>, Vec<
     (foreground.collect(), background.collect())
 }
 
-/// How many threads a setting asks for; by default one for two cores.
+/// How many threads a setting asks for; by default one for each core.
 pub(super) fn threads(setting: Option<NonZeroUsize>) -> usize {
-    let by_cores = || available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
-    setting.map_or_else(by_cores, NonZeroUsize::get)
+    setting.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }

@@ -229,8 +229,10 @@ pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError
                 return Err(StoreError::Unavailable(why));
             }
             let ran = completing::run_pending(connection, MYSQL_MIGRATIONS);
-            lock.release(connection)?;
-            ran.map_err(|error| StoreError::Corrupt(error.to_string()))
+            let released = lock.release(connection);
+            let ran = ran.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            released?;
+            Ok(ran)
         }
         #[cfg(feature = "sqlite")]
         AnyConnection::Sqlite(connection) => connection.immediate_transaction(|connection| {

@@ -150,7 +150,10 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         log::info!(deadline:? = settings.drain; "stopping: attempts in flight finish; a second signal ends at once");
         select! {
             () = drain(&server, &router, settings.drain) => {}
-            () = signals.next() => log::warn!("ended at once; what was in flight is attempted again at the next start"),
+            () = signals.next() => {
+                log::warn!("ended at once; what was in flight is attempted again at the next start");
+                return Ok(());
+            }
         }
     }
     for arbiter in arbiters {
@@ -160,7 +163,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     if !matches!(ended, Err(StartError::TakenOver)) {
         select! {
             () = write_statistics(&tally, &store, &clock) => {}
-            () = signals.next() => {}
+            () = signals.next() => log::warn!("ended at once; the statistics of the last minute are lost"),
         }
     }
     ended

@@ -146,6 +146,8 @@ impl Roster {
         last: DeliveryId,
         with: &Colleagues,
     ) -> Option<Request<SubscriptionActor, SetSubscription>> {
+        // It may have another endpoint now, or none.
+        self.working.remove(&to.id);
         if !self.runs(to.id) && to.is_held_for_good() {
             return None;
         }

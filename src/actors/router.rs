@@ -328,7 +328,7 @@ pub struct MayStop {
     pub id: SubscriptionId,
     /// How many messages about new deliveries it has received.
     pub offers: u64,
-    /// Whether its endpoint is known to work.
+    /// Whether its endpoint took the latest that it was sent.
     pub works: bool,
     /// The actor.
     pub who: Addr<SubscriptionActor>,

@@ -19,7 +19,7 @@ pub(super) async fn enter(database: &DatabaseSettings, keys: &KeySettings) -> Re
     loop {
         match enter_upon(lease, database, keys).await {
             Err(error @ StoreError::Unavailable(_)) => {
-                log::warn!(error:% = error; "the lease was lost before it was entered upon; trying again");
+                log::warn!(error:% = error; "could not enter upon the lease; trying again");
             }
             entered => return entered,
         }
@@ -29,10 +29,15 @@ pub(super) async fn enter(database: &DatabaseSettings, keys: &KeySettings) -> Re
 
 /// Takes the lease of a database that was there a moment ago.
 async fn take_again(url: &DatabaseUrl) -> Result<Lease, StoreError> {
+    let mut is_told = false;
     loop {
         time::sleep(PAUSE).await;
         match Lease::take(url).await {
-            Err(error @ StoreError::Unavailable(_)) => log::warn!(error:% = error; "waiting for the database"),
+            Err(error @ StoreError::Unavailable(_)) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    log::warn!(error:% = error; "waiting for the database");
+                }
+            }
             taken => return taken,
         }
     }

@@ -218,21 +218,23 @@ fn set_up(connection: &mut diesel::SqliteConnection) -> diesel::QueryResult<()> 
 /// time wait for each other.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] when a migration fails.
+/// [`StoreError::Corrupt`] when a migration fails, [`StoreError::Unavailable`] when the connection is lost or somebody else
+/// migrates for too long.
 pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
     match connection {
         #[cfg(feature = "mysql")]
         AnyConnection::Mysql(connection) => {
+            // Else the session of a machine that is gone would keep the lock for hours.
+            connection.batch_execute("SET SESSION wait_timeout = 30")?;
             let lock = NamedLock::of_database("migrations");
             if !lock.take(connection, MIGRATIONS_WAIT)? {
                 let why = format!("somebody else has been migrating this database for {MIGRATIONS_WAIT} s");
                 return Err(StoreError::Unavailable(why));
             }
             let ran = completing::run_pending(connection, MYSQL_MIGRATIONS);
-            let released = lock.release(connection);
-            let ran = ran.map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            released?;
-            Ok(ran)
+            // Of a connection that was lost this tells, whatever else went wrong: then it is worth another try.
+            lock.release(connection)?;
+            ran.map_err(|error| StoreError::Corrupt(error.to_string()))
         }
         #[cfg(feature = "sqlite")]
         AnyConnection::Sqlite(connection) => connection.immediate_transaction(|connection| {

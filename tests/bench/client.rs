@@ -19,7 +19,7 @@ const REQUESTS: usize = 100_000;
 /// Enough for a connection to each endpoint.
 const WARM_UP: usize = 5_000;
 const ENDPOINTS: [usize; 3] = [1, 100, 1_000];
-/// As many as a delivery has besides those of awc.
+/// Much like those of a delivery.
 const HEADERS: [(&str, &str); 7] = [
     ("content-type", "application/json"),
     ("webhook-id", "0190a5f2-8c3e-8000-8000-000000000000"),

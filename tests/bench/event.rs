@@ -48,7 +48,7 @@ impl Template {
     }
 }
 
-/// The body of a delivery, as it might be.
+/// A body of the size of a delivery's.
 pub(crate) fn envelope() -> String {
     format!(r#"{{"type": "{SAMPLE}", "payload": {}}}"#, payload())
 }

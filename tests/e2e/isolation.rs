@@ -67,7 +67,7 @@ fn a_healthy_endpoint_does_not_notice_fifty_that_hang(database: &Database) {
 /// By a thread that lets others have the processors first. It is woken for each attempt, and now and then to see how late it is.
 fn endpoints_that_do_not_work_are_tried_in_the_background(database: &Database) {
     const ATTEMPTS: usize = 100;
-    let scene = Scene::new(database, &[("POSTRIDER_BREAKER_THRESHOLD", "0")]);
+    let scene = Scene::new(database, &[("POSTRIDER_BREAKER_THRESHOLD", "0"), ("POSTRIDER_DELIVERY_THREADS", "1")]);
     let background = || standing_of_thread(scene.engine.process_id(), "unproven-0").expect("it is there");
     let Standing { nice, .. } = background();
     assert!(nice > 0, "{nice}");

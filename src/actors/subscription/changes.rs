@@ -103,6 +103,9 @@ impl Handler<SetSubscription> for SubscriptionActor {
         self.queue.set_gate(self.present_gate());
         // Who changes or resumes a subscription whose endpoint fails has most likely mended it.
         self.queue.try_endpoint(self.now());
+        if self.subscription.terms.target_url != before.terms.target_url {
+            self.queue.endpoint_moved();
+        }
         if self.is_looked_after(&before) {
             self.troubles.failing.begin_anew();
             self.store_failing(ctx);

@@ -140,7 +140,7 @@ fn gate(subscription: &Subscription, now: Timestamp) -> Gate {
 
 impl Drop for SubscriptionActor {
     fn drop(&mut self) {
-        // The next actor finds out for itself whether the endpoint works.
+        // Whoever has no actor has no breaker that is open.
         self.with.shared.open_breakers.set(self.subscription.id, None);
     }
 }

@@ -98,10 +98,6 @@ impl Handler<AttemptNow> for SubscriptionActor {
 
     fn handle(&mut self, AttemptNow { delivery }: AttemptNow, ctx: &mut Self::Context) -> Self::Result {
         self.offers += 1;
-        if !self.with.shared.store.may_deliver() {
-            let why = "the database does not say whether this engine may deliver";
-            return Box::pin(std::future::ready(Err(NotMade::Unavailable(why.to_owned()))));
-        }
         if self.orders.0.len() >= MAX_ORDERS || self.queue.claim(delivery) == Claim::Busy {
             return Box::pin(std::future::ready(Err(NotMade::Busy)));
         }
@@ -129,6 +125,10 @@ impl Handler<ClaimRead> for SubscriptionActor {
 
     fn handle(&mut self, ClaimRead { delivery, read }: ClaimRead, ctx: &mut Context<Self>) {
         match read {
+            Ok(Wanted::Found(_)) if !self.with.shared.store.may_deliver() => {
+                let why = "the database does not say whether this engine may deliver";
+                self.refuse(delivery, NotMade::Unavailable(why.to_owned()));
+            }
             Ok(Wanted::Found(owed)) => {
                 self.queue.claim_started(owed.clone());
                 self.attempt(owed, ctx);

@@ -170,21 +170,6 @@ impl Queue {
         self.breaker.try_now(now);
     }
 
-    /// The endpoint worked when it was asked last, although that was not here.
-    pub fn endpoint_worked(&mut self) {
-        self.trust.gain();
-    }
-
-    /// The endpoint is known to fail, although no attempt was made here.
-    pub fn endpoint_fails(&mut self) {
-        self.trust.lose();
-    }
-
-    /// The instant asked for by [`Step::Reserve`].
-    pub fn reserved(&mut self, at: Timestamp) {
-        self.trust.reserve(at);
-    }
-
     /// Opens or closes the gate. Behind a closed gate nothing is kept in stock: it stays in the store, however much.
     pub fn set_gate(&mut self, gate: Gate) {
         self.gate = gate;

@@ -33,7 +33,13 @@ impl Queue {
         self.pace.slots(self.limits.slots)
     }
 
-    /// Whether the endpoint is known to work: it took what it was sent, and has not failed since.
+    /// Whether the endpoint took the latest that it was sent.
+    #[must_use]
+    pub const fn took_the_latest(&self) -> bool {
+        self.trust.is_full()
+    }
+
+    /// Whether the endpoint is known to work: it took something, and has not failed since, but for one refusal.
     #[must_use]
     pub const fn is_endpoint_proven(&self) -> bool {
         self.trust.is_proven()

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::pace::Ease;
+use super::{Queue, pace::Ease};
 use crate::domain::time::Timestamp;
 
 /// How far from now a reservation may lie. One that was not used for longer is given up, or what gathered over hours would
@@ -34,6 +34,11 @@ impl Trust {
         matches!(self, Self::Lost { .. })
     }
 
+    /// It took the latest.
+    pub(super) const fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+
     /// It is known to work.
     pub(super) const fn is_proven(&self) -> bool {
         matches!(self, Self::Full | Self::Doubted)
@@ -44,6 +49,11 @@ impl Trust {
         if *self == Self::Unknown {
             *self = Self::Full;
         }
+    }
+
+    /// It is another endpoint from now on.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self::Unknown;
     }
 
     /// The endpoint is known to fail.
@@ -95,6 +105,28 @@ impl Trust {
     }
 }
 
+impl Queue {
+    /// The endpoint worked when it was asked last, although that was not here.
+    pub fn endpoint_worked(&mut self) {
+        self.trust.gain();
+    }
+
+    /// The endpoint is another one from now on.
+    pub fn endpoint_moved(&mut self) {
+        self.trust.begin_anew();
+    }
+
+    /// The endpoint is known to fail, although no attempt was made here.
+    pub fn endpoint_fails(&mut self) {
+        self.trust.lose();
+    }
+
+    /// The instant asked for by [`Step::Reserve`].
+    pub fn reserved(&mut self, at: Timestamp) {
+        self.trust.reserve(at);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +166,8 @@ mod tests {
         trust.lose();
         trust.gain();
         assert!(trust.is_lost());
+        trust.begin_anew();
+        assert_eq!(trust, Trust::Unknown, "another endpoint");
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Lock {
                 }
                 Ok((session, is_taken))
             });
-            match tried.await {
+            match in_time(tried).await {
                 Ok((session, true)) => return Ok(Self::with(url.to_owned(), session)),
                 Ok((unlucky, false)) => {
                     session = Some(unlucky);
@@ -133,10 +133,10 @@ impl Lock {
     /// its lock later finds the token.
     pub(super) async fn enter(self: &Arc<Self>) -> Result<(), StoreError> {
         let lock = Arc::clone(self);
-        blocking(move || lock.with_session(|session| lock.leave_token(session))).await?;
+        in_time(blocking(move || lock.with_session(|session| lock.leave_token(session)))).await?;
         loop {
             let lock = Arc::clone(self);
-            if blocking(move || lock.with_session(end_writers)).await? {
+            if in_time(blocking(move || lock.with_session(end_writers))).await? {
                 return Ok(());
             }
         }
@@ -165,8 +165,8 @@ impl Lock {
         loop {
             time::sleep(LOOK_EVERY).await;
             let lock = Arc::clone(self);
-            if let Err(error) = blocking(move || lock.with_session(|session| Ok(session.batch_execute("DO 1")?))).await
-            {
+            let heard = blocking(move || lock.with_session(|session| Ok(session.batch_execute("DO 1")?)));
+            if let Err(error) = in_time(heard).await {
                 return error;
             }
         }
@@ -254,8 +254,9 @@ impl Lock {
 
     /// Whether the lock is held at the server to which the URL leads: after a failover it may be another one.
     fn is_where_others_look(&self, session: &mut MysqlConnection) -> Result<bool, StoreError> {
-        let id = id_of(session)?;
-        Ok(engine().holder(&mut begin(&self.url)?)? == Some(id))
+        let (id, mut other) = (id_of(session)?, begin(&self.url)?);
+        // At another server somebody else may have the same number.
+        Ok(engine().holder(&mut other)? == Some(id) && self.may_write(&mut other)?)
     }
 
     /// Whether no other engine has entered upon the lease.
@@ -320,6 +321,12 @@ pub(super) fn session_of(connection: &mut AnyConnection) -> Option<&mut MysqlCon
         #[cfg(feature = "sqlite")]
         AnyConnection::Sqlite(_) => None,
     }
+}
+
+/// What a server says within [`LOOK_WITHIN`]: one that vanished does not even refuse.
+async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let silent = |_| Err(StoreError::Unavailable("the database does not answer".to_owned()));
+    time::timeout(LOOK_WITHIN, asked).await.unwrap_or_else(silent)
 }
 
 /// Opens a session that ends when nothing is heard of it.

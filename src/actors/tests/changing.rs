@@ -189,3 +189,26 @@ fn an_order_during_the_end_is_refused_and_nothing_starts() {
         assert_eq!(scene.deliveries(subscription).await[0].delivery.attempts, 1);
     });
 }
+
+/// Whether its actor runs or has gone.
+#[test]
+fn another_endpoint_is_not_trusted_for_what_the_last_one_did() {
+    in_virtual_time(async {
+        let scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("here", POLICY).await;
+        for (pause, place) in [(SECOND, "there"), (120 * SECOND, "elsewhere")] {
+            for _ in 0..2 {
+                scene.publish(1).await;
+                scene.settle(subscription, 10 * SECOND).await;
+            }
+            tokio::time::sleep(pause).await;
+            let url = move |terms: &Terms| Terms { target_url: format!("https://{place}.example/"), ..terms.clone() };
+            let moved = scene.write_terms(subscription, url).await;
+            scene.router.send(Changed(moved)).await.expect("the router runs");
+        }
+        scene.publish(1).await;
+        scene.settle(subscription, 10 * SECOND).await;
+        let trusted: Vec<_> = scene.endpoint.seen().iter().map(|seen| seen.is_trusted).collect();
+        assert_eq!(trusted, [false, true, false, true, false]);
+    });
+}

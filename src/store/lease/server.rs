@@ -207,7 +207,7 @@ impl Lock {
     }
 
     /// Takes the lock again when the session was lost; whether no other engine has entered upon the lease since. `number` is that
-    /// of the look: one that was given up does nothing more.
+    /// of the look: one that was given up ends nobody's session and keeps none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when that is not known.

@@ -121,7 +121,7 @@ impl Queue {
         self.trust.lose();
     }
 
-    /// The instant asked for by [`Step::Reserve`].
+    /// The instant asked for by [`Step::Reserve`](super::Step::Reserve).
     pub fn reserved(&mut self, at: Timestamp) {
         self.trust.reserve(at);
     }

@@ -25,8 +25,8 @@ pub(super) fn name_thread(name: &str) {
     CString::new(name).ok().and_then(|name| rustix::thread::set_name(&name).ok());
 }
 
-/// Threads for attempts: so many, which are enough for subscriptions and for endpoints that are known to work, and half as many,
-/// behind whatever else the processors have to do, for endpoints that are not.
+/// Starts `count` threads for subscriptions and for attempts at endpoints that are known to work, and half as many for attempts
+/// at all others, behind whatever else the processors have to do.
 pub(super) fn delivering(count: usize, metrics: &Metrics) -> (Vec<Arbiter>, Vec<Arbiter>) {
     let start = |name: String, priority: Option<i32>| {
         let arbiter = Arbiter::with_tokio_rt(runtime);

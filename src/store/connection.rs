@@ -5,7 +5,10 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::error::StoreError;
 #[cfg(feature = "mysql")]
-use super::{completing, named_lock::NamedLock};
+use super::{
+    completing,
+    named_lock::{NamedLock, end_when_silent},
+};
 
 #[cfg(feature = "mysql")]
 const MYSQL_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/mysql");
@@ -224,8 +227,7 @@ pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError
     match connection {
         #[cfg(feature = "mysql")]
         AnyConnection::Mysql(connection) => {
-            // Else the session of a machine that is gone would keep the lock for hours.
-            connection.batch_execute("SET SESSION wait_timeout = 30")?;
+            end_when_silent(connection)?;
             let lock = NamedLock::of_database("migrations");
             if !lock.take(connection, MIGRATIONS_WAIT)? {
                 let why = format!("somebody else has been migrating this database for {MIGRATIONS_WAIT} s");

@@ -2,13 +2,24 @@
 //!
 //! Names are the server's, not the database's, and up to 64 characters long, as are those of databases.
 
+use std::time::Duration;
+
 use diesel::{
     MysqlConnection, QueryResult, RunQueryDsl,
+    connection::SimpleConnection,
     dsl::sql,
     result::Error as DieselError,
     select,
     sql_types::{BigInt, Nullable},
 };
+
+/// A server that hears nothing of a session for so long ends it, and its locks: the machine is gone, or the network to it.
+pub(super) const SILENCE: Duration = Duration::from_secs(30);
+
+/// Has the server end this session, and its locks, when it hears nothing of it for 30 s. Left to itself it waits for hours.
+pub(super) fn end_when_silent(session: &mut MysqlConnection) -> QueryResult<()> {
+    session.batch_execute(&format!("SET SESSION wait_timeout = {}", SILENCE.as_secs()))
+}
 
 /// The number that the server gives to a session; a server that was started again begins anew.
 pub(super) type SessionId = i64;

@@ -23,20 +23,18 @@ use tokio::{
 use crate::store::{
     AnyConnection, StoreError,
     blocking::{blocking, pause},
-    named_lock::{NamedLock, SessionId},
+    named_lock::{NamedLock, SILENCE, SessionId, end_when_silent},
     schema::leases,
 };
 
 /// How often the lease is looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A server that has not heard of the engine for so long gives its lease to the next: the machine is gone, or the network to
-/// it. Well above [`LOOK_EVERY`].
-const LEASE: Duration = Duration::from_secs(30);
 /// A look that lasts longer is given up.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// After so long without a word from the server the lease counts as lost until it is confirmed: [`LOOK_EVERY`] and
-/// [`LOOK_WITHIN`], which leaves half of [`LEASE`] to what is in flight.
+/// [`LOOK_WITHIN`], which leaves half of [`SILENCE`] to what is in flight.
 const SURE_FOR: Duration = Duration::from_secs(15);
+const _: () = assert!(SURE_FOR.as_secs() * 2 <= SILENCE.as_secs());
 /// Seconds for which one query waits for another engine to end.
 const WAIT: u32 = 1;
 /// Until the server is asked again that was away while this engine stood by.
@@ -332,7 +330,7 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Resul
 /// Opens a session that ends when nothing is heard of it.
 fn begin(url: &str) -> Result<MysqlConnection, StoreError> {
     let mut session = MysqlConnection::establish(url)?;
-    session.batch_execute(&format!("SET SESSION wait_timeout = {}", LEASE.as_secs()))?;
+    end_when_silent(&mut session)?;
     Ok(session)
 }
 

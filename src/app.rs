@@ -1,13 +1,14 @@
 //! The composition root: who is built with whom, and in which order everything starts and stops.
 //!
-//! Start: take the lease of the database, migrate, read the routing table, start the actors, open the door. Stop: close the door and
+//! Start: take the lease of the database, migrate, read what is to be known, start the actors, open the door. Stop: close the door and
 //! answer who is inside, let attempts in flight finish and be recorded, end. Whatever is cut off by the deadline is still due
 //! in the store.
 
 mod entering;
+mod known;
 mod threads;
 
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use actix::{Actor, Addr, Context};
 use actix_rt::Arbiter;
@@ -21,7 +22,8 @@ use tokio::{
 
 pub use self::threads::runtime;
 use self::{
-    entering::enter,
+    entering::{enter, patiently},
+    known::Known,
     threads::{delivering, name_thread, threads},
 };
 use crate::{
@@ -44,23 +46,17 @@ use crate::{
     clock::Clock,
     config::ServeSettings,
     domain::{
-        id::{Minter, SubscriptionId},
-        owner::{Role, Scope, Standing},
+        id::Minter,
         routing::RoutingTable,
-        secret::Secret,
         token::{token_digest, token_from},
     },
     egress::{Guard, Names},
-    http::{self, Catalogue, State, Trials, auth::Tokens, survey::Survey},
+    http::{self, State, Trials, auth::Tokens, survey::Survey},
     metrics::Metrics,
     pages::{self, Pages},
-    store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
+    store::{Store, StoreError},
 };
 
-/// The owner who is there from the start.
-const ADMIN: &str = "admin";
-/// Subscriptions read at once at start.
-const LOAD_PAGE: i64 = 1_000;
 /// Events that wait may have so many bytes of payload each on average, before the door closes.
 const WAITING_BYTES_PER_EVENT: usize = 8 * 1024;
 /// Connections that may wait to be let in.
@@ -108,18 +104,22 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         entered = enter(&settings.database, &settings.keys) => entered?,
         () = signals.next() => return Ok(()),
     };
-    let taken_over = actix_rt::spawn(async move { lease.taken_over().await });
-    ensure_admin(&store, &clock, settings.admin_token.as_ref()).await?;
+    let mut taken_over = actix_rt::spawn(async move { lease.taken_over().await });
+    let generated = token_from(&rand::random());
+    let known = select! {
+        known = patiently(|| Known::read(&store, &clock, settings.admin_token.as_ref(), &generated)) => known?,
+        () = signals.next() => return Ok(()),
+        _ = &mut taken_over => return Err(StartError::TakenOver),
+    };
 
     #[cfg(feature = "sqlite")]
     actix_rt::spawn(crate::store::checkpoint::keep_short(store.clone()));
-    let catalogue = Catalogue::load(&store).await?;
     let guard = Guard::new(settings.egress_allow.clone(), Names::system());
     let shared = shared(&settings, &store, &clock);
     let admission = Admission::new(settings.max_waiting.get(), settings.max_waiting.get() * WAITING_BYTES_PER_EVENT);
     let (gauges, metrics, tally) =
         (Gauges::new(&shared, admission.clone()), shared.metrics.clone(), shared.tally.clone());
-    let (router, arbiters) = start_actors(&settings, shared, &guard).await?;
+    let (router, arbiters) = start_actors(&settings, shared, &guard, known.table, known.last_stored);
     let state = State {
         store: store.clone(),
         clock: clock.clone(),
@@ -129,7 +129,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         admission,
         tokens: Tokens::default(),
         trials: Trials::default(),
-        catalogue,
+        catalogue: known.catalogue,
         metrics,
         gauges,
         survey: Survey::default(),
@@ -144,7 +144,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let ended = select! {
         () = signals.next() => Ok(()),
         () = death_of(&router) => Err(StartError::RouterDied),
-        _ = taken_over => Err(StartError::TakenOver),
+        _ = &mut taken_over => Err(StartError::TakenOver),
     };
     if ended.is_ok() {
         log::info!(deadline:? = settings.drain; "stopping: attempts in flight finish; a second signal ends at once");
@@ -206,36 +206,6 @@ impl Signals {
     }
 }
 
-/// Makes sure that somebody can administrate. Without a token, a new database gets a random one, which is shown once.
-async fn ensure_admin(store: &Store, clock: &Clock, given: Option<&Secret>) -> Result<(), StoreError> {
-    let generated = token_from(&rand::random());
-    let digest = token_digest(given.unwrap_or(&generated).reveal());
-    let (now, is_given) = (clock.now(), given.is_some());
-    let work = move |connection: &mut _| {
-        if owners::find_by_name(connection, ADMIN)?.is_none() {
-            return owners::add_owner(connection, ADMIN, Role::Admin, Standing::Active, &digest, now).map(Some);
-        }
-        if is_given && owners::find_by_token(connection, &digest)?.is_none() {
-            return owners::add_token(connection, ADMIN, &digest, now).map(Some);
-        }
-        Ok(None)
-    };
-    match store.run(Lane::Write, work).await? {
-        Some(owners::Added::Owner(_)) if !is_given => announce(generated.reveal()),
-        Some(owners::Added::Owner(_)) | None => {}
-        Some(owners::Added::NameTaken | owners::Added::TokenTaken) => {
-            log::warn!("the admin token belongs to another owner, who keeps it");
-        }
-    }
-    Ok(())
-}
-
-/// Not through the log, which may be kept and read by others.
-#[expect(clippy::print_stderr, reason = "this is the one moment at which the token is shown")]
-fn announce(token: &str) {
-    eprintln!("\nThe owner \"{ADMIN}\" was added. This token is shown only once:\n\n    {token}\n");
-}
-
 /// What all actors work with.
 fn shared(settings: &ServeSettings, store: &Store, clock: &Clock) -> Shared {
     Shared {
@@ -254,14 +224,14 @@ fn shared(settings: &ServeSettings, store: &Store, clock: &Clock) -> Shared {
     }
 }
 
-async fn start_actors(
+fn start_actors(
     settings: &ServeSettings,
     shared: Shared,
     guard: &Guard,
-) -> Result<(Addr<Router>, Vec<Arbiter>), StoreError> {
+    table: RoutingTable,
+    last_stored: i64,
+) -> (Addr<Router>, Vec<Arbiter>) {
     let (store, clock, tally) = (shared.store.clone(), shared.clock.clone(), shared.tally.clone());
-    let table = routing_table(&store).await?;
-    let last_stored = store.run(Lane::Read, last_minted).await?;
     actix_rt::spawn(watch_lag(shared.metrics.lag_of("main")));
     let (mut arbiters, background) = delivering(threads(settings.delivery_threads), &shared.metrics);
     let connections = shared.metrics.endpoints().clone();
@@ -279,22 +249,7 @@ async fn start_actors(
         Janitor::new(with.0.clone(), with.1.clone(), with.2.clone(), with.3.clone(), retention, sweep)
     });
     arbiters.extend(background);
-    Ok((router, arbiters))
-}
-
-async fn routing_table(store: &Store) -> Result<RoutingTable, StoreError> {
-    let mut table = RoutingTable::default();
-    let mut after = SubscriptionId::from_raw(0);
-    loop {
-        let keys = store.keys();
-        let work = move |connection: &mut _| subscriptions::page(connection, &keys, Scope::All, after, LOAD_PAGE);
-        let page = store.run(Lane::Read, work).await?;
-        let Some(last) = page.last() else { return Ok(table) };
-        after = last.id;
-        for subscription in page {
-            table.put(Arc::new(subscription));
-        }
-    }
+    (router, arbiters)
 }
 
 /// Takes the address before anything else is begun. Nobody is let in yet.

@@ -1,4 +1,4 @@
-//! How an engine becomes the one that works on its database.
+//! How an engine becomes the one that works on its database, and learns what it has to know before it does.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::{select, time};
 
 use crate::{
     config::{self, DatabaseSettings, KeySettings},
-    store::{DatabaseUrl, Lease, Store, StoreError},
+    store::{Lease, Store, StoreError},
 };
 
 /// Until it is tried again.
@@ -23,23 +23,27 @@ pub(super) async fn enter(database: &DatabaseSettings, keys: &KeySettings) -> Re
             }
             entered => return entered,
         }
-        lease = take_again(&database.database_url).await?;
+        time::sleep(PAUSE).await;
+        lease = patiently(|| Lease::take(&database.database_url)).await?;
     }
 }
 
-/// Takes the lease of a database that was there a moment ago.
-async fn take_again(url: &DatabaseUrl) -> Result<Lease, StoreError> {
+/// Asks a database that was there a moment ago, until it answers.
+pub(super) async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut is_told = false;
     loop {
-        time::sleep(PAUSE).await;
-        match Lease::take(url).await {
+        match ask().await {
             Err(error @ StoreError::Unavailable(_)) => {
                 if !std::mem::replace(&mut is_told, true) {
                     log::warn!(error:% = error; "waiting for the database");
                 }
             }
-            taken => return taken,
+            answered => return answered,
         }
+        time::sleep(PAUSE).await;
     }
 }
 
@@ -49,6 +53,7 @@ async fn enter_upon(
     database: &DatabaseSettings,
     keys: &KeySettings,
 ) -> Result<(Lease, Store), StoreError> {
+    lease.end_others().await?;
     let store = config::store(database, keys, Some(lease.clone()));
     let migrations = select! {
         migrations = store.migrate() => migrations?,

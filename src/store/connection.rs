@@ -236,12 +236,12 @@ pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError
             let ran = completing::run_pending(connection, MYSQL_MIGRATIONS);
             // Of a connection that was lost this tells, whatever else went wrong: then it is worth another try.
             lock.release(connection)?;
-            ran.map_err(|error| StoreError::Corrupt(error.to_string()))
+            ran.map_err(|error| StoreError::of_migration(&*error))
         }
         #[cfg(feature = "sqlite")]
         AnyConnection::Sqlite(connection) => connection.immediate_transaction(|connection| {
             let ran = connection.run_pending_migrations(SQLITE_MIGRATIONS);
-            let ran = ran.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let ran = ran.map_err(|error| StoreError::of_migration(&*error))?;
             Ok(ran.iter().map(ToString::to_string).collect())
         }),
     }

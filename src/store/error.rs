@@ -1,5 +1,7 @@
 //! What can go wrong with the store, named after what the caller can do.
 
+use std::error::Error;
+
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
 use super::sealed::Unopened;
@@ -90,6 +92,18 @@ pub(super) fn trouble(error: &DieselError) -> Trouble {
     }
 }
 
+impl StoreError {
+    /// What a migration met. diesel tells it in words only.
+    pub(super) fn of_migration(error: &(dyn Error + Send + Sync)) -> Self {
+        let text = error.to_string();
+        if [&TRANSIENT[..], &LOST, &FULL].iter().any(|texts| mentions(&text, texts)) {
+            Self::Unavailable(text)
+        } else {
+            Self::Corrupt(text)
+        }
+    }
+}
+
 fn mentions(message: &str, texts: &[&str]) -> bool {
     texts.iter().any(|text| message.contains(text))
 }
@@ -140,6 +154,8 @@ mod tests {
             assert_eq!(trouble(&error), expected, "{message}");
             let is_unavailable = matches!(StoreError::from(error), StoreError::Unavailable(_));
             assert_eq!(is_unavailable, expected != Trouble::Lasting, "{message}");
+            let of_migration = StoreError::of_migration(&*Box::<dyn Error + Send + Sync>::from(message));
+            assert_eq!(matches!(of_migration, StoreError::Unavailable(_)), is_unavailable, "{message}");
         }
     }
 }

@@ -140,3 +140,31 @@ fn an_engine_that_is_cut_off_delivers_nothing_beside_the_next() {
     scene.settle(subscription, SOON);
     assert_eq!(scene.count(subscription, "delivered"), 300);
 }
+
+/// A standby must not end because the database goes away just when its turn has come: while it enters upon the lease, or reads
+/// what it has to know.
+#[cfg(feature = "mysql")]
+#[test]
+fn an_engine_whose_turn_it_is_waits_for_a_database_that_goes_away() {
+    for words in ["REPLACE INTO `leases`", "FROM `owners`", "FROM `subscriptions`"] {
+        let database = Database::mariadb();
+        let mut scene = Scene::new(&database, &[]);
+        let (cable, url) = database.by_cable().expect("a server");
+        let mut second = Engine::not_started(&url, &[]);
+        second.spawn();
+        eventually("the second to stand by", SOON, || match second.log() {
+            log if log.contains("standing by until it ends") => Ok(()),
+            log => Err(log),
+        });
+        cable.unplug_at(words);
+        scene.engine.kill9();
+        eventually("its turn to come", SOON, || if cable.is_out() { Ok(()) } else { Err(second.log()) });
+        eventually("the second to notice", SOON, || match second.log() {
+            log if log.contains("trying again") || log.contains("waiting for the database") => Ok(()),
+            log => Err(log),
+        });
+        cable.plug_in();
+        second.wait_until_healthy_within(Duration::from_mins(1));
+        assert!(second.log().contains("ready"), "{words}: {}", second.log());
+    }
+}

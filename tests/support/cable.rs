@@ -4,7 +4,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -13,8 +13,15 @@ use std::{
 /// Connections through it lead to one server; they last as long as the process.
 pub struct Cable {
     port: u16,
-    wires: Arc<Mutex<Vec<Arc<Wire>>>>,
-    is_out: Arc<AtomicBool>,
+    plug: Arc<Plug>,
+}
+
+#[derive(Default)]
+struct Plug {
+    wires: Mutex<Vec<Arc<Wire>>>,
+    is_out: AtomicBool,
+    /// Whoever says this unplugs it, once.
+    fuse: Mutex<Option<&'static str>>,
 }
 
 /// One connection, from end to end.
@@ -29,12 +36,11 @@ impl Cable {
     pub fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = listener.local_addr().expect("it is bound");
-        let wires: Arc<Mutex<Vec<Arc<Wire>>>> = Arc::default();
-        let is_out = Arc::new(AtomicBool::new(false));
-        let (all, nobody_there) = (Arc::clone(&wires), Arc::clone(&is_out));
+        let plug = Arc::<Plug>::default();
+        let there = Arc::clone(&plug);
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                if nobody_there.load(Ordering::Relaxed) {
+                if there.is_out.load(Ordering::Relaxed) {
                     continue;
                 }
                 // Without a server nobody takes the call.
@@ -44,13 +50,13 @@ impl Cable {
                     end.set_nodelay(true).expect("an open socket");
                 }
                 let wire = Arc::new(Wire { client, server, is_cut: AtomicBool::new(false) });
-                all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&wire));
-                let other = Arc::clone(&wire);
-                thread::spawn(move || wire.carry(&wire.client, &wire.server));
-                thread::spawn(move || other.carry(&other.server, &other.client));
+                there.wires().push(Arc::clone(&wire));
+                let (back, plug) = (Arc::clone(&wire), Arc::clone(&there));
+                thread::spawn(move || wire.carry(&wire.client, &wire.server, |said| plug.hear(said)));
+                thread::spawn(move || back.carry(&back.server, &back.client, |_| {}));
             }
         });
-        Self { port: address.port(), wires, is_out }
+        Self { port: address.port(), plug }
     }
 
     /// Where clients connect.
@@ -60,30 +66,67 @@ impl Cable {
 
     /// Cuts it, and lets nobody in before it is plugged in again.
     pub fn unplug(&self) {
-        self.is_out.store(true, Ordering::Relaxed);
-        self.cut();
+        self.plug.pull();
+    }
+
+    /// Unplugs it at the moment at which a client says this, which the server does not hear any more.
+    pub fn unplug_at(&self, words: &'static str) {
+        *self.plug.fuse() = Some(words);
+    }
+
+    /// Whether it is unplugged.
+    pub fn is_out(&self) -> bool {
+        self.plug.is_out.load(Ordering::Relaxed)
     }
 
     /// The opposite of [`Cable::unplug`].
     pub fn plug_in(&self) {
-        self.is_out.store(false, Ordering::Relaxed);
+        self.plug.is_out.store(false, Ordering::Relaxed);
     }
 
     /// Ends all connections for the clients; for the server they stay.
     pub fn cut(&self) {
-        for wire in self.wires.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        self.plug.cut();
+    }
+}
+
+impl Plug {
+    fn pull(&self) {
+        self.is_out.store(true, Ordering::Relaxed);
+        self.cut();
+    }
+
+    fn cut(&self) {
+        for wire in self.wires().iter() {
             wire.is_cut.store(true, Ordering::Relaxed);
             wire.client.shutdown(Shutdown::Both).ok();
         }
+    }
+
+    fn hear(&self, said: &[u8]) {
+        let mut fuse = self.fuse();
+        let blows = |words: &str| said.windows(words.len()).any(|part| part == words.as_bytes());
+        if fuse.take_if(|words| blows(words)).is_some() {
+            self.pull();
+        }
+    }
+
+    fn wires(&self) -> MutexGuard<'_, Vec<Arc<Wire>>> {
+        self.wires.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fuse(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.fuse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Wire {
     /// Until one end is closed, of which the other hears unless the wire is cut.
-    fn carry(&self, mut from: &TcpStream, mut to: &TcpStream) {
+    fn carry(&self, mut from: &TcpStream, mut to: &TcpStream, hear: impl Fn(&[u8])) {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if to.write_all(&buffer[..count]).is_err() {
+            hear(&buffer[..count]);
+            if self.is_cut.load(Ordering::Relaxed) || to.write_all(&buffer[..count]).is_err() {
                 break;
             }
         }

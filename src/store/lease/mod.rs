@@ -57,6 +57,20 @@ impl Lease {
         Ok(Self { held })
     }
 
+    /// Ends what engines before are writing at this moment: a transaction that nobody goes on with would keep tables from being
+    /// altered. They may begin anew until [`Lease::enter`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the lease was lost meanwhile.
+    pub async fn end_others(&self) -> Result<(), StoreError> {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => lock.end_others().await,
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => Ok(()),
+        }
+    }
+
     /// Enters upon the lease, once the tables are there: what engines before wrote is over then. Nothing is to be read before.
     ///
     /// # Errors

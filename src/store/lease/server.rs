@@ -132,6 +132,11 @@ impl Lock {
     pub(super) async fn enter(self: &Arc<Self>) -> Result<(), StoreError> {
         let lock = Arc::clone(self);
         in_time(blocking(move || lock.with_session(|session| lock.leave_token(session)))).await?;
+        self.end_others().await
+    }
+
+    /// Ends the sessions in which others write, and waits until they are over.
+    pub(super) async fn end_others(self: &Arc<Self>) -> Result<(), StoreError> {
         loop {
             let lock = Arc::clone(self);
             if in_time(blocking(move || lock.with_session(end_writers))).await? {

@@ -24,6 +24,7 @@ mod known_heads;
 pub mod lag;
 mod mail;
 pub mod open_breakers;
+pub mod pigeonhole;
 pub mod recorder;
 pub mod replayer;
 pub mod roster;

@@ -1,7 +1,6 @@
 //! *record* in groups: while a transaction is under way the next one gathers.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,21 +8,12 @@ use std::{
     time::Duration,
 };
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
 
-use super::{
-    known_heads::KnownHeads,
-    mail::tell,
-    subscription::{Recorded, SubscriptionActor},
-    tally::Tally,
-};
+use super::{known_heads::KnownHeads, mail::tell, pigeonhole::Pigeonhole, subscription::Recorded, tally::Tally};
 use crate::{
     clock::Clock,
-    domain::{
-        delivery::Next,
-        id::{DeliveryId, SubscriptionId},
-        time::Timestamp,
-    },
+    domain::{delivery::Next, time::Timestamp},
     metrics::{Metrics, Write},
     store::{
         Lane, Store, StoreError,
@@ -88,13 +78,7 @@ pub struct Recorder {
 /// An attempt to record, from whom.
 struct Entry {
     record: Record,
-    sender: Sender,
-}
-
-/// The actor of a subscription.
-struct Sender {
-    subscription: SubscriptionId,
-    from: Addr<SubscriptionActor>,
+    from: Arc<Pigeonhole>,
 }
 
 impl Recorder {
@@ -114,11 +98,11 @@ impl Recorder {
         let rest = self.open.split_off(self.open.len().min(BATCH));
         let batch = std::mem::replace(&mut self.open, rest);
         let (store, clock, now, me) = (self.store.clone(), self.clock.clone(), self.clock.now(), ctx.address());
-        let attempts = batch.iter().map(|entry| (entry.sender.subscription, &entry.record));
+        let attempts = batch.iter().map(|entry| (entry.from.subscription, &entry.record));
         let heads: Arc<[NewHead]> = self.heads.missing(attempts, now).into();
         actix::spawn(async move {
             let (records, senders): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|entry| (entry.record, entry.sender)).unzip();
+                batch.into_iter().map(|entry| (entry.record, entry.from)).unzip();
             let records: Arc<[Record]> = records.into();
             let result = record(&store, Arc::clone(&records), Arc::clone(&heads), now).await;
             tell(&me, Done { records, senders, heads, result, took: clock.now().since(now) });
@@ -134,15 +118,11 @@ impl Recorder {
         }
     }
 
-    /// Tells each subscription what became durable.
-    #[expect(
-        clippy::mutable_key_type,
-        reason = "an address is compared by the mailbox it leads to, which never changes"
-    )]
-    fn report(&self, records: &[Record], senders: Vec<Sender>, result: &[Written]) {
-        let durable = records.iter().zip(&senders).zip(result).filter(|(_, written)| **written == Written::Durable);
+    /// Leaves word for each subscription of what became durable, and calls those who wait for it.
+    fn report(&self, records: &[Record], senders: &[Arc<Pigeonhole>], result: &[Written]) {
+        let durable = records.iter().zip(senders).zip(result).filter(|(_, written)| **written == Written::Durable);
         self.tally.add(durable.map(|((record, sender), _)| (sender.subscription, record)));
-        let mut by_sender: HashMap<Addr<SubscriptionActor>, Vec<(DeliveryId, Next)>> = HashMap::new();
+        let mut to_call = Vec::new();
         let refused_until = self.clock.now().after(REFUSED_PAUSE);
         for ((record, sender), written) in records.iter().zip(senders).zip(result) {
             let next = match written {
@@ -152,10 +132,12 @@ impl Recorder {
                 }
                 Written::Refused => Next::Refused(refused_until),
             };
-            by_sender.entry(sender.from).or_default().push((record.attempt.delivery, next));
+            if sender.leave(record.attempt.delivery, next) {
+                to_call.push(sender);
+            }
         }
-        for (sender, settled) in by_sender {
-            tell(&sender, Recorded(settled));
+        for sender in to_call {
+            tell(&sender.owner, Recorded);
         }
         self.waiting.0.fetch_sub(records.len(), Ordering::Relaxed);
     }
@@ -208,16 +190,14 @@ impl Actor for Recorder {
     type Context = Context<Self>;
 }
 
-/// Write this attempt down, then tell `from`.
+/// Write this attempt down, then leave word.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct RecordAttempt {
     /// What to write.
     pub record: Record,
-    /// Of which subscription.
-    pub subscription: SubscriptionId,
-    /// Who gets [`Recorded`].
-    pub from: Addr<SubscriptionActor>,
+    /// Where to leave word when it is durable.
+    pub from: Arc<Pigeonhole>,
     /// Whether somebody waits for it.
     pub urgency: Urgency,
 }
@@ -242,10 +222,7 @@ impl Handler<RecordAttempts> for Recorder {
     fn handle(&mut self, RecordAttempts(attempts): RecordAttempts, ctx: &mut Self::Context) {
         let (before, is_urgent) = (self.open.len(), attempts.iter().any(|attempt| attempt.urgency == Urgency::Now));
         self.waiting.0.fetch_add(attempts.len(), Ordering::Relaxed);
-        self.open.extend(attempts.into_iter().map(|RecordAttempt { record, subscription, from, urgency: _ }| Entry {
-            record,
-            sender: Sender { subscription, from },
-        }));
+        self.open.extend(attempts.into_iter().map(|RecordAttempt { record, from, urgency: _ }| Entry { record, from }));
         if is_urgent {
             // Behind what is in the mailbox already: a burst shares one transaction.
             ctx.notify(Flush);
@@ -272,7 +249,7 @@ impl Handler<Flush> for Recorder {
 #[rtype(result = "()")]
 struct Done {
     records: Arc<[Record]>,
-    senders: Vec<Sender>,
+    senders: Vec<Arc<Pigeonhole>>,
     heads: Arc<[NewHead]>,
     result: Result<Vec<Written>, StoreError>,
     took: Duration,
@@ -289,7 +266,7 @@ impl Handler<Done> for Recorder {
                     self.heads.stored(&heads);
                 }
                 self.metrics.committed(Write::Record, took, records.len() as u64);
-                self.report(&records, senders, &written);
+                self.report(&records, &senders, &written);
                 self.pause = FIRST_PAUSE;
                 self.busy = false;
                 self.gather(ctx);
@@ -297,7 +274,7 @@ impl Handler<Done> for Recorder {
             Err(error) => {
                 self.metrics.not_committed(Write::Record);
                 log::warn!(attempts = records.len(), pause:? = self.pause, error:% = error; "attempts wait to be recorded");
-                let entries = records.iter().cloned().zip(senders).map(|(record, sender)| Entry { record, sender });
+                let entries = records.iter().cloned().zip(senders).map(|(record, from)| Entry { record, from });
                 self.open.splice(..0, entries);
                 ctx.notify_later(Retry, self.pause);
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);

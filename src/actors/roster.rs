@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use actix::{Actor, Addr, ArbiterHandle, Recipient, dev::Request};
+use actix::{Actor, Addr, ArbiterHandle, AsyncContext, Context, Recipient, dev::Request};
 
 use super::{
     colleagues::Colleagues,
@@ -248,7 +248,9 @@ impl Roster {
         Some(self.running.entry(id).or_insert_with(|| {
             let (deliverers, scribe) = (bench.deliverers(), bench.scribe(&with.recorder));
             let (subscription, with, works) = (Arc::clone(to), with.clone(), self.working.remove(&id));
-            let start = move |_: &mut _| SubscriptionActor::new(subscription, last, works, (deliverers, scribe), with);
+            let start = move |ctx: &mut Context<_>| {
+                SubscriptionActor::new(ctx.address(), subscription, last, works, (deliverers, scribe), with)
+            };
             Running { addr: SubscriptionActor::start_in_arbiter(&bench.arbiter, start), offers: 0 }
         }))
     }

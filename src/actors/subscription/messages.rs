@@ -6,15 +6,11 @@ use actix::{AsyncContext, Handler, Message};
 
 use super::{SubscriptionActor, work::LINGER};
 use crate::{
-    actors::{
-        mail::tell,
-        recorder::{RecordAttempt, Urgency},
-        router::MayStop,
-    },
+    actors::{mail::tell, recorder::Urgency, router::MayStop},
     domain::{
-        announcement::{Death, News},
+        announcement::Death,
         attempt::{Attempt, Outcome},
-        delivery::{Demand, Next, Verdict, is_gone, judge, judge_by_hand},
+        delivery::{Demand, Verdict, is_gone, judge, judge_by_hand},
         id::DeliveryId,
         ordering::Ordering,
         queue::{Owed, Page},
@@ -37,6 +33,7 @@ impl Handler<Offer> for SubscriptionActor {
 
     fn handle(&mut self, Offer(offered): Offer, ctx: &mut Self::Context) {
         self.offers += 1;
+        self.take_word();
         let (first, newest) = (offered.first().map(|owed| owed.id), offered.last().map(|owed| owed.id));
         // An exhausted budget leaves what the slots do not need at once to the store.
         if self.with.shared.budget.is_exhausted()
@@ -118,8 +115,7 @@ impl Handler<Attempted> for SubscriptionActor {
         }
         let keeps_order = self.subscription.terms.flow.ordering != Ordering::None;
         let urgency = if is_ordered || keeps_order { Urgency::Now } else { Urgency::Soon };
-        let (record, subscription) = (Record { attempt, verdict }, self.subscription.id);
-        tell(&self.scribe, RecordAttempt { record, subscription, from: ctx.address(), urgency });
+        self.record(Record { attempt, verdict }, urgency);
         if is_gone && self.demand() == Demand::Standing {
             self.hold_by_engine("the endpoint answered 410 Gone");
         }
@@ -127,27 +123,15 @@ impl Handler<Attempted> for SubscriptionActor {
     }
 }
 
-/// Attempts of these deliveries were recorded, and this is what follows for them.
+/// Word was left of attempts that were recorded, and of what follows.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Recorded(pub Vec<(DeliveryId, Next)>);
+pub struct Recorded;
 
 impl Handler<Recorded> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, Recorded(recorded): Recorded, ctx: &mut Self::Context) {
-        let mut news = Vec::new();
-        for (delivery, next) in recorded {
-            let death = self.dying.remove(&delivery);
-            // Called off meanwhile: what follows is in the store.
-            let next = if self.withdrawals.over(delivery) { Next::Unchanged } else { next };
-            if next == Next::Settled {
-                news.extend(death.map(News::Dead));
-            }
-            self.queue.recorded(delivery, next);
-            self.orders.recorded(delivery);
-        }
-        self.announce(news);
+    fn handle(&mut self, Recorded: Recorded, ctx: &mut Self::Context) {
         self.advance(ctx);
     }
 }

@@ -8,6 +8,7 @@ mod failing;
 mod messages;
 mod orders;
 mod ramp;
+mod recording;
 mod status;
 mod steadfast;
 mod withdrawals;
@@ -29,13 +30,14 @@ use self::{failing::Troubles, orders::Orders, withdrawals::Withdrawals};
 use super::{
     colleagues::Colleagues,
     deliverer::{Deliverers, Sending},
+    pigeonhole::Pigeonhole,
     scribe::Scribe,
     slots::InUse,
 };
 use crate::{
     domain::{
         announcement::Death,
-        delivery::Demand,
+        delivery::{Demand, Next},
         failing::Failing,
         id::DeliveryId,
         queue::{Gate, Limits, Queue},
@@ -71,6 +73,11 @@ pub struct SubscriptionActor {
     troubles: Troubles,
     /// Deliveries that are given up, until that is durable.
     dying: HashMap<DeliveryId, Death>,
+    /// Where the recorder leaves word, and calls or not.
+    pub(in crate::actors) pigeonhole: Arc<Pigeonhole>,
+    awaits_word: bool,
+    /// Empty; kept for its room.
+    word: Vec<(DeliveryId, Next)>,
     in_use: InUse,
     deliverers: Deliverers,
     pub(in crate::actors) scribe: Addr<Scribe>,
@@ -78,9 +85,10 @@ pub struct SubscriptionActor {
 }
 
 impl SubscriptionActor {
-    /// An actor that will read what `subscription` is owed. `last_minted` is the greatest id there is so far; `works` says that the
+    /// An actor at `me` that will read what `subscription` is owed. `last_minted` is the greatest id there is so far; `works` says that the
     /// endpoint did when somebody attempted it last.
     pub(in crate::actors) fn new(
+        me: Addr<Self>,
         subscription: Arc<Subscription>,
         last_minted: DeliveryId,
         works: bool,
@@ -93,6 +101,7 @@ impl SubscriptionActor {
         if works {
             queue.endpoint_worked();
         }
+        let pigeonhole = Pigeonhole::new(subscription.id, me);
         Self {
             sending: Arc::new(Template::new(&subscription.terms)),
             queue,
@@ -108,6 +117,9 @@ impl SubscriptionActor {
             withdrawals: Withdrawals::default(),
             troubles: Troubles::new(Failing::new(shared.pause_failing)),
             dying: HashMap::new(),
+            pigeonhole,
+            awaits_word: false,
+            word: Vec::new(),
             in_use: shared.slots.in_use(),
             deliverers,
             scribe,

@@ -56,6 +56,10 @@ struct Order {
 }
 
 impl Orders {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether this attempt was ordered. It is answered once it is recorded.
     pub(super) fn attempted(&mut self, attempt: &Attempt) -> bool {
         let Some(order) = self.0.get_mut(&attempt.delivery) else { return false };
@@ -98,6 +102,7 @@ impl Handler<AttemptNow> for SubscriptionActor {
 
     fn handle(&mut self, AttemptNow { delivery }: AttemptNow, ctx: &mut Self::Context) -> Self::Result {
         self.offers += 1;
+        self.take_word();
         if self.orders.0.len() >= MAX_ORDERS || self.queue.claim(delivery) == Claim::Busy {
             return Box::pin(std::future::ready(Err(NotMade::Busy)));
         }

@@ -38,6 +38,7 @@ impl Handler<GetStatus> for SubscriptionActor {
     type Result = MessageResult<GetStatus>;
 
     fn handle(&mut self, GetStatus { key, delivery }: GetStatus, _: &mut Self::Context) -> Self::Result {
+        self.take_word();
         MessageResult(Status {
             in_flight: self.queue.in_flight(),
             slots: self.queue.open_slots(),

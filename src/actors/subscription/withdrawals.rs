@@ -30,6 +30,10 @@ pub(super) struct Withdrawals {
 }
 
 impl Withdrawals {
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
     /// Whether this delivery was called off.
     pub(super) fn include(&self, delivery: DeliveryId) -> bool {
         self.under_way.contains(&delivery)

@@ -15,7 +15,7 @@ use crate::{
         colleagues::Shared,
         deliverer::{self, Deliverers, Report},
         mail::{hand, tell},
-        recorder::{RecordAttempt, Urgency},
+        recorder::Urgency,
     },
     domain::{
         attempt::{Attempt, Outcome},
@@ -37,6 +37,8 @@ use crate::{
 
 /// How long an actor with nothing to do stays, in case more comes.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
+/// How soon to look for word of a record when nothing else comes up.
+const WORD_PAUSE: Duration = Duration::from_secs(1);
 /// How soon to look whether the recorder has caught up.
 const RECORDER_PAUSE: Duration = Duration::from_millis(50);
 /// The longest sleep of the timer: a wait may be as long as 100 years, which no timer takes.
@@ -46,39 +48,49 @@ impl SubscriptionActor {
     /// Does what the queue says, until it says to wait.
     pub(super) fn advance(&mut self, ctx: &mut Context<Self>) {
         loop {
-            let now = self.now();
-            if let Some(pause) = self.pause() {
-                self.wake_at(now.after(pause), ctx);
+            self.take_word();
+            self.go_on(ctx);
+            if !self.await_word() {
                 break;
-            }
-            match self.queue.next(now, self.in_use.fair_share()) {
-                Step::Start(owed) => {
-                    self.in_use.set(self.queue.in_flight());
-                    self.attempt(owed, ctx);
-                }
-                Step::Expire(owed) => self.expire(&owed, now, ctx),
-                Step::Reserve => self.queue.reserved(self.with.shared.trickle.reserve(now)),
-                Step::Read(order) => self.read(order, ctx),
-                Step::Park(to_park) => self.park(to_park, ctx),
-                Step::Unpark => self.unpark(ctx),
-                Step::Wait(until) => {
-                    self.idle_since = None;
-                    if let Some(until) = until {
-                        self.wake_at(until, ctx);
-                    }
-                    break;
-                }
-                Step::Idle => {
-                    let since = *self.idle_since.get_or_insert(now);
-                    self.wake_at(since.after(LINGER), ctx);
-                    break;
-                }
             }
         }
         self.in_use.set(self.queue.in_flight());
         if self.queue.in_flight() + self.queue.recording() == 0 {
             // Whoever has stopped waiting need not know.
             self.quiet.drain(..).for_each(|quiet| quiet.send(()).unwrap_or_default());
+        }
+    }
+
+    /// Does one step after the other, until there is none.
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        loop {
+            let now = self.now();
+            if let Some(pause) = self.pause() {
+                return self.wake_at(now.after(pause), ctx);
+            }
+            match self.queue.next(now, self.in_use.fair_share()) {
+                Step::Start(owed) => {
+                    self.in_use.set(self.queue.in_flight());
+                    self.attempt(owed, ctx);
+                }
+                Step::Expire(owed) => self.expire(&owed, now),
+                Step::Reserve => self.queue.reserved(self.with.shared.trickle.reserve(now)),
+                Step::Read(order) => self.read(order, ctx),
+                Step::Park(to_park) => self.park(to_park, ctx),
+                Step::Unpark => self.unpark(ctx),
+                Step::Wait(until) => {
+                    self.idle_since = None;
+                    let word = (self.queue.recording() > 0).then(|| now.after(WORD_PAUSE));
+                    if let Some(at) = until.into_iter().chain(word).min() {
+                        self.wake_at(at, ctx);
+                    }
+                    return;
+                }
+                Step::Idle => {
+                    let since = *self.idle_since.get_or_insert(now);
+                    return self.wake_at(since.after(LINGER), ctx);
+                }
+            }
         }
     }
 
@@ -142,7 +154,7 @@ impl SubscriptionActor {
     }
 
     /// Has it recorded that a delivery is too old.
-    fn expire(&self, owed: &Owed, now: Timestamp, ctx: &Context<Self>) {
+    fn expire(&self, owed: &Owed, now: Timestamp) {
         let attempt = Attempt {
             delivery: owed.id,
             number: owed.attempts.saturating_add(1),
@@ -151,9 +163,7 @@ impl SubscriptionActor {
             outcome: Outcome::NotAttempted,
             trace: Trace::default(),
         };
-        let (record, subscription) = (Record { attempt, verdict: Verdict::Expired }, self.subscription.id);
-        let urgency = Urgency::Soon;
-        tell(&self.scribe, RecordAttempt { record, subscription, from: ctx.address(), urgency });
+        self.record(Record { attempt, verdict: Verdict::Expired }, Urgency::Soon);
     }
 
     /// Keeps the one timer: it rings at `at` or earlier. To be woken too early costs less than to move the timer each time.

@@ -130,7 +130,7 @@ impl Queue {
     }
 
     /// When a read could bring something.
-    fn next_look(&self) -> Option<Timestamp> {
+    pub(super) fn next_look(&self) -> Option<Timestamp> {
         self.behind.next_look(self.lacks_keys() || !self.keys.heads_to_read().is_empty())
     }
 

@@ -1,6 +1,6 @@
 //! What the queue can tell: people who ask why something waits, and its owner, who starts attempts.
 
-use super::Queue;
+use super::{Gate, Queue, reordering::Reordering};
 use crate::domain::{id::DeliveryId, time::Timestamp};
 
 /// Where a delivery is in the window.
@@ -25,6 +25,15 @@ impl Queue {
         } else {
             self.knows(id).then_some(Place::InLine)
         }
+    }
+
+    /// Whether anything follows from a record that becomes durable, but that its delivery is forgotten. Its owner may put off telling
+    /// the queue of one from which nothing does.
+    #[must_use]
+    pub fn awaits_records(&self) -> bool {
+        let may_start = self.gate == Gate::Open && self.reordering == Reordering::Done && !self.is_ordered();
+        let has_more = self.stock.len() > 0 || self.next_look().is_some();
+        !self.recording.is_empty() && (!may_start || has_more)
     }
 
     /// How many attempts may be in flight now: at most the limit, fewer while the endpoint is strained.

@@ -224,7 +224,12 @@ impl World {
             Next::Unchanged | Next::Refused(_) => {}
         }
         let next = if self.called_off.remove(&id) { Next::Unchanged } else { next };
+        let can_wait = next == Next::Settled && !self.queue.awaits_records();
         self.queue.recorded(DeliveryId::from_raw(id), next);
+        if can_wait {
+            let follows = self.queue.next(self.now, usize::MAX);
+            assert!(matches!(follows, Step::Wait(_) | Step::Idle), "{follows:?} follows from a record that can wait");
+        }
     }
 
     fn read(&mut self) {

@@ -154,6 +154,13 @@ impl Breaker {
         }
     }
 
+    /// The probe under way, if there is one, says nothing any more, and is not waited for.
+    pub fn forget_probe(&mut self) {
+        if let State::Open { probe, .. } = &mut self.state {
+            *probe = None;
+        }
+    }
+
     /// Since when the endpoint fails, and when it is tried next; `None` while the breaker is closed.
     #[must_use]
     pub const fn open(&self) -> Option<Open> {

@@ -98,8 +98,10 @@ impl Handler<Attempted> for SubscriptionActor {
         let Some((owed, turn)) = self.queue.finished(delivery, outcome.says(), self.now(), rand::random()) else {
             return;
         };
-        self.endpoint_did(&outcome, turn, ctx);
-        let is_gone = is_gone(&outcome);
+        if let Some(turn) = turn {
+            self.endpoint_did(&outcome, turn, ctx);
+        }
+        let is_gone = turn.is_some() && is_gone(&outcome);
         let number = owed.attempts.saturating_add(1);
         let attempt = Attempt { delivery, number, started_at, duration, outcome, trace };
         let is_ordered = self.orders.attempted(&attempt);

@@ -212,3 +212,21 @@ fn another_endpoint_is_not_trusted_for_what_the_last_one_did() {
         assert_eq!(trusted, [false, true, false, true, false]);
     });
 }
+
+/// It may answer long after the subscription has moved, and that it is gone.
+#[test]
+fn what_the_last_endpoint_answers_says_nothing_of_the_next() {
+    in_virtual_time(async {
+        let mut deeds = [Deed::Slow(5 * SECOND, 410)].into_iter();
+        let endpoint = Endpoint::new(move |_| deeds.next().unwrap_or(Deed::Answer(200)));
+        let scene = Scene::new(endpoint, 100).await;
+        let subscription = scene.subscribe("here", POLICY).await;
+        scene.publish(1).await;
+        tokio::time::sleep(SECOND).await;
+        let url = |terms: &Terms| Terms { target_url: "https://there.example/".to_owned(), ..terms.clone() };
+        let moved = scene.write_terms(subscription, url).await;
+        scene.router.send(Changed(moved)).await.expect("the router runs");
+        scene.settle(subscription, 120 * SECOND).await;
+        scene.assert_delivered(subscription, 1).await;
+    });
+}

@@ -41,7 +41,7 @@ mod trust;
 mod withdraw;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -136,6 +136,8 @@ pub struct Queue {
     late: Vec<Owed>,
     in_flight: HashMap<DeliveryId, Owed>,
     recording: HashMap<DeliveryId, Option<KeyHash>>,
+    /// Those in flight that went to an endpoint of before.
+    elsewhere: BTreeSet<DeliveryId>,
     /// Being read from the store for an attempt that a person ordered.
     claimed: HashSet<DeliveryId>,
     behind: Behind,
@@ -157,6 +159,7 @@ impl Queue {
             late: Vec::new(),
             in_flight: HashMap::new(),
             recording: HashMap::new(),
+            elsewhere: BTreeSet::new(),
             claimed: HashSet::new(),
             behind: Behind::unknown(),
             pace: Pace::new(),
@@ -206,11 +209,20 @@ impl Queue {
         }
     }
 
-    /// An attempt ended, and its slot is free. Gives back what was attempted, and what it means for the breaker; `None` when
-    /// no such attempt was in flight. `draw` is any random number.
-    pub fn finished(&mut self, id: DeliveryId, ended: Ended, now: Timestamp, draw: u64) -> Option<(Owed, Turn)> {
+    /// An attempt ended, and its slot is free. Gives back what was attempted, and what it means for the breaker, which is nothing
+    /// at all when it went to an endpoint of before; `None` when no such attempt was in flight. `draw` is any random number.
+    pub fn finished(
+        &mut self,
+        id: DeliveryId,
+        ended: Ended,
+        now: Timestamp,
+        draw: u64,
+    ) -> Option<(Owed, Option<Turn>)> {
         let owed = self.in_flight.remove(&id)?;
         self.recording.insert(id, self.limits.ordering.key_of(&owed.event));
+        if self.elsewhere.remove(&id) {
+            return Some((owed, None));
+        }
         self.pace.ended(ended.ease, self.limits.slots);
         self.trust.ended(ended.ease);
         let turn = self.breaker.ended(id, ended.sign, now, draw);
@@ -222,7 +234,7 @@ impl Queue {
         if !self.is_ordered() && self.stock.shrink_to(self.pace.reach(self.limits.window)) {
             self.behind.missed();
         }
-        Some((owed, turn))
+        Some((owed, Some(turn)))
     }
 
     /// The record of an attempt is durable, and this is what follows for the delivery.

@@ -9,7 +9,7 @@ const LIMITS: Limits = limits(2, 10);
 pub(super) const NOW: Timestamp = Timestamp::from_micros(1_000);
 
 pub(super) const TOOK: Ended = Ended { sign: Sign::Success, ease: Ease::Took };
-const FAILED: Ended = Ended { sign: Sign::Failure, ease: Ease::Strained };
+pub(super) const FAILED: Ended = Ended { sign: Sign::Failure, ease: Ease::Strained };
 
 pub(super) const fn limits(slots: usize, window: usize) -> Limits {
     Limits { slots, window, rate: None, ordering: Ordering::None, max_age: None }

@@ -111,9 +111,11 @@ impl Queue {
         self.trust.gain();
     }
 
-    /// The endpoint is another one from now on.
+    /// The endpoint is another one from now on. What is in flight says nothing of it.
     pub fn endpoint_moved(&mut self) {
         self.trust.begin_anew();
+        self.breaker.forget_probe();
+        self.elsewhere = self.in_flight.keys().copied().collect();
     }
 
     /// The endpoint is known to fail, although no attempt was made here.
@@ -129,7 +131,14 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            Gate, Page, Step,
+            tests::{FAILED, TOOK, finish, limits, owed, started},
+        },
+        *,
+    };
+    use crate::domain::{breaker::BreakerSettings, delivery::Next, id::DeliveryId};
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
@@ -187,5 +196,29 @@ mod tests {
         trust.reserve(NOW);
         let earlier = NOW.before(Duration::from_mins(10));
         assert_eq!((trust.lacks_reservation(earlier), trust.not_before(earlier)), (true, Timestamp::EPOCH));
+    }
+
+    #[test]
+    fn what_went_to_an_endpoint_of_before_says_nothing_of_the_next() {
+        let breaker = BreakerSettings { threshold: 2, ..BreakerSettings::default() };
+        let mut queue = Queue::new(limits(8, 20), Gate::Open, breaker);
+        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+        queue.page_read(Page::default());
+        queue.offer((1..=12).map(owed));
+        assert_eq!(started(&mut queue, NOW).len(), 8);
+        (1..=8).for_each(|id| finish(&mut queue, id, FAILED));
+        (1..=8).for_each(|id| queue.recorded(DeliveryId::from_raw(id), Next::Settled));
+        let probe_at = queue.breaker().expect("it is open").probe_at;
+        assert_eq!(started(&mut queue, probe_at), [9]);
+        queue.try_endpoint(probe_at);
+        assert_eq!(started(&mut queue, probe_at), Vec::<i64>::new(), "one probe at a time");
+
+        queue.endpoint_moved();
+        assert_eq!(started(&mut queue, probe_at), [10], "nobody waits for what the last one says");
+        let past = queue.finished(DeliveryId::from_raw(9), TOOK, probe_at, 0);
+        assert!(matches!(past, Some((_, None))));
+        assert!(queue.breaker().is_some() && !queue.is_endpoint_proven());
+        finish(&mut queue, 10, TOOK);
+        assert!(queue.breaker().is_none() && queue.is_endpoint_proven());
     }
 }

@@ -19,6 +19,7 @@ use super::{
     body::read_body,
     classify::{self, Fate, answer},
     guard::{Checker, Guard},
+    limbo::Limbo,
     line::Protocol,
     notes::Notes,
     origin::Origin,
@@ -49,6 +50,7 @@ pub struct Client {
     /// Where connections are counted while they are open.
     open: Presence,
     notes: Notes,
+    limbo: Limbo,
     origins: RefCell<HashMap<Arc<str>, Rc<Origin>>>,
 }
 
@@ -72,7 +74,14 @@ impl Client {
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let (checker, tls) = (Rc::new(guard.checker()), Arc::new(tls));
-        Self { checker, tls, open: Presence::default(), notes: Notes::default(), origins: RefCell::default() }
+        Self {
+            checker,
+            tls,
+            open: Presence::default(),
+            notes: Notes::default(),
+            limbo: Limbo::default(),
+            origins: RefCell::default(),
+        }
     }
 
     /// The same, with its connections counted in `open`.
@@ -159,8 +168,8 @@ impl Client {
             return Rc::clone(origin);
         }
         let (checker, tls) = (Rc::clone(&self.checker), Arc::clone(&self.tls));
-        let (notes, open) = (self.notes.clone(), self.open.clone());
-        let origin = Rc::new(Origin::new(&request.template, checker, tls, notes, open));
+        let (notes, limbo, open) = (self.notes.clone(), self.limbo.clone(), self.open.clone());
+        let origin = Rc::new(Origin::new(&request.template, checker, tls, notes, limbo, open));
         self.origins.borrow_mut().insert(Arc::clone(&shared.origin), Rc::clone(&origin));
         origin
     }

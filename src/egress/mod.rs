@@ -18,6 +18,7 @@ mod exhaustion;
 mod framing;
 mod guard;
 mod head;
+mod limbo;
 mod line;
 mod names;
 mod notes;

@@ -27,6 +27,7 @@ use tokio_rustls::rustls::ClientConfig;
 use super::{
     dialler::Dialler,
     guard::Checker,
+    limbo::Limbo,
     line::Protocol,
     notes::Notes,
     request::Request,
@@ -50,6 +51,7 @@ const ROUNDS_IN_ALL: u32 = 30;
 pub(super) struct Origin {
     client: awc::Client,
     dialler: Dialler,
+    limbo: Limbo,
     speaks: Protocol,
     /// By the address of the template, which lives as long as its entry.
     heads: RefCell<HashMap<*const Shared, Head>>,
@@ -75,18 +77,19 @@ impl Origin {
         checker: Rc<Checker>,
         tls: Arc<ClientConfig>,
         notes: Notes,
+        limbo: Limbo,
         open: Presence,
     ) -> Self {
         let (destination, spelling) = (Arc::clone(&template.0.destination), template.0.spelling.clone());
-        Self::through(Dialler::new(destination, spelling, checker, tls, notes, open), Protocol::Http1)
+        Self::through(Dialler::new(destination, spelling, checker, tls, notes, open), limbo, Protocol::Http1)
     }
 
     /// A new start at the same origin, in `protocol`, with connections of its own.
     pub(super) fn anew(&self, protocol: Protocol) -> Self {
-        Self::through(self.dialler.another(), protocol)
+        Self::through(self.dialler.another(), self.limbo.clone(), protocol)
     }
 
-    fn through(dialler: Dialler, speaks: Protocol) -> Self {
+    fn through(dialler: Dialler, limbo: Limbo, speaks: Protocol) -> Self {
         let connector = awc::Connector::new()
             .connector(dialler.clone())
             // No bound of awc's: it would be one queue, and slots are counted where the order is known.
@@ -96,7 +99,7 @@ impl Origin {
             .conn_keep_alive(CONNECTION_IDLE)
             .conn_lifetime(NEVER);
         let client = awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
-        Self { client, dialler, speaks, heads: RefCell::default(), rounds: Cell::default() }
+        Self { client, dialler, limbo, speaks, heads: RefCell::default(), rounds: Cell::default() }
     }
 
     /// Sends `request` and waits for the head of the answer; `trace` tells what it met.
@@ -113,7 +116,12 @@ impl Origin {
             trace.set(Trace { remote: self.dialler.newest().or(known.remote), ..known });
         }
         let begun = self.begin(request)?;
-        self.dialler.noting(trace, begun).await
+        let sending = self.dialler.noting(trace, begun);
+        match self.speaks {
+            Protocol::Http1 => self.limbo.around(sending).await,
+            // A task of awc's carries the connection.
+            Protocol::Http2 => sending.await,
+        }
     }
 
     /// What requests are written for.

@@ -111,6 +111,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
         () = signals.next() => return Ok(()),
         _ = &mut taken_over => return Err(StartError::TakenOver),
     };
+    known.announce(&generated);
 
     #[cfg(feature = "sqlite")]
     actix_rt::spawn(crate::store::checkpoint::keep_short(store.clone()));

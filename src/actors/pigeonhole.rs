@@ -37,7 +37,7 @@ impl Pigeonhole {
     }
 
     /// Leaves word of what follows for a delivery. Gives whether the owner has to be called: it waits for word, or this tells
-    /// more than that the delivery is settled.
+    /// more than that the delivery is settled, and it was not called since it looked last.
     pub(super) fn leave(&self, delivery: DeliveryId, next: Next) -> bool {
         let mut contents = self.contents();
         contents.left.push((delivery, next));

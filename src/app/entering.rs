@@ -1,4 +1,4 @@
-//! How an engine becomes the one that works on its database, and learns what it has to know before it does.
+//! How an engine becomes the one that works on its database, and waits for it when it goes away meanwhile.
 
 use std::time::Duration;
 
@@ -16,10 +16,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// database goes away just when its turn has come, or because another engine woke up and was quicker.
 pub(super) async fn enter(database: &DatabaseSettings, keys: &KeySettings) -> Result<(Lease, Store), StoreError> {
     let mut lease = Lease::take(&database.database_url).await?;
+    let mut is_told = false;
     loop {
         match enter_upon(lease, database, keys).await {
             Err(error @ StoreError::Unavailable(_)) => {
-                log::warn!(error:% = error; "could not enter upon the lease; trying again");
+                if !std::mem::replace(&mut is_told, true) {
+                    log::warn!(error:% = error; "could not enter upon the lease; trying again until it succeeds");
+                }
             }
             entered => return entered,
         }

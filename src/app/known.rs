@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub(super) table: RoutingTable,
     /// The greatest id in the store.
     pub(super) last_stored: i64,
+    /// The token that was generated is the one of the administrator.
+    is_new: bool,
 }
 
 impl Known {
@@ -37,23 +39,33 @@ impl Known {
         given: Option<&Secret>,
         generated: &Secret,
     ) -> Result<Self, StoreError> {
-        ensure_admin(store, clock, given, generated).await?;
+        let is_new = ensure_admin(store, clock, given, generated).await?;
         Ok(Self {
+            is_new,
             catalogue: Catalogue::load(store).await?,
             table: routing_table(store).await?,
             last_stored: store.run(Lane::Read, last_minted).await?,
         })
     }
+
+    /// Shows the token of a new administrator. Not through the log, which may be kept and read by others.
+    #[expect(clippy::print_stderr, reason = "this is the one moment at which the token is shown")]
+    pub(super) fn announce(&self, generated: &Secret) {
+        if self.is_new {
+            let token = generated.reveal();
+            eprintln!("\nThe owner \"{ADMIN}\" was added. This token is shown only once:\n\n    {token}\n");
+        }
+    }
 }
 
-/// The one who administrates has the token `given`. Without it, that of a new database has the one `generated`, which is shown
-/// once.
+/// The one who administrates has the token `given`. Without it, that of a new database has the one `generated`: gives whether that
+/// is so.
 async fn ensure_admin(
     store: &Store,
     clock: &Clock,
     given: Option<&Secret>,
     generated: &Secret,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let digest = token_digest(given.unwrap_or(generated).reveal());
     let (now, is_given) = (clock.now(), given.is_some());
     let work = move |connection: &mut _| {
@@ -71,16 +83,7 @@ async fn ensure_admin(
         log::warn!("the admin token belongs to another owner, who keeps it");
     }
     // Added just now, or by a run before whose answer was lost.
-    if is_there && !is_given {
-        announce(generated.reveal());
-    }
-    Ok(())
-}
-
-/// Not through the log, which may be kept and read by others.
-#[expect(clippy::print_stderr, reason = "this is the one moment at which the token is shown")]
-fn announce(token: &str) {
-    eprintln!("\nThe owner \"{ADMIN}\" was added. This token is shown only once:\n\n    {token}\n");
+    Ok(is_there && !is_given)
 }
 
 async fn routing_table(store: &Store) -> Result<RoutingTable, StoreError> {

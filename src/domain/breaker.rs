@@ -154,10 +154,12 @@ impl Breaker {
         }
     }
 
-    /// The probe under way, if there is one, says nothing any more, and is not waited for.
-    pub fn forget_probe(&mut self) {
-        if let State::Open { probe, .. } = &mut self.state {
-            *probe = None;
+    /// The endpoint is another one: a closed breaker begins anew, and an open one does not wait for the probe under way. It stays
+    /// open until the next success, so that the end is told of what was told to have begun.
+    pub fn endpoint_moved(&mut self) {
+        match &mut self.state {
+            State::Closed { failed } => failed.clear(),
+            State::Open { probe, .. } => *probe = None,
         }
     }
 

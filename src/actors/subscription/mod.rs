@@ -1,7 +1,7 @@
 //! One subscription at work: its queue, its attempts, its one timer.
 //!
-//! Every message ends in [`SubscriptionActor::advance`], which does what the queue says until it says to wait. The actor
-//! may be lost at any moment: a new one reads the store.
+//! Every message from which something may follow ends in [`SubscriptionActor::advance`], which takes in what became durable
+//! and does what the queue says until it says to wait. The actor may be lost at any moment: a new one reads the store.
 
 mod changes;
 mod failing;
@@ -74,7 +74,8 @@ pub struct SubscriptionActor {
     /// Deliveries that are given up, until that is durable.
     dying: HashMap<DeliveryId, Death>,
     /// Where the recorder leaves word, and calls or not.
-    pub(in crate::actors) pigeonhole: Arc<Pigeonhole>,
+    pigeonhole: Arc<Pigeonhole>,
+    /// What the recorder was told of that.
     awaits_word: bool,
     /// Empty; kept for its room.
     word: Vec<(DeliveryId, Next)>,

@@ -102,6 +102,7 @@ impl Handler<AttemptNow> for SubscriptionActor {
 
     fn handle(&mut self, AttemptNow { delivery }: AttemptNow, ctx: &mut Self::Context) -> Self::Result {
         self.offers += 1;
+        self.idle_since = None;
         self.take_word();
         if self.orders.0.len() >= MAX_ORDERS || self.queue.claim(delivery) == Claim::Busy {
             return Box::pin(std::future::ready(Err(NotMade::Busy)));

@@ -71,14 +71,17 @@ impl Handler<Withdraw> for SubscriptionActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Withdraw { which, under_way }: Withdraw, ctx: &mut Context<Self>) -> Self::Result {
+        self.take_word();
         let busy = self.queue.withdraw(&which);
         self.withdrawals.under_way.extend(&busy);
-        self.advance(ctx);
-        if busy.is_empty() || under_way == UnderWay::Leave {
-            return Box::pin(std::future::ready(()));
-        }
         let (answer, over) = oneshot::channel();
-        self.withdrawals.waiting.push((busy, answer));
+        // Before anything else: word may be left at any moment, and is taken only once.
+        if busy.is_empty() || under_way == UnderWay::Leave {
+            drop(answer);
+        } else {
+            self.withdrawals.waiting.push((busy, answer));
+        }
+        self.advance(ctx);
         Box::pin(async move { over.await.unwrap_or_default() })
     }
 }

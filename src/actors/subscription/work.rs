@@ -37,7 +37,8 @@ use crate::{
 
 /// How long an actor with nothing to do stays, in case more comes.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
-/// How soon to look for word of a record when nothing else comes up.
+/// How soon to look for word of a record when nothing else comes up: rarely for one who has much to do, and what is told of the
+/// subscription meanwhile looks first.
 const WORD_PAUSE: Duration = Duration::from_secs(1);
 /// How soon to look whether the recorder has caught up.
 const RECORDER_PAUSE: Duration = Duration::from_millis(50);
@@ -66,6 +67,7 @@ impl SubscriptionActor {
         loop {
             let now = self.now();
             if let Some(pause) = self.pause() {
+                self.idle_since = None;
                 return self.wake_at(now.after(pause), ctx);
             }
             match self.queue.next(now, self.in_use.fair_share()) {

@@ -12,3 +12,4 @@ mod orders;
 mod scene;
 mod trickling;
 mod waiting;
+mod word;

@@ -82,6 +82,11 @@ impl Pace {
         self.forgiven = 0;
     }
 
+    /// What was forgiven was the endpoint's of before.
+    pub(super) fn begin_anew(&mut self) {
+        self.forgiven = 0;
+    }
+
     /// When the next attempt may start by `rate`; in the past when it may now.
     pub(super) fn next_start(&self, rate: Option<Rate>) -> Timestamp {
         let Some(rate) = rate else { return Timestamp::EPOCH };

@@ -27,8 +27,8 @@ impl Queue {
         }
     }
 
-    /// Whether anything follows from a record that becomes durable, but that its delivery is forgotten. Its owner may put off telling
-    /// the queue of one from which nothing does.
+    /// Whether anything follows from a record that settles its delivery, but that this is forgotten. If not, its owner may put off
+    /// telling the queue; of other records it has to tell at once.
     #[must_use]
     pub fn awaits_records(&self) -> bool {
         let may_start = self.gate == Gate::Open && self.reordering == Reordering::Done && !self.is_ordered();

@@ -114,7 +114,8 @@ impl Queue {
     /// The endpoint is another one from now on. What is in flight says nothing of it.
     pub fn endpoint_moved(&mut self) {
         self.trust.begin_anew();
-        self.breaker.forget_probe();
+        self.pace.begin_anew();
+        self.breaker.endpoint_moved();
         self.elsewhere = self.in_flight.keys().copied().collect();
     }
 
@@ -196,6 +197,20 @@ mod tests {
         trust.reserve(NOW);
         let earlier = NOW.before(Duration::from_mins(10));
         assert_eq!((trust.lacks_reservation(earlier), trust.not_before(earlier)), (true, Timestamp::EPOCH));
+    }
+
+    #[test]
+    fn failures_of_an_endpoint_of_before_open_no_breaker() {
+        let breaker = BreakerSettings { threshold: 3, ..BreakerSettings::default() };
+        let mut queue = Queue::new(limits(8, 20), Gate::Open, breaker);
+        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+        queue.page_read(Page::default());
+        queue.offer((1..=8).map(owed));
+        assert_eq!(started(&mut queue, NOW).len(), 8);
+        (1..=2).for_each(|id| finish(&mut queue, id, FAILED));
+        queue.endpoint_moved();
+        (3..=8).for_each(|id| finish(&mut queue, id, FAILED));
+        assert_eq!(queue.breaker(), None, "two there, and of the next one nothing is known");
     }
 
     #[test]

@@ -57,15 +57,15 @@ impl Lease {
         Ok(Self { held })
     }
 
-    /// Ends what engines before are writing at this moment: a transaction that nobody goes on with would keep tables from being
-    /// altered. They may begin anew until [`Lease::enter`].
+    /// Ends what engines before are writing at this moment, as far as it ends within 5 s: a transaction that nobody goes on with
+    /// would keep tables from being altered. They may begin anew until [`Lease::enter`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the lease was lost meanwhile.
     pub async fn end_others(&self) -> Result<(), StoreError> {
         match &self.held {
             #[cfg(feature = "mysql")]
-            Held::Server(lock) => lock.end_others().await,
+            Held::Server(lock) => lock.end_others().await.map(drop),
             #[cfg(feature = "sqlite")]
             Held::File(_) => Ok(()),
         }

@@ -132,17 +132,14 @@ impl Lock {
     pub(super) async fn enter(self: &Arc<Self>) -> Result<(), StoreError> {
         let lock = Arc::clone(self);
         in_time(blocking(move || lock.with_session(|session| lock.leave_token(session)))).await?;
-        self.end_others().await
+        while !self.end_others().await? {}
+        Ok(())
     }
 
-    /// Ends the sessions in which others write, and waits until they are over.
-    pub(super) async fn end_others(self: &Arc<Self>) -> Result<(), StoreError> {
-        loop {
-            let lock = Arc::clone(self);
-            if in_time(blocking(move || lock.with_session(end_writers))).await? {
-                return Ok(());
-            }
-        }
+    /// Ends the sessions in which others write, and waits for them for 5 s; whether they are over.
+    pub(super) async fn end_others(self: &Arc<Self>) -> Result<bool, StoreError> {
+        let lock = Arc::clone(self);
+        in_time(blocking(move || lock.with_session(end_writers))).await
     }
 
     /// In the session that has the lock: one that has lost it leaves nothing.

@@ -29,6 +29,8 @@ pub(super) struct World {
     late: Vec<i64>,
     in_flight: Vec<i64>,
     records: Vec<(i64, Next)>,
+    /// Settled in the store, which the queue was not told: nothing follows from it.
+    left: Vec<i64>,
     /// In flight because a person ordered it.
     ordered: HashSet<i64>,
     /// Called off, and under way at that moment.
@@ -59,6 +61,7 @@ impl World {
             late: Vec::new(),
             in_flight: Vec::new(),
             records: Vec::new(),
+            left: Vec::new(),
             ordered: HashSet::new(),
             called_off: HashSet::new(),
             set_aside: BTreeSet::new(),
@@ -77,6 +80,7 @@ impl World {
         match happening {
             Happening::Accept { count, offer } => self.accept(count, offer),
             Happening::LateOffers => {
+                self.take_word();
                 let late = std::mem::take(&mut self.late);
                 self.queue.offer(late.into_iter().map(keyed));
             }
@@ -99,6 +103,9 @@ impl World {
             Happening::Unpark => self.unpark(),
             Happening::Restart => self.restart(),
         }
+        if !matches!(happening, Happening::Record) {
+            self.take_word();
+        }
         self.act();
     }
 
@@ -107,6 +114,7 @@ impl World {
     }
 
     fn accept(&mut self, count: usize, offer: Arrival) {
+        self.take_word();
         let ids: Vec<i64> = (0..count).map(|n| self.last_id + 1 + i64::try_from(n).expect("small")).collect();
         self.last_id = *ids.last().expect("count is at least 1");
         self.owed.extend(ids.iter().map(|id| (*id, Held::Not)));
@@ -119,6 +127,7 @@ impl World {
     }
 
     fn order(&mut self, made: bool) {
+        self.take_word();
         // An order takes the same way as the offers, so it never overtakes one.
         let Some(id) = self.owed.keys().copied().find(|id| !self.late.contains(id)) else { return };
         if self.queue.claim(DeliveryId::from_raw(id)) == Claim::Busy {
@@ -135,6 +144,7 @@ impl World {
     }
 
     fn withdraw(&mut self, which: Which, fate: Fate) {
+        self.take_word();
         let mut ids: Vec<i64> = match which {
             Which::Oldest => self.owed.keys().copied().take(1).collect(),
             Which::InFlight => self.in_flight.iter().copied().take(1).collect(),
@@ -225,10 +235,21 @@ impl World {
         }
         let next = if self.called_off.remove(&id) { Next::Unchanged } else { next };
         let can_wait = next == Next::Settled && !self.queue.awaits_records();
+        if can_wait && id % 2 == 0 {
+            self.left.push(id);
+            return;
+        }
         self.queue.recorded(DeliveryId::from_raw(id), next);
         if can_wait {
             let follows = self.queue.next(self.now, usize::MAX);
             assert!(matches!(follows, Step::Wait(_) | Step::Idle), "{follows:?} follows from a record that can wait");
+        }
+    }
+
+    /// Tells the queue what it was not told: before it is offered or asked for anything, else after what happens.
+    fn take_word(&mut self) {
+        for id in self.left.drain(..) {
+            self.queue.recorded(DeliveryId::from_raw(id), Next::Settled);
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! For each request on HTTP/1 awc makes a codec, and each codec gets a clock for the `Date` of answers, although a client gives
 //! none (`DateService` in actix-http 3.20): a task with a timer that is due at once, for which tokio wakes its own thread by a
-//! system call. That was a sixth of what a delivery cost. It is all that awc spawns for such a request: the connections
-//! are our own (`super::dialler`), and awc closes none of them by a task, because to it they are without TLS.
+//! system call. That was a twentieth of what a delivery cost the engine. It is all that awc spawns for such a request: the
+//! connections are our own (`super::dialler`), and awc closes none of them by a task, because to it they are without TLS.
 
 use std::{
     cell::{Cell, RefCell},

@@ -221,8 +221,8 @@ fn set_up(connection: &mut diesel::SqliteConnection) -> diesel::QueryResult<()> 
 /// time wait for each other.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] when a migration fails, [`StoreError::Unavailable`] when the connection is lost or somebody else
-/// migrates for too long.
+/// [`StoreError::Corrupt`] when a migration fails, [`StoreError::Unavailable`] when the connection is lost, the database is full
+/// or takes no writes, or somebody else migrates for too long.
 pub fn migrate(connection: &mut AnyConnection) -> Result<Vec<String>, StoreError> {
     match connection {
         #[cfg(feature = "mysql")]

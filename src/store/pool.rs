@@ -83,7 +83,7 @@ impl Store {
     /// Brings the tables up to this version; gives the names of the migrations that were run.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] without a connection, [`StoreError::Corrupt`] when a migration fails.
+    /// [`StoreError::Unavailable`] without a connection or room, [`StoreError::Corrupt`] when a migration fails.
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         let url = self.inner.url.clone();
         blocking(move || connection::migrate(&mut url.connect()?)).await

@@ -37,8 +37,8 @@ use crate::{
 
 /// How long an actor with nothing to do stays, in case more comes.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
-/// How soon to look for word of a record when nothing else comes up: rarely for one who has much to do, and what is told of the
-/// subscription meanwhile looks first.
+/// How soon to look for word of a record when nothing else comes up: seldom enough to cost little. Nobody sees the difference,
+/// because whoever asks how the subscription is doing has it look first.
 const WORD_PAUSE: Duration = Duration::from_secs(1);
 /// How soon to look whether the recorder has caught up.
 const RECORDER_PAUSE: Duration = Duration::from_millis(50);

@@ -73,7 +73,7 @@ fn deliver(offered: Vec<Owed>, ordering: Ordering) -> usize {
             Step::Read(order) => {
                 queue.page_read(Page { keys: order.keys.then(KeysFound::default), ..Page::default() });
             }
-            Step::Reserve => queue.reserved(now),
+            Step::Reserve(_) => queue.reserved(now),
             Step::Unpark => queue.unparked(),
             Step::Wait(_) | Step::Idle if !flying.is_empty() => {
                 for id in flying.drain(..) {

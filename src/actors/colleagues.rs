@@ -6,12 +6,13 @@ use actix::{Actor, Addr};
 
 use super::{
     budget::Budget,
+    failing_notes::FailingNotes,
     open_breakers::OpenBreakers,
     recorder::{Recorder, Waiting},
     router::Router,
     slots::Slots,
     tally::Tally,
-    trickle::Trickle,
+    trickle::Trickles,
 };
 use crate::{clock::Clock, domain::breaker::BreakerSettings, metrics::Metrics, store::Store};
 
@@ -26,8 +27,8 @@ pub struct Shared {
     pub budget: Budget,
     /// Attempts in flight.
     pub slots: Slots,
-    /// Attempts at endpoints that fail.
-    pub trickle: Trickle,
+    /// Attempts at endpoints that fail, or of which nothing is known.
+    pub trickles: Trickles,
     /// Attempts that wait for their record.
     pub waiting: Waiting,
     /// Breakers that are open.
@@ -36,6 +37,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// How breakers behave.
     pub breaker: BreakerSettings,
+    /// Since when endpoints fail, on the way to the store.
+    pub failing_notes: FailingNotes,
     /// What became of attempts, added up.
     pub tally: Tally,
     /// How long an endpoint may fail before its subscription is paused; `None` for ever.

@@ -2,12 +2,9 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
+use actix::{Actor, AsyncContext, Context, Handler, Message, Recipient};
 
-use super::{
-    mail::tell,
-    subscription::{Attempted, SubscriptionActor},
-};
+use super::{mail::tell, pigeonhole::Pigeonhole, subscription::Attempted};
 use crate::{
     clock::Clock,
     domain::{
@@ -79,14 +76,14 @@ impl Deliverers {
 /// Tells the subscription how its attempt ended. Dropped before that, by a deliverer or a task that died, it says that the
 /// attempt was not made: a slot is never lost.
 pub struct Report {
-    pub(super) to: Addr<SubscriptionActor>,
+    pub(super) to: Arc<Pigeonhole>,
     ended: Option<Attempted>,
 }
 
 impl Report {
-    /// A report to `to` on an attempt that `now` is asked for.
+    /// A report to the owner of `to` on an attempt that `now` is asked for. (An `Addr` of its own would be two allocations.)
     #[must_use]
-    pub fn new(to: Addr<SubscriptionActor>, owed: &Owed, now: Timestamp) -> Self {
+    pub fn new(to: Arc<Pigeonhole>, owed: &Owed, now: Timestamp) -> Self {
         let not_attempted = Attempted {
             delivery: owed.id,
             started_at: now,
@@ -109,7 +106,7 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         if let Some(ended) = self.ended.take() {
-            tell(&self.to, ended);
+            tell(&self.to.owner, ended);
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod colleagues;
 pub mod deliverer;
 pub mod door;
 pub mod erasing;
+pub mod failing_notes;
 pub mod gauges;
 pub mod intake;
 pub mod janitor;

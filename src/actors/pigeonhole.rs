@@ -4,7 +4,10 @@
 //! something else: to wake a thousand actors for it costs more than their share of the transaction. So the recorder calls only
 //! those who wait for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use actix::Addr;
 
@@ -21,6 +24,8 @@ pub struct Pigeonhole {
     /// Who empties it.
     pub(super) owner: Addr<SubscriptionActor>,
     contents: Mutex<Contents>,
+    /// Something is left. Changed with the contents only, so that an owner who finds nothing need not lock them.
+    has_word: AtomicBool,
 }
 
 #[derive(Default)]
@@ -33,7 +38,7 @@ struct Contents {
 
 impl Pigeonhole {
     pub(super) fn new(subscription: SubscriptionId, owner: Addr<SubscriptionActor>) -> Arc<Self> {
-        Arc::new(Self { subscription, owner, contents: Mutex::default() })
+        Arc::new(Self { subscription, owner, contents: Mutex::default(), has_word: AtomicBool::new(false) })
     }
 
     /// Leaves word of what follows for a delivery. Gives whether the owner has to be called: it waits for word, or this tells
@@ -41,14 +46,21 @@ impl Pigeonhole {
     pub(super) fn leave(&self, delivery: DeliveryId, next: Next) -> bool {
         let mut contents = self.contents();
         contents.left.push((delivery, next));
+        self.has_word.store(true, Ordering::Release);
         let calls = !contents.is_called && (contents.is_awaited || next != Next::Settled);
         contents.is_called |= calls;
         calls
     }
 
+    /// Whether something is left.
+    pub(super) fn has_word(&self) -> bool {
+        self.has_word.load(Ordering::Acquire)
+    }
+
     /// Moves everything to `taken`, which is empty.
     pub(super) fn empty_into(&self, taken: &mut Vec<(DeliveryId, Next)>) {
         let mut contents = self.contents();
+        self.has_word.store(false, Ordering::Release);
         contents.is_called = false;
         std::mem::swap(&mut contents.left, taken);
     }

@@ -55,6 +55,16 @@ impl Waiting {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// So many more wait.
+    pub(super) fn add(&self, count: usize) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// So many wait no longer.
+    pub(super) fn take(&self, count: usize) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
+    }
+
     /// Nobody waits any more: the recorder died, and whom it forgot is attempted again.
     pub(super) fn reset(&self) {
         self.0.store(0, Ordering::Relaxed);
@@ -139,7 +149,7 @@ impl Recorder {
         for sender in to_call {
             tell(&sender.owner, Recorded);
         }
-        self.waiting.0.fetch_sub(records.len(), Ordering::Relaxed);
+        self.waiting.take(records.len());
     }
 }
 
@@ -221,7 +231,7 @@ impl Handler<RecordAttempts> for Recorder {
 
     fn handle(&mut self, RecordAttempts(attempts): RecordAttempts, ctx: &mut Self::Context) {
         let (before, is_urgent) = (self.open.len(), attempts.iter().any(|attempt| attempt.urgency == Urgency::Now));
-        self.waiting.0.fetch_add(attempts.len(), Ordering::Relaxed);
+        self.waiting.add(attempts.len());
         self.open.extend(attempts.into_iter().map(|RecordAttempt { record, from, urgency: _ }| Entry { record, from }));
         if is_urgent {
             // Behind what is in the mailbox already: a burst shares one transaction.

@@ -1,8 +1,8 @@
-//! Attempts at endpoints that fail, one after the other in the whole process.
+//! Attempts at endpoints that fail, or of which nothing is known, one after the other in the whole process.
 //!
-//! What is owed to many dead endpoints becomes due in the same moment: one event for all of them, and then its retries. Their
-//! attempts and records would take both cores from the healthy for as long as they take. Spread over a fraction of a second
-//! they take a small part of a core.
+//! What is owed to many dead endpoints becomes due in the same moment: one event for all of them, then its retries, and all of it
+//! again when they are resumed after a pause. Their pages, attempts and records would take both cores from the healthy for as long
+//! as they take. Spread over some seconds they take a small part of a core.
 
 use std::{
     sync::{
@@ -12,29 +12,60 @@ use std::{
     time::Duration,
 };
 
-use crate::domain::time::Timestamp;
+use crate::domain::{
+    queue::{Doubt, RESERVATION_HOLDS_FOR},
+    time::Timestamp,
+};
 
-/// Between two attempts: 2,000 a second.
-const INTERVAL: Duration = Duration::from_micros(500);
-/// Nobody waits longer, however many others fail.
-const LONGEST_WAIT: Duration = Duration::from_millis(250);
+/// Most of them work, and a start of the engine is followed by a thousand of them.
+const UNSURE: Pitch = Pitch { interval: Duration::from_millis(1), longest_wait: Duration::from_secs(1) };
+/// With what follows, an attempt takes a fifth of a millisecond: in all they take a tenth of a core.
+const FAILING: Pitch = Pitch { interval: Duration::from_millis(2), longest_wait: Duration::from_secs(4) };
 
-/// The instants at which endpoints that fail are tried; clones share them.
+// Or whoever waits would ask again and again.
+const _: () = assert!(UNSURE.longest_wait.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
+const _: () = assert!(FAILING.longest_wait.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
+
+/// The instants at which endpoints are tried that are not trusted; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Trickle {
+pub struct Trickles {
+    unsure: Trickle,
+    failing: Trickle,
+}
+
+impl Trickles {
+    /// An instant for one attempt at an endpoint that is doubted like this, at `now` or up to 1 s, or 4 s, later.
+    #[must_use]
+    pub fn reserve(&self, doubt: Doubt, now: Timestamp) -> Timestamp {
+        match doubt {
+            Doubt::Unsure => self.unsure.reserve(&UNSURE, now),
+            Doubt::Failing => self.failing.reserve(&FAILING, now),
+        }
+    }
+}
+
+/// How close instants lie.
+struct Pitch {
+    interval: Duration,
+    /// Nobody waits longer, however many others there are.
+    longest_wait: Duration,
+}
+
+/// Instants, one after the other.
+#[derive(Clone, Debug, Default)]
+struct Trickle {
     /// The first that is free, in microseconds since the epoch.
     next: Arc<AtomicI64>,
 }
 
 impl Trickle {
-    /// An instant for one attempt, at `now` or up to 250 ms later. When so many are taken, they are given once more.
-    #[must_use]
-    pub fn reserve(&self, now: Timestamp) -> Timestamp {
+    /// The next that is free. When as many are taken as one may wait for, they are given once more.
+    fn reserve(&self, pitch: &Pitch, now: Timestamp) -> Timestamp {
         let place = |next| match Timestamp::from_micros(next) {
-            next if next > now.after(LONGEST_WAIT) => now,
+            next if next > now.after(pitch.longest_wait) => now,
             next => next.max(now),
         };
-        let after = |next| Some(place(next).after(INTERVAL).as_micros());
+        let after = |next| Some(place(next).after(pitch.interval).as_micros());
         match self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after) {
             Ok(next) | Err(next) => place(next),
         }
@@ -49,27 +80,28 @@ mod tests {
 
     #[test]
     fn a_lone_one_is_tried_at_once_and_many_one_after_the_other() {
-        let trickle = Trickle::default();
-        let waits: Vec<_> = (0..4).map(|_| trickle.clone().reserve(NOW).since(NOW).as_micros()).collect();
-        assert_eq!(waits, [0, 500, 1_000, 1_500]);
+        let trickles = Trickles::default();
+        let waits = |doubt| [0; 4].map(|_| trickles.clone().reserve(doubt, NOW).since(NOW).as_millis());
+        assert_eq!(waits(Doubt::Failing), [0, 2, 4, 6]);
+        assert_eq!(waits(Doubt::Unsure), [0, 1, 2, 3], "who may work does not wait behind those that fail");
         let later = NOW.after(Duration::from_secs(1));
-        assert_eq!(trickle.reserve(later), later);
+        assert_eq!(trickles.reserve(Doubt::Failing, later), later);
     }
 
     #[test]
-    fn nobody_waits_longer_than_a_quarter_of_a_second() {
-        let trickle = Trickle::default();
-        let mut waits: Vec<_> = (0..5_010).map(|_| trickle.reserve(NOW).since(NOW)).collect();
+    fn nobody_waits_longer_than_four_seconds() {
+        let trickles = Trickles::default();
+        let mut waits: Vec<_> = (0..20_010).map(|_| trickles.reserve(Doubt::Failing, NOW).since(NOW)).collect();
         waits.sort_unstable();
-        assert_eq!(waits[5_009], LONGEST_WAIT);
+        assert_eq!(waits[20_009], Duration::from_secs(4));
         let at_once = waits.iter().filter(|wait| wait.is_zero()).count();
-        assert_eq!(at_once, 10, "501 places, each taken ten times");
+        assert_eq!(at_once, 10, "2,001 places, each taken ten times");
     }
 
     #[test]
     fn a_clock_that_is_set_back_keeps_nobody_waiting() {
-        let trickle = Trickle::default();
-        let _later = trickle.reserve(NOW.after(Duration::from_hours(1)));
-        assert_eq!(trickle.reserve(NOW), NOW);
+        let trickles = Trickles::default();
+        let _later = trickles.reserve(Doubt::Failing, NOW.after(Duration::from_hours(1)));
+        assert_eq!(trickles.reserve(Doubt::Failing, NOW), NOW);
     }
 }

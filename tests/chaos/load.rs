@@ -30,6 +30,7 @@ struct Entries {
     published: Vec<Instant>,
     arrivals: Waits,
     count: usize,
+    latest: Option<Instant>,
 }
 
 /// What publishers saw in a phase.
@@ -59,6 +60,7 @@ impl Ledger {
         let number = request.json()["payload"]["id"].as_u64().expect("we published it");
         let mut entries = self.entries();
         entries.count += 1;
+        entries.latest = entries.latest.max(Some(request.arrived_at));
         let published = usize::try_from(number).ok().and_then(|number| entries.published.get(number).copied());
         if let Some(published) = published {
             entries.arrivals.add(request.arrived_at.saturating_duration_since(published));
@@ -68,6 +70,11 @@ impl Ledger {
     /// Arrivals so far.
     pub(crate) fn count(&self) -> usize {
         self.entries().count
+    }
+
+    /// When the latest came; `None` before the first.
+    pub(crate) fn latest(&self) -> Option<Instant> {
+        self.entries().latest
     }
 
     /// Waits until there were `count` arrivals in all.

@@ -131,6 +131,44 @@ mod on_a_server {
         ours.run(Lane::Write, |c| add_owner(c, "next")).await.expect("who has the lease writes");
     }
 
+    /// A transaction that nobody goes on with would keep the tables from being altered, before the lease is entered upon.
+    #[tokio::test]
+    async fn what_an_engine_before_was_writing_holds_up_no_migration() {
+        let database = Database::mariadb();
+        database.store().await;
+        let url = by_an_ordinary_user(&database);
+        let store = Store::leased(url.clone(), no_keys(), Some(entered(&url).await));
+        let is_inside = Arc::new(AtomicBool::new(false));
+        let inside = Arc::clone(&is_inside);
+        let writing = tokio::spawn(async move {
+            let work = move |c: &mut AnyConnection| {
+                if inside.swap(true, Ordering::Relaxed) {
+                    return Ok(());
+                }
+                sql::execute(c, "BEGIN; UPDATE owners SET created_at = 1; DO SLEEP(60); COMMIT")
+            };
+            store.run(Lane::Write, work).await
+        });
+        let mut other = sql::connect(&url);
+        let asleep = "information_schema.processlist WHERE db = DATABASE() AND info LIKE 'DO SLEEP%'";
+        eventually_async("it to write", SOON, async || {
+            match sql::number(&mut other, "COUNT(*)", asleep).expect("a number") {
+                0 => Err("not yet"),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        let alter = "SET lock_wait_timeout = 2; ALTER TABLE owners ADD COLUMN later INT";
+        let early = sql::execute(&mut other, alter);
+        assert!(early.is_err(), "it is held up: {early:?}");
+
+        cut_off(&database);
+        let next = tokio::time::timeout(SOON, Lease::take(&url)).await.expect("in time").expect("it is free");
+        tokio::time::timeout(SOON, next.end_others()).await.expect("in time").expect("it is not lost");
+        sql::execute(&mut other, alter).expect("nobody holds it up");
+        tokio::time::timeout(SOON, writing).await.expect("in time").expect("no panic").expect("it ran again");
+    }
+
     #[tokio::test]
     async fn a_lease_that_nobody_else_wants_survives_its_session() {
         let database = Database::mariadb();

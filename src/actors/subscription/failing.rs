@@ -4,7 +4,7 @@ use actix::{AsyncContext, Context, Handler, Message};
 
 use super::SubscriptionActor;
 use crate::{
-    actors::{announcing::Announce, mail::tell, subscription::steadfast::STORE_PAUSE},
+    actors::{announcing::Announce, colleagues::Shared, mail::tell, subscription::steadfast::STORE_PAUSE},
     clock::rfc3339,
     domain::{
         announcement::News,
@@ -14,7 +14,6 @@ use crate::{
         failing::{Failing, Finding, Recovery},
         time::Timestamp,
     },
-    store::{Lane, StoreError, subscriptions::failing::note_failing},
 };
 
 /// What the actor keeps of its endpoint's troubles.
@@ -105,13 +104,14 @@ impl SubscriptionActor {
         if std::mem::replace(&mut self.troubles.is_storing, true) {
             return;
         }
-        let (store, id, me) = (self.with.shared.store.clone(), self.subscription.id, ctx.address());
+        let (Shared { store, failing_notes, .. }, me) = (self.with.shared.clone(), ctx.address());
+        let id = self.subscription.id;
         actix::spawn(async move {
-            let noted = store.run(Lane::Write, move |connection| note_failing(connection, id, since)).await;
-            if noted.is_err() {
+            let is_written = failing_notes.write(&store, id, since).await;
+            if !is_written {
                 tokio::time::sleep(STORE_PAUSE).await;
             }
-            tell(&me, Noted { since, noted });
+            tell(&me, Noted { since, is_written });
         });
     }
 }
@@ -134,20 +134,16 @@ impl Handler<Remember> for SubscriptionActor {
 #[rtype(result = "()")]
 struct Noted {
     since: Option<Timestamp>,
-    noted: Result<(), StoreError>,
+    is_written: bool,
 }
 
 impl Handler<Noted> for SubscriptionActor {
     type Result = ();
 
-    fn handle(&mut self, Noted { since, noted }: Noted, ctx: &mut Self::Context) {
+    fn handle(&mut self, Noted { since, is_written }: Noted, ctx: &mut Self::Context) {
         self.troubles.is_storing = false;
-        match noted {
-            Ok(()) => self.troubles.failing.stored(since),
-            Err(error) => {
-                let subscription = self.subscription.id.as_raw();
-                log::warn!(subscription, error:% = error; "since when an endpoint fails waits to be stored");
-            }
+        if is_written {
+            self.troubles.failing.stored(since);
         }
         self.store_failing(ctx);
     }

@@ -13,7 +13,7 @@ use crate::{
         delivery::{Demand, Verdict, is_gone, judge, judge_by_hand},
         id::DeliveryId,
         ordering::Ordering,
-        queue::{Owed, Page},
+        queue::{Bearing, Owed, Page},
         time::Timestamp,
         trace::Trace,
     },
@@ -95,13 +95,16 @@ impl Handler<Attempted> for SubscriptionActor {
 
     fn handle(&mut self, attempted: Attempted, ctx: &mut Self::Context) {
         let Attempted { delivery, started_at, duration, outcome, trace } = attempted;
-        let Some((owed, turn)) = self.queue.finished(delivery, outcome.says(), self.now(), rand::random()) else {
+        let Some((owed, bearing)) = self.queue.finished(delivery, outcome.says(), self.now(), rand::random()) else {
             return;
         };
-        if let Some(turn) = turn {
-            self.endpoint_did(&outcome, turn, ctx);
-        }
-        let is_gone = turn.is_some() && is_gone(&outcome);
+        let is_gone = match bearing {
+            Bearing::Present(turn) => {
+                self.endpoint_did(&outcome, turn, ctx);
+                is_gone(&outcome)
+            }
+            Bearing::Past => false,
+        };
         let number = owed.attempts.saturating_add(1);
         let attempt = Attempt { delivery, number, started_at, duration, outcome, trace };
         let is_ordered = self.orders.attempted(&attempt);

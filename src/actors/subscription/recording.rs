@@ -18,6 +18,9 @@ impl SubscriptionActor {
 
     /// Takes in what the recorder left word of.
     pub(super) fn take_word(&mut self) {
+        if !self.pigeonhole.has_word() {
+            return;
+        }
         let mut word = std::mem::take(&mut self.word);
         self.pigeonhole.empty_into(&mut word);
         let mut news = Vec::new();

@@ -76,7 +76,7 @@ impl SubscriptionActor {
                     self.attempt(owed, ctx);
                 }
                 Step::Expire(owed) => self.expire(&owed, now),
-                Step::Reserve => self.queue.reserved(self.with.shared.trickle.reserve(now)),
+                Step::Reserve(doubt) => self.queue.reserved(self.with.shared.trickles.reserve(doubt, now)),
                 Step::Read(order) => self.read(order, ctx),
                 Step::Park(to_park) => self.park(to_park, ctx),
                 Step::Unpark => self.unpark(ctx),
@@ -107,7 +107,7 @@ impl SubscriptionActor {
             // The router finds this actor dead, and starts one that has deliverers.
             ctx.stop();
         }
-        let report = Report::new(ctx.address(), &owed, self.now());
+        let report = Report::new(Arc::clone(&self.pigeonhole), &owed, self.now());
         let Deliverers { proven, unproven } = &self.deliverers;
         let deliverer = if self.queue.is_endpoint_proven() { proven } else { unproven };
         hand(deliverer, deliverer::Attempt { owed, sending: Arc::clone(&self.sending), report });

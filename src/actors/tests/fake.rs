@@ -141,15 +141,15 @@ impl Handler<Attempt> for FakeDeliverer {
             Deed::LoseTheAttempt => drop(report),
             Deed::KillTheDeliverer => panic!("{ON_PURPOSE}: the deliverer dies"),
             Deed::KillTheSubscription => {
-                tell(&report.to, Die);
+                tell(&report.to.owner, Die);
                 answer(report, started_at, Duration::ZERO, 200, None);
             }
             Deed::KillTheRecorder => {
-                tell(&report.to, KillYourRecorder);
+                tell(&report.to.owner, KillYourRecorder);
                 answer(report, started_at, Duration::ZERO, 200, None);
             }
             Deed::KillTheScribe => {
-                tell(&report.to, KillYourScribe);
+                tell(&report.to.owner, KillYourScribe);
                 answer(report, started_at, Duration::ZERO, 200, None);
             }
         }

@@ -5,6 +5,7 @@
 
 mod changing;
 mod deaths;
+mod failing_notes;
 mod fake;
 mod life_cycle;
 mod news;

@@ -18,6 +18,7 @@ use crate::{
         admission::Admission,
         budget::Budget,
         colleagues::Shared,
+        failing_notes::FailingNotes,
         intake::{Receipt, Submission},
         mail::tell,
         open_breakers::OpenBreakers,
@@ -26,7 +27,7 @@ use crate::{
         router::{AcceptEvents, Changed, Router},
         slots::Slots,
         tally::Tally,
-        trickle::Trickle,
+        trickle::Trickles,
     },
     clock::Clock,
     domain::{
@@ -95,6 +96,8 @@ pub(super) struct Scene {
     pub(super) router: Addr<Router>,
     pub(super) store: Store,
     pub(super) metrics: Metrics,
+    /// Attempts that wait for their record.
+    pub(super) waiting: Waiting,
     window: usize,
     arbiter: ArbiterHandle,
     _folder: TempDir,
@@ -112,9 +115,9 @@ impl Scene {
         let store = Store::new(url.parse().expect("a URL"), Keyring::default());
         store.migrate().await.expect("the tables are made");
         let clock = Clock::of_runtime(START);
-        let metrics = Metrics::default();
-        let router = start(&store, &clock, &endpoint, &metrics, window, arbiter.clone()).await;
-        Self { clock, endpoint, router, store, metrics, window, arbiter, _folder: folder }
+        let (metrics, waiting) = (Metrics::default(), Waiting::default());
+        let router = start(&store, &clock, &endpoint, (&metrics, &waiting), window, arbiter.clone()).await;
+        Self { clock, endpoint, router, store, metrics, waiting, window, arbiter, _folder: folder }
     }
 
     /// The router dies with all that it knows, and another one begins with the store: a process that was killed and
@@ -125,7 +128,9 @@ impl Scene {
             sleep(Duration::from_millis(1)).await;
         }
         let arbiter = self.arbiter.clone();
-        self.router = start(&self.store, &self.clock, &self.endpoint, &self.metrics, self.window, arbiter).await;
+        self.waiting = Waiting::default();
+        let counts = (&self.metrics, &self.waiting);
+        self.router = start(&self.store, &self.clock, &self.endpoint, counts, self.window, arbiter).await;
     }
 
     /// A subscription to [`event_type`] with this policy.
@@ -304,7 +309,7 @@ async fn start(
     store: &Store,
     clock: &Clock,
     endpoint: &Endpoint,
-    metrics: &Metrics,
+    (metrics, waiting): (&Metrics, &Waiting),
     window: usize,
     arbiter: ArbiterHandle,
 ) -> Addr<Router> {
@@ -324,8 +329,9 @@ async fn start(
         clock: clock.clone(),
         budget: Budget::new(1 << 26),
         slots: Slots::new(1_000),
-        trickle: Trickle::default(),
-        waiting: Waiting::default(),
+        trickles: Trickles::default(),
+        failing_notes: FailingNotes::default(),
+        waiting: waiting.clone(),
         open_breakers: OpenBreakers::default(),
         metrics: metrics.clone(),
         breaker: BreakerSettings::default(),

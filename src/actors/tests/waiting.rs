@@ -6,10 +6,13 @@ use super::{
     fake::{Deed, Endpoint},
     scene::{Scene, in_virtual_time},
 };
-use crate::domain::{
-    hold::{Hold, HoldMode, Ramp},
-    id::DeliveryId,
-    retry::RetryPolicy,
+use crate::{
+    actors::recorder::Waiting,
+    domain::{
+        hold::{Hold, HoldMode, Ramp},
+        id::DeliveryId,
+        retry::RetryPolicy,
+    },
 };
 
 const POLICY: RetryPolicy = RetryPolicy::Fixed { seconds: 5 };
@@ -33,6 +36,24 @@ fn an_event_that_meets_an_actor_about_to_stop_is_delivered_at_once() {
             assert!(wait < Duration::from_millis(10), "event {number} waited {wait:?}");
         }
         scene.assert_delivered(subscription, 60).await;
+    });
+}
+
+/// The database does not keep up, so nothing starts in the whole process, and then it does.
+#[test]
+fn an_actor_that_got_work_while_nothing_may_start_does_not_stop() {
+    in_virtual_time(async {
+        let scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("idle", POLICY).await;
+        scene.publish(1).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        scene.waiting.add(Waiting::MOST);
+        scene.publish(1).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        assert_eq!(scene.endpoint.seen().len(), 1, "nothing may start");
+        scene.waiting.take(Waiting::MOST);
+        scene.settle(subscription, Duration::from_secs(1)).await;
+        scene.assert_delivered(subscription, 2).await;
     });
 }
 

@@ -28,13 +28,15 @@ impl Queue {
             return step;
         }
         let start_at = self.start_at(now, fair_slots);
-        if self.trust.lacks_reservation(now) && start_at.is_some_and(|at| at <= now) && self.has_work(now) {
-            return Step::Reserve;
-        }
-        if start_at.is_some_and(|at| at <= now)
-            && let Some(step) = self.take(now)
-        {
-            return step;
+        if start_at.is_some_and(|at| at <= now) {
+            if let Some(doubt) = self.trust.lacks_reservation(now)
+                && self.has_work(now)
+            {
+                return Step::Reserve(doubt);
+            }
+            if let Some(step) = self.take(now) {
+                return step;
+            }
         }
         if self.keys.waiting() > self.limits.window / 2 && self.room() == 0 {
             self.keys.give_up_the_longest_line(going_on(&self.in_flight, &self.recording));
@@ -124,9 +126,9 @@ impl Queue {
         })
     }
 
-    /// Whether nothing is read ahead, because the endpoint takes nothing.
+    /// Whether nothing is read ahead, because the endpoint may take nothing.
     const fn reads_when_it_starts(&self) -> bool {
-        self.breaker.open().is_some() || self.trust.is_lost()
+        self.breaker.open().is_some() || self.trust.is_lacking()
     }
 
     /// When a read could bring something.

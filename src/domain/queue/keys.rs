@@ -304,12 +304,12 @@ impl Keys {
 mod tests {
     use super::{
         super::{
-            Gate, Limits, Page, Queue, Step,
-            tests::{NOW, TOOK, finish, keyed, limits},
+            Limits, Page, Step,
+            tests::{NOW, TOOK, finish, keyed, limits, working},
         },
         *,
     };
-    use crate::domain::{breaker::BreakerSettings, delivery::Next, ordering::Ordering};
+    use crate::domain::{delivery::Next, ordering::Ordering};
 
     #[test]
     fn what_is_being_parked_keeps_nobody_waiting_for_its_retry() {
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn a_page_older_than_what_was_parked_meanwhile_keeps_nobody_waiting() {
         let ordered = Limits { ordering: Ordering::Key, ..limits(2, 4) };
-        let mut queue = Queue::new(ordered, Gate::Open, BreakerSettings::default());
+        let mut queue = working(ordered);
         assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
         queue.page_read(Page { keys: Some(KeysFound::default()), ..Page::default() });
         queue.offer([1, 4, 7, 10].map(keyed));

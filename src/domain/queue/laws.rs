@@ -62,6 +62,8 @@ enum Happening {
     },
     /// What was parked is put back.
     Unpark,
+    /// The subscription moves to another endpoint.
+    Move,
     /// The engine is killed and started again.
     Restart,
 }
@@ -108,6 +110,7 @@ fn any_happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::Release),
         1 => any_ordering().prop_map(|ordering| Happening::Reorder { ordering }),
         2 => Just(Happening::Unpark),
+        1 => Just(Happening::Move),
         1 => Just(Happening::Restart),
     ]
 }

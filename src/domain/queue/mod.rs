@@ -21,8 +21,8 @@
 //!   Without that a subscription that once fell behind would read pages for as long as events keep coming. Whenever the
 //!   queue cannot be sure, it believes that there is more, and a page is read.
 //! * [`Pace`] opens slots while the endpoint keeps up and closes them when it does not; the
-//!   [`Breaker`] leaves an endpoint alone that fails whatever it is sent; before that it loses [`Trust`], and is tried only
-//!   at instants that are reserved.
+//!   [`Breaker`] leaves an endpoint alone that fails whatever it is sent. Unless it is known to work ([`Trust`]), it is tried
+//!   only at instants that are reserved.
 
 mod behind;
 mod claims;
@@ -41,7 +41,7 @@ mod trust;
 mod withdraw;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -57,8 +57,9 @@ use self::{
 pub use self::{
     claims::Claim,
     pace::{Ease, Rate},
-    steps::{Head, KeysFound, Page, ReadOrder, Step},
+    steps::{Bearing, Doubt, Head, KeysFound, Page, ReadOrder, Step},
     telling::Place,
+    trust::RESERVATION_HOLDS_FOR,
     withdraw::Withdrawn,
 };
 use super::{
@@ -134,8 +135,8 @@ pub struct Queue {
     keys: Keys,
     /// Offered while a page is read; they follow it when nothing is left behind.
     late: Vec<Owed>,
-    in_flight: HashMap<DeliveryId, Owed>,
-    recording: HashMap<DeliveryId, Option<KeyHash>>,
+    in_flight: BTreeMap<DeliveryId, Owed>,
+    recording: BTreeMap<DeliveryId, Option<KeyHash>>,
     /// Those in flight that went to an endpoint of before.
     elsewhere: BTreeSet<DeliveryId>,
     /// Being read from the store for an attempt that a person ordered.
@@ -157,20 +158,21 @@ impl Queue {
             stock: Stock::new(),
             keys: Keys::default(),
             late: Vec::new(),
-            in_flight: HashMap::new(),
-            recording: HashMap::new(),
+            in_flight: BTreeMap::new(),
+            recording: BTreeMap::new(),
             elsewhere: BTreeSet::new(),
             claimed: HashSet::new(),
             behind: Behind::unknown(),
             pace: Pace::new(),
             breaker: Breaker::new(breaker),
-            trust: Trust::default(),
+            trust: Trust::new(),
         }
     }
 
     /// Whatever was wrong with the endpoint may be mended: if it fails it is tried at once.
     pub fn try_endpoint(&mut self, now: Timestamp) {
         self.breaker.try_now(now);
+        self.trust.hope();
     }
 
     /// Opens or closes the gate. Behind a closed gate nothing is kept in stock: it stays in the store, however much.
@@ -209,19 +211,13 @@ impl Queue {
         }
     }
 
-    /// An attempt ended, and its slot is free. Gives back what was attempted, and what it means for the breaker, which is nothing
-    /// at all when it went to an endpoint of before; `None` when no such attempt was in flight. `draw` is any random number.
-    pub fn finished(
-        &mut self,
-        id: DeliveryId,
-        ended: Ended,
-        now: Timestamp,
-        draw: u64,
-    ) -> Option<(Owed, Option<Turn>)> {
+    /// An attempt ended, and its slot is free. Gives back what was attempted, and what it says of the endpoint; `None` when no
+    /// such attempt was in flight. `draw` is any random number.
+    pub fn finished(&mut self, id: DeliveryId, ended: Ended, now: Timestamp, draw: u64) -> Option<(Owed, Bearing)> {
         let owed = self.in_flight.remove(&id)?;
         self.recording.insert(id, self.limits.ordering.key_of(&owed.event));
         if self.elsewhere.remove(&id) {
-            return Some((owed, None));
+            return Some((owed, Bearing::Past));
         }
         self.pace.ended(ended.ease, self.limits.slots);
         self.trust.ended(ended.ease);
@@ -234,7 +230,7 @@ impl Queue {
         if !self.is_ordered() && self.stock.shrink_to(self.pace.reach(self.limits.window)) {
             self.behind.missed();
         }
-        Some((owed, Some(turn)))
+        Some((owed, Bearing::Present(turn)))
     }
 
     /// The record of an attempt is durable, and this is what follows for the delivery.
@@ -387,8 +383,8 @@ impl Queue {
 
 /// Tells attempts that are in flight or not recorded yet.
 fn going_on<'a>(
-    in_flight: &'a HashMap<DeliveryId, Owed>,
-    recording: &'a HashMap<DeliveryId, Option<KeyHash>>,
+    in_flight: &'a BTreeMap<DeliveryId, Owed>,
+    recording: &'a BTreeMap<DeliveryId, Option<KeyHash>>,
 ) -> impl Fn(DeliveryId) -> bool + Copy + 'a {
     |id| in_flight.contains_key(&id) || recording.contains_key(&id)
 }

@@ -78,13 +78,12 @@ impl Queue {
 mod tests {
     use super::{
         super::{
-            Gate, Page,
-            tests::{NOW, TOOK, caught_up, finish, keyed, limits, owed, started},
+            Page,
+            tests::{NOW, TOOK, caught_up, finish, keyed, limits, owed, started, working},
         },
         *,
     };
     use crate::domain::{
-        breaker::BreakerSettings,
         delivery::Next,
         id::DeliveryId,
         ordering::{KeyHash, Ordering},
@@ -109,7 +108,7 @@ mod tests {
         for (ordering, parked) in
             [(Ordering::Key, line_of_all), (Ordering::Subscription, line_of_one), (Ordering::None, line_of_one)]
         {
-            let mut queue = Queue::new(in_order(ordering), Gate::Open, BreakerSettings::default());
+            let mut queue = working(in_order(ordering));
             read(&mut queue, &[4], &[(parked, 1)]);
             assert!(matches!(queue.next(NOW, 100), Step::Unpark), "{ordering:?}: 4 would pass 1");
             queue.offer([keyed(7)]);
@@ -123,7 +122,7 @@ mod tests {
 
     #[test]
     fn its_own_lines_stay_parked() {
-        let mut queue = Queue::new(in_order(Ordering::Key), Gate::Open, BreakerSettings::default());
+        let mut queue = working(in_order(Ordering::Key));
         let key = KeyHash::of("package:1");
         read(&mut queue, &[], &[(key, 1)]);
         let Step::Read(order) = queue.next(NOW, 100) else { panic!("it is its turn") };

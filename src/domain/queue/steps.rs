@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::Owed;
 use crate::domain::{
+    breaker::Turn,
     id::DeliveryId,
     ordering::{KeyHash, Ordering},
     time::Timestamp,
@@ -22,12 +23,30 @@ pub enum Step {
     Park(Vec<(DeliveryId, KeyHash)>),
     /// Put back whatever is parked, so that it counts as never parked, then call [`super::Queue::unparked`].
     Unpark,
-    /// Reserve an instant for the next attempt among all endpoints that fail, then call [`super::Queue::reserved`].
-    Reserve,
+    /// Reserve an instant for the next attempt among all endpoints that are doubted so, then call [`super::Queue::reserved`].
+    Reserve(Doubt),
     /// Nothing, before something happens or, if given, this instant comes.
     Wait(Option<Timestamp>),
     /// Nothing at all: nothing is owed as far as the queue knows, or nothing may start.
     Idle,
+}
+
+/// Why an endpoint is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// Nothing is known of it yet, or it failed once after it had worked, or somebody looked after it since it failed.
+    Unsure,
+    /// It failed when it was tried for that.
+    Failing,
+}
+
+/// Which endpoint an attempt that ended tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearing {
+    /// The present one. What it means for the breaker.
+    Present(Turn),
+    /// One of before: it says nothing of the present one.
+    Past,
 }
 
 /// Which page to read.

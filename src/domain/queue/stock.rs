@@ -1,6 +1,6 @@
 //! The deliveries in memory that may start as soon as there is a slot.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use super::Owed;
 use crate::domain::id::DeliveryId;
@@ -18,12 +18,12 @@ pub(super) struct Stock {
     fresh: VecDeque<Owed>,
     due: VecDeque<Owed>,
     turn: Turn,
-    ids: HashSet<DeliveryId>,
+    ids: BTreeSet<DeliveryId>,
 }
 
 impl Stock {
     pub(super) fn new() -> Self {
-        Self { fresh: VecDeque::new(), due: VecDeque::new(), turn: Turn::Fresh, ids: HashSet::new() }
+        Self { fresh: VecDeque::new(), due: VecDeque::new(), turn: Turn::Fresh, ids: BTreeSet::new() }
     }
 
     pub(super) fn len(&self) -> usize {

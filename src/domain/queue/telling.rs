@@ -51,7 +51,7 @@ impl Queue {
     /// Whether the endpoint is known to work: it took something, and has not failed since, but for one refusal.
     #[must_use]
     pub const fn is_endpoint_proven(&self) -> bool {
-        self.trust.is_proven()
+        !self.trust.is_lacking()
     }
 
     /// When the rate lets the next attempt start; in the past when it may now.

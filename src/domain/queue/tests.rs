@@ -38,11 +38,33 @@ pub(super) fn owed(id: i64) -> Owed {
     Owed { id: DeliveryId::from_raw(id), attempts: 0, course: Course::default(), event: Arc::new(event) }
 }
 
+/// A queue that knows nothing but that its endpoint works.
+pub(super) fn working(limits: Limits) -> Queue {
+    with_breaker(limits, BreakerSettings::default())
+}
+
+fn with_breaker(limits: Limits, breaker: BreakerSettings) -> Queue {
+    let mut queue = Queue::new(limits, Gate::Open, breaker);
+    queue.endpoint_worked();
+    queue
+}
+
 /// A queue that has read the store and found nothing.
 pub(super) fn caught_up() -> Queue {
-    let mut queue = Queue::new(LIMITS, Gate::Open, BreakerSettings::default());
+    let mut queue = working(LIMITS);
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.page_read(Page::default());
+    queue
+}
+
+/// A queue with the first eight of twelve deliveries in flight, whose breaker opens after `threshold` failures.
+pub(super) fn eight_in_flight(threshold: u16) -> Queue {
+    let breaker = BreakerSettings { threshold, ..BreakerSettings::default() };
+    let mut queue = with_breaker(limits(8, 20), breaker);
+    assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
+    queue.page_read(Page::default());
+    queue.offer((1..=12).map(owed));
+    assert_eq!(started(&mut queue, NOW).len(), 8);
     queue
 }
 
@@ -51,7 +73,7 @@ pub(super) fn started(queue: &mut Queue, now: Timestamp) -> Vec<i64> {
         loop {
             match queue.next(now, 100) {
                 Step::Start(owed) => break Some(owed.id.as_raw()),
-                Step::Reserve => queue.reserved(now),
+                Step::Reserve(_) => queue.reserved(now),
                 Step::Expire(_) | Step::Park(_) | Step::Unpark | Step::Read(_) | Step::Wait(_) | Step::Idle => {
                     break None;
                 }
@@ -132,14 +154,14 @@ fn a_retry_is_read_when_it_is_due_and_not_before() {
 
 #[test]
 fn a_window_of_one_sees_retries_too() {
-    let mut queue = Queue::new(limits(1, 1), Gate::Open, BreakerSettings::default());
+    let mut queue = working(limits(1, 1));
     let Step::Read(order) = queue.next(NOW, 100) else { panic!("a read is due") };
     assert_eq!((order.fresh, order.due), (1, 1));
 }
 
 #[test]
 fn retries_and_first_attempts_take_turns() {
-    let mut queue = Queue::new(limits(4, 10), Gate::Open, BreakerSettings::default());
+    let mut queue = working(limits(4, 10));
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     let page = Page { fresh: vec![owed(11), owed(12)], due: vec![owed(1), owed(2)], ..Page::default() };
     queue.page_read(page);
@@ -161,7 +183,7 @@ fn an_old_page_does_not_bring_back_what_was_settled_meanwhile() {
 
 #[test]
 fn an_offer_that_a_page_overtook_is_not_attempted_twice() {
-    let mut queue = Queue::new(LIMITS, Gate::Open, BreakerSettings::default());
+    let mut queue = working(LIMITS);
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.page_read(Page { fresh: vec![owed(5)], ..Page::default() });
     assert_eq!(started(&mut queue, NOW), [5]);
@@ -173,7 +195,7 @@ fn an_offer_that_a_page_overtook_is_not_attempted_twice() {
 
 #[test]
 fn what_is_offered_while_a_page_is_read_follows_it() {
-    let mut queue = Queue::new(limits(4, 10), Gate::Open, BreakerSettings::default());
+    let mut queue = working(limits(4, 10));
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.offer([owed(2), owed(3)]);
     assert_eq!(started(&mut queue, NOW), Vec::<i64>::new(), "something older may be on the page");
@@ -183,7 +205,7 @@ fn what_is_offered_while_a_page_is_read_follows_it() {
 
 #[test]
 fn what_is_offered_while_a_page_is_read_is_dropped_when_more_is_left_behind() {
-    let mut queue = Queue::new(limits(4, 10), Gate::Open, BreakerSettings::default());
+    let mut queue = working(limits(4, 10));
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.offer([owed(9)]);
     queue.page_read(Page { fresh: vec![owed(1)], more_fresh: true, ..Page::default() });
@@ -193,7 +215,7 @@ fn what_is_offered_while_a_page_is_read_is_dropped_when_more_is_left_behind() {
 
 #[test]
 fn a_failed_read_is_repeated_later() {
-    let mut queue = Queue::new(LIMITS, Gate::Open, BreakerSettings::default());
+    let mut queue = working(LIMITS);
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     let later = Timestamp::from_micros(2_000);
     queue.read_failed(later);
@@ -215,8 +237,7 @@ fn a_shut_queue_lets_go_once_its_attempts_are_recorded() {
 
 #[test]
 fn one_key_waits_while_others_flow() {
-    let mut queue =
-        Queue::new(Limits { ordering: Ordering::Key, ..limits(8, 20) }, Gate::Open, BreakerSettings::default());
+    let mut queue = working(Limits { ordering: Ordering::Key, ..limits(8, 20) });
     assert!(matches!(queue.next(NOW, 100), Step::Read(ReadOrder { keys: true, .. })));
     queue.page_read(Page { keys: Some(KeysFound::default()), ..Page::default() });
     queue.offer((1..=6).map(keyed));
@@ -233,7 +254,7 @@ fn one_key_waits_while_others_flow() {
 #[test]
 fn an_order_by_hand_does_not_free_the_key_of_one_that_waits() {
     let key = Limits { ordering: Ordering::Key, ..limits(8, 20) };
-    let mut queue = Queue::new(key, Gate::Open, BreakerSettings::default());
+    let mut queue = working(key);
     assert_eq!(queue.claim(DeliveryId::from_raw(7)), Claim::Granted);
     queue.claim_started(keyed(7));
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
@@ -248,7 +269,7 @@ fn an_order_by_hand_does_not_free_the_key_of_one_that_waits() {
 #[test]
 fn a_whole_subscription_in_order_is_one_line() {
     let limits = Limits { ordering: Ordering::Subscription, ..limits(8, 20) };
-    let mut queue = Queue::new(limits, Gate::Open, BreakerSettings::default());
+    let mut queue = working(limits);
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.page_read(Page { keys: Some(KeysFound::default()), ..Page::default() });
     queue.offer((1..=3).map(owed));
@@ -261,12 +282,7 @@ fn a_whole_subscription_in_order_is_one_line() {
 
 #[test]
 fn an_endpoint_that_fails_is_probed_one_at_a_time() {
-    let breaker = BreakerSettings { threshold: 2, ..BreakerSettings::default() };
-    let mut queue = Queue::new(limits(8, 20), Gate::Open, breaker);
-    assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
-    queue.page_read(Page::default());
-    queue.offer((1..=12).map(owed));
-    assert_eq!(started(&mut queue, NOW).len(), 8);
+    let mut queue = eight_in_flight(2);
     finish(&mut queue, 1, FAILED);
     finish(&mut queue, 2, FAILED);
     let probe_at = queue.breaker().expect("it is open").probe_at;
@@ -282,7 +298,7 @@ fn an_endpoint_that_fails_is_probed_one_at_a_time() {
 #[test]
 fn a_rate_holds_starts_back() {
     let rate = Some(Rate { per_second: 2, burst: 1 });
-    let mut queue = Queue::new(Limits { rate, ..limits(8, 20) }, Gate::Open, BreakerSettings::default());
+    let mut queue = working(Limits { rate, ..limits(8, 20) });
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.page_read(Page::default());
     queue.offer((1..=3).map(owed));
@@ -295,7 +311,7 @@ fn a_rate_holds_starts_back() {
 #[test]
 fn what_is_too_old_is_given_up() {
     let max_age = Some(Duration::from_micros(500));
-    let mut queue = Queue::new(Limits { max_age, ..limits(8, 20) }, Gate::Open, BreakerSettings::default());
+    let mut queue = working(Limits { max_age, ..limits(8, 20) });
     assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
     queue.page_read(Page::default());
     queue.offer([owed(1)]);
@@ -306,50 +322,13 @@ fn what_is_too_old_is_given_up() {
 
 #[test]
 fn a_fair_share_bounds_the_slots() {
-    let mut queue = Queue::new(limits(8, 20), Gate::Open, BreakerSettings::default());
+    let mut queue = working(limits(8, 20));
     assert!(matches!(queue.next(NOW, 2), Step::Read(_)));
     queue.page_read(Page::default());
     queue.offer((1..=5).map(owed));
     assert!(matches!(queue.next(NOW, 2), Step::Start(_)));
     assert!(matches!(queue.next(NOW, 2), Step::Start(_)));
     assert!(matches!(queue.next(NOW, 2), Step::Wait(None)));
-}
-
-#[test]
-fn an_endpoint_that_fails_is_tried_and_read_for_when_its_time_comes() {
-    let mut queue = caught_up();
-    queue.offer((1..=3).map(owed));
-    assert_eq!(started(&mut queue, NOW), [1, 2]);
-    finish(&mut queue, 1, FAILED);
-    assert!(matches!(queue.next(NOW, 100), Step::Reserve));
-    let at = NOW.after(Duration::from_millis(5));
-    queue.reserved(at);
-    assert!(matches!(queue.next(NOW, 100), Step::Wait(Some(until)) if until == at));
-    assert_eq!(started(&mut queue, at), [3]);
-    finish(&mut queue, 2, FAILED);
-    queue.look_again();
-    assert!(matches!(queue.next(at, 100), Step::Reserve), "a page, too, is read in its time");
-    let later = at.after(Duration::from_millis(5));
-    queue.reserved(later);
-    assert!(matches!(queue.next(at, 100), Step::Wait(Some(until)) if until == later));
-    assert!(matches!(queue.next(later, 100), Step::Read(_)));
-    queue.page_read(Page::default());
-    finish(&mut queue, 3, TOOK);
-    queue.offer([owed(4)]);
-    assert_eq!(started(&mut queue, later), [4], "what arrives gives the trust back");
-}
-
-#[test]
-fn an_instant_that_was_not_used_is_given_up() {
-    let mut queue = caught_up();
-    queue.endpoint_fails();
-    queue.offer([owed(1)]);
-    assert!(matches!(queue.next(NOW, 100), Step::Reserve));
-    queue.reserved(NOW);
-    queue.set_gate(Gate::Held { until: None });
-    queue.set_gate(Gate::Open);
-    let later = NOW.after(Duration::from_mins(1));
-    assert!(matches!(queue.next(later, 100), Step::Reserve));
 }
 
 #[test]

@@ -1,37 +1,42 @@
 //! Whether the endpoint is trusted to take what it is sent, and when it is tried while it is not.
 //!
-//! An endpoint that failed is tried at an instant that its owner reserves for it among all such endpoints of the process: an
-//! event that is owed to a thousand of them is no thousand attempts, and no thousand page reads, at once.
+//! One that failed, or of which nothing is known, is tried at an instant that its owner reserves for it among all such
+//! endpoints of the process: an event that is owed to a thousand of them is no thousand attempts, and no thousand page reads,
+//! at once. Those that go on failing wait among themselves: one that mostly works does not stand in line with the dead.
 
 use std::time::Duration;
 
-use super::{Queue, pace::Ease};
+use super::{Queue, pace::Ease, steps::Doubt};
 use crate::domain::time::Timestamp;
 
 /// How far from now a reservation may lie. One that was not used for longer is given up, or what gathered over hours would
 /// start all at once; one that lies further ahead was made before the clock was set back.
-const HOLDS_FOR: Duration = Duration::from_secs(10);
+pub const RESERVATION_HOLDS_FOR: Duration = Duration::from_secs(10);
 
 /// What the latest attempts say.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// There was none yet.
-    #[default]
-    Unknown,
     /// The latest arrived.
     Full,
     /// It took something, and refused the latest, as an endpoint that works may do.
-    Doubted,
-    /// It was not there, refused two in a row, or has taken nothing yet and refused.
-    Lost {
+    Shaken,
+    /// There is none.
+    Lacking {
+        /// Why.
+        doubt: Doubt,
         /// When the next attempt may start; `None` before that was asked for.
         reserved: Option<Timestamp>,
     },
 }
 
 impl Trust {
-    pub(super) const fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost { .. })
+    /// It may work, as far as is known.
+    pub(super) const fn new() -> Self {
+        Self::Lacking { doubt: Doubt::Unsure, reserved: None }
+    }
+
+    pub(super) const fn is_lacking(&self) -> bool {
+        matches!(self, Self::Lacking { .. })
     }
 
     /// It took the latest.
@@ -39,27 +44,29 @@ impl Trust {
         matches!(self, Self::Full)
     }
 
-    /// It is known to work.
-    pub(super) const fn is_proven(&self) -> bool {
-        matches!(self, Self::Full | Self::Doubted)
-    }
-
     /// The endpoint worked when somebody else looked last.
     pub(super) fn gain(&mut self) {
-        if *self == Self::Unknown {
+        if matches!(self, Self::Lacking { doubt: Doubt::Unsure, .. }) {
             *self = Self::Full;
+        }
+    }
+
+    /// Somebody looked after it: it may work again.
+    pub(super) fn hope(&mut self) {
+        if self.is_lacking() {
+            *self = Self::new();
         }
     }
 
     /// It is another endpoint from now on.
     pub(super) fn begin_anew(&mut self) {
-        *self = Self::Unknown;
+        *self = Self::new();
     }
 
     /// The endpoint is known to fail.
     pub(super) fn lose(&mut self) {
-        if !self.is_lost() {
-            *self = Self::Lost { reserved: None };
+        if !matches!(self, Self::Lacking { doubt: Doubt::Failing, .. }) {
+            *self = Self::Lacking { doubt: Doubt::Failing, reserved: None };
         }
     }
 
@@ -67,27 +74,31 @@ impl Trust {
     pub(super) fn ended(&mut self, ease: Ease) {
         match (&self, ease) {
             (_, Ease::Took) => *self = Self::Full,
-            (Self::Full, Ease::Refused) => *self = Self::Doubted,
-            (_, Ease::Refused | Ease::Strained) => self.lose(),
+            (Self::Full, Ease::Refused) => *self = Self::Shaken,
+            (Self::Full | Self::Shaken, Ease::Refused | Ease::Strained) => *self = Self::new(),
+            (Self::Lacking { .. }, Ease::Refused | Ease::Strained) => self.lose(),
             (_, Ease::Unknown) => {}
         }
     }
 
-    /// Whether an instant has to be reserved before anything starts at `now`.
-    pub(super) fn lacks_reservation(&self, now: Timestamp) -> bool {
-        self.is_lost() && self.reservation(now).is_none()
+    /// Why an instant has to be reserved before anything starts at `now`; `None` when none has to be.
+    pub(super) fn lacks_reservation(&self, now: Timestamp) -> Option<Doubt> {
+        match self {
+            Self::Lacking { doubt, .. } if self.reservation(now).is_none() => Some(*doubt),
+            Self::Full | Self::Shaken | Self::Lacking { .. } => None,
+        }
     }
 
     /// The next attempt may start at this instant.
     pub(super) fn reserve(&mut self, at: Timestamp) {
-        if let Self::Lost { reserved } = self {
+        if let Self::Lacking { reserved, .. } = self {
             *reserved = Some(at);
         }
     }
 
     /// An attempt starts.
     pub(super) fn started(&mut self) {
-        if let Self::Lost { reserved } = self {
+        if let Self::Lacking { reserved, .. } = self {
             *reserved = None;
         }
     }
@@ -99,8 +110,10 @@ impl Trust {
 
     fn reservation(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Unknown | Self::Full | Self::Doubted => None,
-            Self::Lost { reserved } => reserved.filter(|at| now.since(*at).max(at.since(now)) <= HOLDS_FOR),
+            Self::Full | Self::Shaken => None,
+            Self::Lacking { reserved, .. } => {
+                reserved.filter(|at| now.since(*at).max(at.since(now)) <= RESERVATION_HOLDS_FOR)
+            }
         }
     }
 }
@@ -134,8 +147,8 @@ impl Queue {
 mod tests {
     use super::{
         super::{
-            Gate, Page, Step,
-            tests::{FAILED, TOOK, finish, limits, owed, started},
+            Bearing, Gate, Page, Step,
+            tests::{FAILED, TOOK, caught_up, eight_in_flight, finish, limits, owed, started},
         },
         *,
     };
@@ -145,68 +158,80 @@ mod tests {
 
     #[test]
     fn one_refusal_costs_no_trust_and_two_in_a_row_do() {
-        let mut trust = Trust::default();
-        assert!(!trust.is_proven(), "nothing is known");
+        let mut trust = Trust::new();
+        assert!(trust.is_lacking(), "nothing is known");
         for ease in [Ease::Took, Ease::Refused, Ease::Unknown, Ease::Took, Ease::Refused] {
             trust.ended(ease);
-            assert!(trust.is_proven() && !trust.is_lost(), "{ease:?}");
+            assert!(!trust.is_lacking(), "{ease:?}");
         }
         trust.ended(Ease::Refused);
-        assert!(trust.lacks_reservation(NOW) && !trust.is_proven());
+        assert_eq!(trust.lacks_reservation(NOW), Some(Doubt::Unsure));
         trust.ended(Ease::Took);
         assert_eq!(trust, Trust::Full);
         trust.ended(Ease::Strained);
-        assert!(trust.is_lost(), "who does not answer is not trusted");
+        assert_eq!(trust.lacks_reservation(NOW), Some(Doubt::Unsure), "who does not answer is not trusted");
     }
 
     #[test]
-    fn who_has_taken_nothing_yet_and_refuses_is_not_trusted() {
-        let mut trust = Trust::default();
-        trust.ended(Ease::Unknown);
-        assert_eq!(trust, Trust::Unknown);
-        trust.ended(Ease::Refused);
-        assert!(trust.is_lost());
+    fn who_fails_again_stands_in_line_with_the_dead_until_it_works_or_somebody_looked_after_it() {
+        let failing = Some(Doubt::Failing);
+        for before in [Ease::Took, Ease::Unknown] {
+            let mut trust = Trust::new();
+            trust.ended(before);
+            trust.ended(Ease::Strained);
+            trust.ended(Ease::Refused);
+            assert_eq!(trust.lacks_reservation(NOW), failing);
+            trust.ended(Ease::Unknown);
+            assert_eq!(trust.lacks_reservation(NOW), failing);
+            trust.hope();
+            assert_eq!(trust.lacks_reservation(NOW), Some(Doubt::Unsure));
+            trust.ended(Ease::Refused);
+            assert_eq!(trust.lacks_reservation(NOW), failing);
+            trust.ended(Ease::Took);
+            trust.hope();
+            assert_eq!(trust, Trust::Full);
+        }
     }
 
     #[test]
     fn what_was_known_before_counts_only_while_nothing_is_known() {
-        let mut trust = Trust::default();
+        let mut trust = Trust::new();
         trust.gain();
-        assert!(trust.is_proven());
+        assert!(!trust.is_lacking());
         trust.lose();
         trust.gain();
-        assert!(trust.is_lost());
+        assert!(trust.is_lacking());
         trust.begin_anew();
-        assert_eq!(trust, Trust::Unknown, "another endpoint");
+        assert_eq!(trust, Trust::new(), "another endpoint");
     }
 
     #[test]
     fn a_reservation_is_used_once_and_not_long_after() {
-        let mut trust = Trust::Lost { reserved: None };
-        let at = NOW.after(Duration::from_millis(3));
-        trust.reserve(at);
-        assert_eq!((trust.lacks_reservation(NOW), trust.not_before(NOW)), (false, at));
-        assert!(trust.lacks_reservation(at.after(HOLDS_FOR * 2)));
-        trust.started();
-        assert!(trust.lacks_reservation(NOW));
+        for doubt in [Doubt::Unsure, Doubt::Failing] {
+            let mut trust = Trust::Lacking { doubt, reserved: None };
+            let at = NOW.after(Duration::from_millis(3));
+            trust.reserve(at);
+            assert_eq!((trust.lacks_reservation(NOW), trust.not_before(NOW)), (None, at));
+            assert_eq!(trust.lacks_reservation(at.after(RESERVATION_HOLDS_FOR * 2)), Some(doubt));
+            trust.started();
+            assert_eq!(trust.lacks_reservation(NOW), Some(doubt));
+        }
     }
 
     #[test]
     fn a_clock_that_is_set_back_keeps_nobody_waiting() {
-        let mut trust = Trust::Lost { reserved: None };
+        let mut trust = Trust::new();
         trust.reserve(NOW);
         let earlier = NOW.before(Duration::from_mins(10));
-        assert_eq!((trust.lacks_reservation(earlier), trust.not_before(earlier)), (true, Timestamp::EPOCH));
+        assert_eq!(
+            (trust.lacks_reservation(earlier), trust.not_before(earlier)),
+            (Some(Doubt::Unsure), Timestamp::EPOCH)
+        );
     }
 
     #[test]
     fn failures_of_an_endpoint_of_before_open_no_breaker() {
-        let breaker = BreakerSettings { threshold: 3, ..BreakerSettings::default() };
-        let mut queue = Queue::new(limits(8, 20), Gate::Open, breaker);
-        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
-        queue.page_read(Page::default());
-        queue.offer((1..=8).map(owed));
-        assert_eq!(started(&mut queue, NOW).len(), 8);
+        let mut queue = eight_in_flight(3);
         (1..=2).for_each(|id| finish(&mut queue, id, FAILED));
         queue.endpoint_moved();
         (3..=8).for_each(|id| finish(&mut queue, id, FAILED));
@@ -215,12 +240,7 @@ mod tests {
 
     #[test]
     fn what_went_to_an_endpoint_of_before_says_nothing_of_the_next() {
-        let breaker = BreakerSettings { threshold: 2, ..BreakerSettings::default() };
-        let mut queue = Queue::new(limits(8, 20), Gate::Open, breaker);
-        assert!(matches!(queue.next(NOW, 100), Step::Read(_)));
-        queue.page_read(Page::default());
-        queue.offer((1..=12).map(owed));
-        assert_eq!(started(&mut queue, NOW).len(), 8);
+        let mut queue = eight_in_flight(2);
         (1..=8).for_each(|id| finish(&mut queue, id, FAILED));
         (1..=8).for_each(|id| queue.recorded(DeliveryId::from_raw(id), Next::Settled));
         let probe_at = queue.breaker().expect("it is open").probe_at;
@@ -231,9 +251,62 @@ mod tests {
         queue.endpoint_moved();
         assert_eq!(started(&mut queue, probe_at), [10], "nobody waits for what the last one says");
         let past = queue.finished(DeliveryId::from_raw(9), TOOK, probe_at, 0);
-        assert!(matches!(past, Some((_, None))));
+        assert!(matches!(past, Some((_, Bearing::Past))));
         assert!(queue.breaker().is_some() && !queue.is_endpoint_proven());
         finish(&mut queue, 10, TOOK);
         assert!(queue.breaker().is_none() && queue.is_endpoint_proven());
+    }
+
+    #[test]
+    fn an_endpoint_that_fails_is_tried_and_read_for_when_its_time_comes() {
+        let mut queue = caught_up();
+        queue.offer((1..=3).map(owed));
+        assert_eq!(started(&mut queue, NOW), [1, 2]);
+        finish(&mut queue, 1, FAILED);
+        assert!(matches!(queue.next(NOW, 100), Step::Reserve(Doubt::Unsure)));
+        let at = NOW.after(Duration::from_millis(5));
+        queue.reserved(at);
+        assert!(matches!(queue.next(NOW, 100), Step::Wait(Some(until)) if until == at));
+        assert_eq!(started(&mut queue, at), [3]);
+        finish(&mut queue, 2, FAILED);
+        queue.look_again();
+        assert!(matches!(queue.next(at, 100), Step::Reserve(Doubt::Failing)), "a page, too, is read in its time");
+        let later = at.after(Duration::from_millis(5));
+        queue.reserved(later);
+        assert!(matches!(queue.next(at, 100), Step::Wait(Some(until)) if until == later));
+        assert!(matches!(queue.next(later, 100), Step::Read(_)));
+        queue.page_read(Page::default());
+        finish(&mut queue, 3, TOOK);
+        queue.offer([owed(4)]);
+        assert_eq!(started(&mut queue, later), [4], "what arrives gives the trust back");
+    }
+
+    #[test]
+    fn an_endpoint_of_which_nothing_is_known_is_tried_in_its_turn() {
+        let mut queue = Queue::new(limits(8, 20), Gate::Open, BreakerSettings::default());
+        queue.offer([owed(1)]);
+        assert!(matches!(queue.next(NOW, 100), Step::Reserve(Doubt::Unsure)));
+        let at = NOW.after(Duration::from_millis(5));
+        queue.reserved(at);
+        assert!(matches!(queue.next(NOW, 100), Step::Wait(Some(until)) if until == at), "also for its first page");
+        assert!(matches!(queue.next(at, 100), Step::Read(_)));
+        queue.page_read(Page { fresh: (1..=3).map(owed).collect(), ..Page::default() });
+        assert!(matches!(queue.next(at, 100), Step::Start(_)));
+        assert!(matches!(queue.next(at, 100), Step::Reserve(Doubt::Unsure)));
+        finish(&mut queue, 1, TOOK);
+        assert_eq!(started(&mut queue, at), [2, 3], "now it is known");
+    }
+
+    #[test]
+    fn an_instant_that_was_not_used_is_given_up() {
+        let mut queue = caught_up();
+        queue.endpoint_fails();
+        queue.offer([owed(1)]);
+        assert!(matches!(queue.next(NOW, 100), Step::Reserve(Doubt::Failing)));
+        queue.reserved(NOW);
+        queue.set_gate(Gate::Held { until: None });
+        queue.set_gate(Gate::Open);
+        let later = NOW.after(Duration::from_mins(1));
+        assert!(matches!(queue.next(later, 100), Step::Reserve(Doubt::Failing)));
     }
 }

@@ -6,7 +6,7 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, RunQueryDsl};
 
 use crate::{
     domain::{id::SubscriptionId, time::Timestamp},
-    store::{AnyConnection, Queried, schema::subscriptions},
+    store::{AnyConnection, Queried, schema::subscriptions, transaction::in_transaction},
 };
 
 /// Since when the endpoint fails; `None` while it works. One query of the key.
@@ -19,13 +19,20 @@ pub fn failing_since(connection: &mut AnyConnection, id: SubscriptionId) -> Quer
     Ok(since.flatten().map(Timestamp::from_micros))
 }
 
-/// Notes since when the endpoint fails, or that it works. One statement.
+/// Since when the endpoint of a subscription fails; `None` when it works.
+pub type Note = (SubscriptionId, Option<Timestamp>);
+
+/// Writes all notes in one transaction, a statement for each.
 ///
 /// # Errors
 /// None of its own.
-pub fn note_failing(connection: &mut AnyConnection, id: SubscriptionId, since: Option<Timestamp>) -> Queried<()> {
-    diesel::update(subscriptions::table.find(id.as_raw()))
-        .set(subscriptions::failing_since.eq(since.map(Timestamp::as_micros)))
-        .execute(connection)
-        .map(drop)
+pub fn note_failing(connection: &mut AnyConnection, notes: &[Note]) -> Queried<()> {
+    in_transaction(connection, |connection| {
+        notes.iter().try_for_each(|(id, since)| {
+            diesel::update(subscriptions::table.find(id.as_raw()))
+                .set(subscriptions::failing_since.eq(since.map(Timestamp::as_micros)))
+                .execute(connection)
+                .map(drop)
+        })
+    })
 }

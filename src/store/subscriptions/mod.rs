@@ -197,7 +197,7 @@ pub fn change_version(
         let sealed = SealedTerms::from(&terms, keys, Place { owner: subscription.owner, id })?;
         let row = subscriptions::table.find(id.as_raw()).filter(subscriptions::version.eq(subscription.version));
         if (&terms.target_url, terms.is_active) != (&subscription.terms.target_url, subscription.terms.is_active) {
-            failing::note_failing(connection, id, None)?;
+            failing::note_failing(connection, &[(id, None)])?;
         }
         diesel::update(row)
             .set((

@@ -1,5 +1,7 @@
 //! A model of the store and of all that may happen around the queue.
 
+mod acting;
+
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
@@ -28,6 +30,8 @@ pub(super) struct World {
     owed: Owing,
     late: Vec<i64>,
     in_flight: Vec<i64>,
+    /// Those of them that went to an endpoint of before.
+    elsewhere: HashSet<i64>,
     records: Vec<(i64, Next)>,
     /// Settled in the store, which the queue was not told: nothing follows from it.
     left: Vec<i64>,
@@ -43,9 +47,9 @@ pub(super) struct World {
     to_unpark: bool,
     /// Attempted before the ordering changed: they came first under the one before.
     tried_before: HashSet<i64>,
-    /// Whether the latest attempt failed.
-    fails: bool,
-    /// For the next attempt at an endpoint that fails.
+    /// Why the endpoint is not trusted.
+    doubt: Option<Doubt>,
+    /// For the next attempt at an endpoint that is not trusted.
     reserved: Option<Timestamp>,
     pub(super) starts: Vec<i64>,
 }
@@ -60,6 +64,7 @@ impl World {
             owed: Owing::new(),
             late: Vec::new(),
             in_flight: Vec::new(),
+            elsewhere: HashSet::new(),
             records: Vec::new(),
             left: Vec::new(),
             ordered: HashSet::new(),
@@ -70,7 +75,7 @@ impl World {
             to_park: None,
             to_unpark: false,
             tried_before: HashSet::new(),
-            fails: false,
+            doubt: Some(Doubt::Unsure),
             reserved: None,
             starts: Vec::new(),
         }
@@ -101,6 +106,7 @@ impl World {
             Happening::Release => self.release(),
             Happening::Reorder { ordering } => self.reorder(ordering),
             Happening::Unpark => self.unpark(),
+            Happening::Move => self.move_away(),
             Happening::Restart => self.restart(),
         }
         if !matches!(happening, Happening::Record) {
@@ -193,11 +199,15 @@ impl World {
             None => Ended { sign: Sign::Success, ease: Ease::Took },
             Some(_) => Ended { sign: Sign::Failure, ease: Ease::Strained },
         };
-        self.fails = ended.sign == Sign::Failure;
-        if !self.fails {
-            self.reserved = None;
+        let (_, bearing) = self.queue.finished(DeliveryId::from_raw(id), ended, self.now, 0).expect("it was in flight");
+        assert_eq!(bearing == Bearing::Past, self.elsewhere.remove(&id), "{id} went to the endpoint of then");
+        if bearing != Bearing::Past {
+            let doubt_before = self.doubt;
+            self.doubt = retry_after.map(|_| doubt_before.map_or(Doubt::Unsure, |_| Doubt::Failing));
+            if self.doubt != doubt_before {
+                self.reserved = None;
+            }
         }
-        self.queue.finished(DeliveryId::from_raw(id), ended, self.now, 0).expect("it was in flight");
         let due = retry_after.map(|wait| Timestamp::from_micros(self.now.as_micros() + wait));
         let next = match due {
             None => Next::Settled,
@@ -298,72 +308,18 @@ impl World {
         }
     }
 
+    /// Nothing is known of another endpoint, whatever is known of the one before.
+    fn move_away(&mut self) {
+        self.queue.endpoint_moved();
+        self.elsewhere = self.in_flight.iter().copied().collect();
+        (self.doubt, self.reserved) = (Some(Doubt::Unsure), None);
+    }
+
     /// The engine is killed and started again. What it had sent to the store is carried out or not, but not later.
     fn restart(&mut self) {
         let before = std::mem::replace(self, Self::new(self.ordering));
         let Self { now, last_id, owed, set_aside, tried_before, starts, .. } = before;
         *self = Self { now, last_id, owed, set_aside, tried_before, starts, ..Self::new(self.ordering) };
-    }
-
-    /// Does what the queue says, and checks what must hold.
-    fn act(&mut self) -> bool {
-        loop {
-            match self.queue.next(self.now, usize::MAX) {
-                Step::Start(started) => self.start(started.id.as_raw()),
-                Step::Expire(owed) => panic!("{} has no age", owed.id),
-                Step::Read(order) => {
-                    assert!(self.order.is_none() && self.page.is_none(), "one read at a time");
-                    self.order = Some(order);
-                }
-                Step::Reserve => {
-                    assert!(self.fails && self.reserved.is_none(), "one attempt at a time");
-                    let at = self.now.after(TRICKLE);
-                    self.reserved = Some(at);
-                    self.queue.reserved(at);
-                }
-                Step::Park(to_park) => {
-                    assert!(self.to_park.is_none(), "one write at a time");
-                    assert_ne!(self.ordering, Ordering::None);
-                    self.to_park = Some(to_park.into_iter().map(|(id, key)| (id.as_raw(), key)).collect());
-                }
-                Step::Unpark => {
-                    assert!(!self.to_unpark && self.to_park.is_none(), "one write at a time");
-                    assert!(self.in_flight.is_empty() && self.records.is_empty(), "what goes on has a key");
-                    self.to_unpark = true;
-                }
-                Step::Wait(at) => {
-                    assert!(at.is_none_or(|at| at > self.now), "a wait that is over would spin");
-                    break false;
-                }
-                Step::Idle => break true,
-            }
-        }
-    }
-
-    fn start(&mut self, id: i64) {
-        let held = self.owed.get(&id).copied().expect("only what is owed is attempted");
-        assert!(held.until().is_none_or(|due| due <= self.now), "{id} starts early");
-        assert!(
-            !self.records.iter().any(|(recording, _)| *recording == id),
-            "{id} starts before its record is durable"
-        );
-        assert!(!self.in_flight.contains(&id), "{id} runs twice");
-        assert!(!matches!(self.queue.gate, Gate::Held { .. }), "{id} starts while held");
-        if self.fails {
-            assert!(self.reserved.take().is_some_and(|at| at <= self.now), "{id} starts before its time");
-        }
-        if let Some(key) = self.key(id).filter(|_| !self.tried_before.contains(&id)) {
-            let earlier = self.owed.keys().find(|other| **other < id && self.key(**other) == Some(key));
-            assert_eq!(earlier, None, "{id} overtakes");
-            let beside = self.in_flight.iter().find(|other| self.key(**other) == Some(key));
-            assert!(beside.is_none_or(|other| self.ordered.contains(other)), "{id} runs beside {beside:?}");
-        }
-        self.in_flight.push(id);
-        self.starts.push(id);
-        let beyond = self.ordered.len();
-        assert!(self.in_flight.len() <= LIMITS.slots + beyond, "slots hold");
-        let held = self.queue.stock.len() + self.queue.keys.waiting() + self.queue.in_flight.len();
-        assert!(held + self.queue.recording.len() <= LIMITS.window + beyond + HEADS, "the window holds");
     }
 
     /// Lets everything succeed until the queue has nothing left to do.
@@ -386,6 +342,3 @@ impl World {
         panic!("still owed: {:?}, queue: {:?}", self.owed, self.queue);
     }
 }
-
-/// Parked deliveries come beside the page: at most two of each key here, and there are three keys.
-const HEADS: usize = 6;

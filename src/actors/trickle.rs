@@ -17,14 +17,16 @@ use crate::domain::{
     time::Timestamp,
 };
 
-/// Most of them work, and a start of the engine is followed by a thousand of them.
-const UNSURE: Pitch = Pitch { interval: Duration::from_millis(1), longest_wait: Duration::from_secs(1) };
-/// With what follows, an attempt takes a fifth of a millisecond: in all they take a tenth of a core.
-const FAILING: Pitch = Pitch { interval: Duration::from_millis(2), longest_wait: Duration::from_secs(4) };
+/// With what follows, an attempt takes a fifth of a millisecond: one line takes a tenth of a core.
+const INTERVAL: Duration = Duration::from_millis(2);
+/// Nobody waits longer, however many others there are. Many of these work, and all of them stand here after a start of the
+/// engine.
+const LONGEST_WAIT_OF_THE_UNSURE: Duration = Duration::from_secs(2);
+const LONGEST_WAIT_OF_THE_FAILING: Duration = Duration::from_secs(4);
 
 // Or whoever waits would ask again and again.
-const _: () = assert!(UNSURE.longest_wait.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
-const _: () = assert!(FAILING.longest_wait.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
+const _: () = assert!(LONGEST_WAIT_OF_THE_UNSURE.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
+const _: () = assert!(LONGEST_WAIT_OF_THE_FAILING.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
 
 /// The instants at which endpoints are tried that are not trusted; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -34,21 +36,14 @@ pub struct Trickles {
 }
 
 impl Trickles {
-    /// An instant for one attempt at an endpoint that is doubted like this, at `now` or up to 1 s, or 4 s, later.
+    /// An instant for one attempt at an endpoint that is doubted like this, at `now` or up to 2 s, or 4 s, later.
     #[must_use]
     pub fn reserve(&self, doubt: Doubt, now: Timestamp) -> Timestamp {
         match doubt {
-            Doubt::Unsure => self.unsure.reserve(&UNSURE, now),
-            Doubt::Failing => self.failing.reserve(&FAILING, now),
+            Doubt::Unsure => self.unsure.reserve(now, LONGEST_WAIT_OF_THE_UNSURE),
+            Doubt::Failing => self.failing.reserve(now, LONGEST_WAIT_OF_THE_FAILING),
         }
     }
-}
-
-/// How close instants lie.
-struct Pitch {
-    interval: Duration,
-    /// Nobody waits longer, however many others there are.
-    longest_wait: Duration,
 }
 
 /// Instants, one after the other.
@@ -60,12 +55,12 @@ struct Trickle {
 
 impl Trickle {
     /// The next that is free. When as many are taken as one may wait for, they are given once more.
-    fn reserve(&self, pitch: &Pitch, now: Timestamp) -> Timestamp {
+    fn reserve(&self, now: Timestamp, longest_wait: Duration) -> Timestamp {
         let place = |next| match Timestamp::from_micros(next) {
-            next if next > now.after(pitch.longest_wait) => now,
+            next if next > now.after(longest_wait) => now,
             next => next.max(now),
         };
-        let after = |next| Some(place(next).after(pitch.interval).as_micros());
+        let after = |next| Some(place(next).after(INTERVAL).as_micros());
         match self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after) {
             Ok(next) | Err(next) => place(next),
         }
@@ -83,7 +78,7 @@ mod tests {
         let trickles = Trickles::default();
         let waits = |doubt| [0; 4].map(|_| trickles.clone().reserve(doubt, NOW).since(NOW).as_millis());
         assert_eq!(waits(Doubt::Failing), [0, 2, 4, 6]);
-        assert_eq!(waits(Doubt::Unsure), [0, 1, 2, 3], "who may work does not wait behind those that fail");
+        assert_eq!(waits(Doubt::Unsure), [0, 2, 4, 6], "who may work does not wait behind those that fail");
         let later = NOW.after(Duration::from_secs(1));
         assert_eq!(trickles.reserve(Doubt::Failing, later), later);
     }

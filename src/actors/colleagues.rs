@@ -27,7 +27,7 @@ pub struct Shared {
     pub budget: Budget,
     /// Attempts in flight.
     pub slots: Slots,
-    /// Attempts at endpoints that fail, or of which nothing is known.
+    /// When endpoints are tried that are not trusted.
     pub trickles: Trickles,
     /// Attempts that wait for their record.
     pub waiting: Waiting,

@@ -36,8 +36,8 @@ struct Entry {
 }
 
 impl FailingNotes {
-    /// Writes a note, with all that wait meanwhile. Whether it is written. If not, the log says why, unless
-    /// the thread died that did it for all.
+    /// Writes a note, in one transaction with others that wait. Gives whether it is written; if not, the log says why, unless the
+    /// thread died that did it for all.
     pub(super) async fn write(&self, store: &Store, subscription: SubscriptionId, since: Option<Timestamp>) -> bool {
         let (written, mut answer) = oneshot::channel();
         self.waiting().push(Entry { note: (subscription, since), written });

@@ -298,6 +298,16 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_that_somebody_looked_after_leaves_the_line_of_those_that_fail() {
+        let mut queue = caught_up();
+        queue.endpoint_fails();
+        queue.offer([owed(1)]);
+        assert!(matches!(queue.next(NOW, 100), Step::Reserve(Doubt::Failing)));
+        queue.try_endpoint(NOW);
+        assert!(matches!(queue.next(NOW, 100), Step::Reserve(Doubt::Unsure)));
+    }
+
+    #[test]
     fn an_instant_that_was_not_used_is_given_up() {
         let mut queue = caught_up();
         queue.endpoint_fails();

@@ -106,6 +106,9 @@ pub(super) struct Roster {
     /// Those without an actor whose endpoints worked when they were attempted last.
     working: HashSet<SubscriptionId>,
     benches: Vec<Bench>,
+    /// Where the next actor sits. In turns and not by id: who makes subscriptions in pairs would have one of each kind on one
+    /// thread.
+    next_seat: usize,
     /// Nobody is started any more.
     closed: bool,
 }
@@ -114,7 +117,7 @@ impl Roster {
     /// Nobody runs yet. There is at least one bench.
     pub(super) fn new(benches: Vec<Bench>) -> Self {
         assert!(!benches.is_empty(), "subscription actors need a thread to run on");
-        Self { running: HashMap::new(), working: HashSet::new(), benches, closed: false }
+        Self { running: HashMap::new(), working: HashSet::new(), benches, next_seat: 0, closed: false }
     }
 
     /// Whether the subscription has an actor.
@@ -142,12 +145,15 @@ impl Roster {
     /// who cancels what it is owed, and a resumed one someone who delivers it.
     pub(super) fn change(
         &mut self,
+        from: &Subscription,
         to: &Arc<Subscription>,
         last: DeliveryId,
         with: &Colleagues,
     ) -> Option<Request<SubscriptionActor, SetSubscription>> {
-        // It may have another endpoint now, or none.
-        self.working.remove(&to.id);
+        // Of another endpoint nothing is known, and of none there is nothing to know.
+        if from.terms.target_url != to.terms.target_url || !to.terms.is_active {
+            self.working.remove(&to.id);
+        }
         if !self.runs(to.id) && to.is_held_for_good() {
             return None;
         }
@@ -243,9 +249,10 @@ impl Roster {
         if self.closed {
             return self.running.get_mut(&id);
         }
-        let seat = usize::try_from(id.as_raw().unsigned_abs()).unwrap_or_default() % self.benches.len();
-        let bench = &mut self.benches[seat];
         Some(self.running.entry(id).or_insert_with(|| {
+            let seat = self.next_seat;
+            self.next_seat = (seat + 1) % self.benches.len();
+            let bench = &mut self.benches[seat];
             let (deliverers, scribe) = (bench.deliverers(), bench.scribe(&with.recorder));
             let (subscription, with, works) = (Arc::clone(to), with.clone(), self.working.remove(&id));
             let start = move |ctx: &mut Context<_>| {

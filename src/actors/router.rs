@@ -243,7 +243,7 @@ impl Handler<Changed> for Router {
             (Change::Taken, Some(before)) => {
                 let pause = pause_between(&before, &subscription, self.with.shared.clock.now());
                 self.announce(id, pause.into_iter().collect(), ctx);
-                self.roster.change(&subscription, self.last_minted, &self.with)
+                self.roster.change(&before, &subscription, self.last_minted, &self.with)
             }
             // The newer version may still be on its way to the actor.
             (Change::Stale, _) => self.table.get(id).and_then(|now| self.roster.change_again(now, self.last_minted)),

@@ -17,50 +17,68 @@ use crate::domain::{
     time::Timestamp,
 };
 
-/// With what follows, an attempt takes a fifth of a millisecond: one line takes a tenth of a core.
-const INTERVAL: Duration = Duration::from_millis(2);
-/// Nobody waits longer, however many others there are. Many of these work, and all of them stand here after a start of the
-/// engine.
-const LONGEST_WAIT_OF_THE_UNSURE: Duration = Duration::from_secs(2);
-const LONGEST_WAIT_OF_THE_FAILING: Duration = Duration::from_secs(4);
-
-// Or whoever waits would ask again and again.
-const _: () = assert!(LONGEST_WAIT_OF_THE_UNSURE.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
-const _: () = assert!(LONGEST_WAIT_OF_THE_FAILING.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
-
 /// The instants at which endpoints are tried that are not trusted; clones share them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Trickles {
     unsure: Trickle,
     failing: Trickle,
 }
 
+impl Default for Trickles {
+    fn default() -> Self {
+        Self { unsure: Trickle::new(&UNSURE), failing: Trickle::new(&FAILING) }
+    }
+}
+
 impl Trickles {
-    /// An instant for one attempt at an endpoint that is doubted like this, at `now` or up to 2 s, or 4 s, later.
+    /// An instant for one attempt at an endpoint that is doubted like this, at `now` or up to 2 s, or 8 s, later.
     #[must_use]
     pub fn reserve(&self, doubt: Doubt, now: Timestamp) -> Timestamp {
         match doubt {
-            Doubt::Unsure => self.unsure.reserve(now, LONGEST_WAIT_OF_THE_UNSURE),
-            Doubt::Failing => self.failing.reserve(now, LONGEST_WAIT_OF_THE_FAILING),
+            Doubt::Unsure => self.unsure.reserve(now),
+            Doubt::Failing => self.failing.reserve(now),
         }
     }
 }
 
+/// How far apart the instants of a line are. An attempt at an endpoint that fails takes about half a millisecond, with its page,
+/// its connection, its record and its next look.
+#[derive(Debug)]
+struct Line {
+    interval: Duration,
+    /// Nobody waits longer, however many others there are.
+    longest_wait: Duration,
+}
+
+/// Many of these work, and all of them stand here after a start of the engine.
+const UNSURE: Line = Line { interval: Duration::from_millis(2), longest_wait: Duration::from_secs(2) };
+/// An eighth of a core.
+const FAILING: Line = Line { interval: Duration::from_millis(4), longest_wait: Duration::from_secs(8) };
+
+// Or whoever waits would ask again and again.
+const _: () = assert!(UNSURE.longest_wait.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
+const _: () = assert!(FAILING.longest_wait.as_millis() < RESERVATION_HOLDS_FOR.as_millis());
+
 /// Instants, one after the other.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Trickle {
+    line: &'static Line,
     /// The first that is free, in microseconds since the epoch.
     next: Arc<AtomicI64>,
 }
 
 impl Trickle {
+    fn new(line: &'static Line) -> Self {
+        Self { line, next: Arc::default() }
+    }
+
     /// The next that is free. When as many are taken as one may wait for, they are given once more.
-    fn reserve(&self, now: Timestamp, longest_wait: Duration) -> Timestamp {
+    fn reserve(&self, now: Timestamp) -> Timestamp {
         let place = |next| match Timestamp::from_micros(next) {
-            next if next > now.after(longest_wait) => now,
+            next if next > now.after(self.line.longest_wait) => now,
             next => next.max(now),
         };
-        let after = |next| Some(place(next).after(INTERVAL).as_micros());
+        let after = |next| Some(place(next).after(self.line.interval).as_micros());
         match self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after) {
             Ok(next) | Err(next) => place(next),
         }
@@ -77,20 +95,22 @@ mod tests {
     fn a_lone_one_is_tried_at_once_and_many_one_after_the_other() {
         let trickles = Trickles::default();
         let waits = |doubt| [0; 4].map(|_| trickles.clone().reserve(doubt, NOW).since(NOW).as_millis());
-        assert_eq!(waits(Doubt::Failing), [0, 2, 4, 6]);
+        assert_eq!(waits(Doubt::Failing), [0, 4, 8, 12]);
         assert_eq!(waits(Doubt::Unsure), [0, 2, 4, 6], "who may work does not wait behind those that fail");
         let later = NOW.after(Duration::from_secs(1));
         assert_eq!(trickles.reserve(Doubt::Failing, later), later);
     }
 
     #[test]
-    fn nobody_waits_longer_than_four_seconds() {
-        let trickles = Trickles::default();
-        let mut waits: Vec<_> = (0..20_010).map(|_| trickles.reserve(Doubt::Failing, NOW).since(NOW)).collect();
-        waits.sort_unstable();
-        assert_eq!(waits[20_009], Duration::from_secs(4));
-        let at_once = waits.iter().filter(|wait| wait.is_zero()).count();
-        assert_eq!(at_once, 10, "2,001 places, each taken ten times");
+    fn nobody_waits_longer_than_eight_seconds_or_two() {
+        for (doubt, places, longest) in [(Doubt::Failing, 2_001, 8), (Doubt::Unsure, 1_001, 2)] {
+            let trickles = Trickles::default();
+            let mut waits: Vec<_> = (0..10 * places).map(|_| trickles.reserve(doubt, NOW).since(NOW)).collect();
+            waits.sort_unstable();
+            assert_eq!(waits.last(), Some(&Duration::from_secs(longest)));
+            let at_once = waits.iter().filter(|wait| wait.is_zero()).count();
+            assert_eq!(at_once, 10, "each place is taken ten times");
+        }
     }
 
     #[test]

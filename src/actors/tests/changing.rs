@@ -23,7 +23,7 @@ use crate::{
         id::SubscriptionId,
         owner::Scope,
         retry::RetryPolicy,
-        subscription::{Subscription, Terms},
+        subscription::{Flow, Subscription, Terms},
     },
     store::{
         Lane,
@@ -210,6 +210,27 @@ fn another_endpoint_is_not_trusted_for_what_the_last_one_did() {
         scene.settle(subscription, 10 * SECOND).await;
         let trusted: Vec<_> = scene.endpoint.seen().iter().map(|seen| seen.is_trusted).collect();
         assert_eq!(trusted, [false, true, false, true, false]);
+    });
+}
+
+/// Whether its actor runs or has gone.
+#[test]
+fn an_endpoint_stays_trusted_when_something_else_changes() {
+    in_virtual_time(async {
+        let scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("here", POLICY).await;
+        for (pause, max_in_flight) in [(SECOND, 2), (120 * SECOND, 3)] {
+            scene.publish(1).await;
+            scene.settle(subscription, 10 * SECOND).await;
+            tokio::time::sleep(pause).await;
+            let pace = move |terms: &Terms| Terms { flow: Flow { max_in_flight, ..terms.flow }, ..terms.clone() };
+            let changed = scene.write_terms(subscription, pace).await;
+            scene.router.send(Changed(changed)).await.expect("the router runs");
+        }
+        scene.publish(1).await;
+        scene.settle(subscription, 10 * SECOND).await;
+        let trusted: Vec<_> = scene.endpoint.seen().iter().map(|seen| seen.is_trusted).collect();
+        assert_eq!(trusted, [false, true, true]);
     });
 }
 

@@ -32,8 +32,9 @@ fn who_writes_beside_many_notes_waits_for_one_transaction_not_for_all() {
             Ok(rows.into_iter().filter(|row| *row == since).count())
         };
         let noting = join_all(ids.iter().map(|id| notes.write(&scene.store, *id, since)));
-        let (written, before) = join(noting, scene.store.run(Lane::Write, count.clone())).await;
-        assert_eq!(before.expect("the store writes"), 1, "the first was alone, all others came later");
+        let written_so_far = async || scene.store.run(Lane::Write, count.clone()).await.expect("the store writes");
+        let (written, so_far) = join(noting, async { [written_so_far().await, written_so_far().await] }).await;
+        assert_eq!(so_far, [1, 1 + 20], "the first was alone, then they share transactions, but not all one");
         assert!(written.into_iter().all(|is_written| is_written));
         assert_eq!(scene.store.run(Lane::Read, count).await.expect("the store reads"), MANY);
     });

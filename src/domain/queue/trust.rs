@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 
 /// How far from now a reservation may lie. One that was not used for longer is given up, or what gathered over hours would
 /// start all at once; one that lies further ahead was made before the clock was set back.
-pub const RESERVATION_HOLDS_FOR: Duration = Duration::from_secs(10);
+pub const RESERVATION_HOLDS_FOR: Duration = Duration::from_secs(20);
 
 /// What the latest attempts say.
 #[derive(Debug, PartialEq, Eq)]

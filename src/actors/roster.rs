@@ -106,9 +106,6 @@ pub(super) struct Roster {
     /// Those without an actor whose endpoints worked when they were attempted last.
     working: HashSet<SubscriptionId>,
     benches: Vec<Bench>,
-    /// Where the next actor sits. In turns and not by id: who makes subscriptions in pairs would have one of each kind on one
-    /// thread.
-    next_seat: usize,
     /// Nobody is started any more.
     closed: bool,
 }
@@ -117,7 +114,7 @@ impl Roster {
     /// Nobody runs yet. There is at least one bench.
     pub(super) fn new(benches: Vec<Bench>) -> Self {
         assert!(!benches.is_empty(), "subscription actors need a thread to run on");
-        Self { running: HashMap::new(), working: HashSet::new(), benches, next_seat: 0, closed: false }
+        Self { running: HashMap::new(), working: HashSet::new(), benches, closed: false }
     }
 
     /// Whether the subscription has an actor.
@@ -150,8 +147,7 @@ impl Roster {
         last: DeliveryId,
         with: &Colleagues,
     ) -> Option<Request<SubscriptionActor, SetSubscription>> {
-        // Of another endpoint nothing is known, and of none there is nothing to know.
-        if from.terms.target_url != to.terms.target_url || !to.terms.is_active {
+        if to.begins_anew_after(from) {
             self.working.remove(&to.id);
         }
         if !self.runs(to.id) && to.is_held_for_good() {
@@ -249,9 +245,8 @@ impl Roster {
         if self.closed {
             return self.running.get_mut(&id);
         }
+        let seat = seat_of(id, self.benches.len());
         Some(self.running.entry(id).or_insert_with(|| {
-            let seat = self.next_seat;
-            self.next_seat = (seat + 1) % self.benches.len();
             let bench = &mut self.benches[seat];
             let (deliverers, scribe) = (bench.deliverers(), bench.scribe(&with.recorder));
             let (subscription, with, works) = (Arc::clone(to), with.clone(), self.working.remove(&id));
@@ -260,5 +255,29 @@ impl Roster {
             };
             Running { addr: SubscriptionActor::start_in_arbiter(&bench.arbiter, start), offers: 0 }
         }))
+    }
+}
+
+/// On which of `benches` the actors of a subscription sit, always on the same. Multiples of the golden ratio: ids that lie any
+/// number apart are spread evenly, or who makes subscriptions in pairs would have all of one kind on one thread.
+fn seat_of(id: SubscriptionId, benches: usize) -> usize {
+    let place = id.as_raw().unsigned_abs().wrapping_mul(0x9E37_79B9);
+    usize::try_from((u64::from(place) * benches as u64) >> 32).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_lie_any_number_apart_sit_evenly() {
+        for (benches, apart, first) in (1..=4).flat_map(|n| (1..=12).flat_map(move |m| [(n, m, 1), (n, m, 4_711)])) {
+            let mut seated = vec![0; benches];
+            for number in 0..40 {
+                seated[seat_of(SubscriptionId::from_raw(first + number * apart), benches)] += 1;
+            }
+            let (most, fair) = (seated.iter().max().copied().unwrap_or_default(), 40 / benches);
+            assert!(most <= fair + fair / 2, "{apart} apart: {seated:?}");
+        }
     }
 }

@@ -135,6 +135,15 @@ pub struct Subscription {
 }
 
 impl Subscription {
+    /// Whether what its endpoint did `before` says little of what it does now: it was paused, resumed, ended or begun again, or
+    /// has another endpoint.
+    #[must_use]
+    pub fn begins_anew_after(&self, before: &Self) -> bool {
+        self.hold != before.hold
+            || self.terms.is_active != before.terms.is_active
+            || self.terms.target_url != before.terms.target_url
+    }
+
     /// Whether nothing happens to what it is owed before a person resumes it.
     #[must_use]
     pub fn is_held_for_good(&self) -> bool {

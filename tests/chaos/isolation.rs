@@ -2,9 +2,8 @@
 //!
 //! First in turns, so that whatever else the machine does befalls both. "Alone" the dead are paused in the mode `drop`: they
 //! are owed nothing then, and nothing is attempted. Each resumption is the beginning of a bad day: all the dead are tried, and
-//! what they fail is tried again and again. It is compared with the mean of alone before and alone after, because the database
-//! grows meanwhile. Then the bad day lasts: their breakers are open, and the dead are probed. What counts is the median of the
-//! rounds.
+//! what they fail is tried again and again. Then the bad day lasts: their breakers are open, and the dead are probed. What
+//! counts are medians, of alone before and after each of them, because the database grows meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -119,8 +118,7 @@ pub(crate) fn run(bed: &Bed, report: &mut Report) {
     tell(report, "alone again", &again);
     // Alone before and after: a machine that others slow down for a while must not tell for the dead or against them.
     alone.extend(again);
-    let p99 = |sides: &[Side]| Duration::from_secs_f64(median(sides.iter().map(|side| p99(side).as_secs_f64())));
-    let (lasting, alone) = (p99(&lasting), p99(&alone));
+    let (lasting, alone) = (middle(&lasting, p99), middle(&alone, p99));
     report.note("p99 while it lasts, in times of alone", format!("{:.2}", ratio(lasting, alone)));
     let slower = ratio(lasting, alone + GRAIN);
     report.at_most("p99 while it lasts, in times of alone (and 0.5 ms)", slower, FACTOR);
@@ -214,16 +212,15 @@ fn p99(side: &Side) -> Duration {
     side.phase.arrivals.percentile(99.0)
 }
 
-/// `alone` is before and after each of `beside`.
 fn judge(report: &mut Report, alone: &[Side], beside: &[Side]) {
-    let slower = |wait: fn(&Side) -> Duration, grain: Duration| {
-        median(beside.iter().zip(alone.windows(2)).map(|(beside, alone)| {
-            let alone: Duration = alone.iter().map(wait).sum();
-            ratio(wait(beside), alone / 2 + grain)
-        }))
-    };
+    let slower = |wait, grain| ratio(middle(beside, wait), middle(alone, wait) + grain);
     report.note("p99 beside the dead, in times of alone", format!("{:.2}", slower(p99, Duration::ZERO)));
     report.at_most("p99 beside the dead, in times of alone (and 0.5 ms)", slower(p99, GRAIN), FACTOR);
     let slower = slower(|side| side.burst, Duration::ZERO);
     report.at_most("a burst beside the dead, in times of alone", slower, FACTOR);
+}
+
+/// The median of what `wait` says of each.
+fn middle(sides: &[Side], wait: fn(&Side) -> Duration) -> Duration {
+    Duration::from_secs_f64(median(sides.iter().map(|side| wait(side).as_secs_f64())))
 }

@@ -27,6 +27,7 @@ fn sqlite_is_compiled_for_what_it_does_here() {
         let options =
             scene.read(|c| sql::values(c, "SELECT compile_options AS value FROM pragma_compile_options")).await;
         assert!(options.iter().any(|option| option == "THREADSAFE=2"), "{options:?}");
+        assert!(options.iter().any(|option| option == "ENABLE_QPSG"), "{options:?}");
         for costly in ["ENABLE_STAT4", "ENABLE_MEMORY_MANAGEMENT", "ENABLE_API_ARMOR"] {
             assert!(options.iter().all(|option| option != costly), "{options:?}");
         }

@@ -21,6 +21,7 @@ use postrider::{
         record::{Reach, cancel_owed, record_attempts},
     },
 };
+#[cfg(feature = "mysql")]
 use serde_json::Value;
 
 use crate::{
@@ -192,18 +193,24 @@ async fn what_waits_is_found_by_the_index_among_all_that_was_delivered(database:
     }
 }
 
-/// The statements that `work` runs, their parameters written out.
+/// The statements that `work` runs, their parameters written out but for SQLite, whose plans do not depend on them.
 pub(crate) fn overhear(
     connection: &mut AnyConnection,
     work: &impl Fn(&mut AnyConnection) -> Queried<()>,
 ) -> Queried<Vec<String>> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ear = Arc::clone(&heard);
+    let stated = match connection {
+        #[cfg(feature = "mysql")]
+        AnyConnection::Mysql(_) => written_out,
+        #[cfg(feature = "sqlite")]
+        AnyConnection::Sqlite(_) => without_parameters,
+    };
     connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
         if let InstrumentationEvent::StartQuery { query, .. } = event {
             let query = query.to_string();
             if ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| query.starts_with(verb)) {
-                ear.lock().expect("nothing panics here").push(written_out(&query));
+                ear.lock().expect("nothing panics here").push(stated(&query));
             }
         }
     });
@@ -214,8 +221,15 @@ pub(crate) fn overhear(
     Ok(std::mem::take(&mut *heard))
 }
 
+/// `SELECT ? -- binds: [1]` as `SELECT ?`.
+#[cfg(feature = "sqlite")]
+fn without_parameters(query: &str) -> String {
+    query.rsplit_once(" -- binds: ").map_or(query, |(statement, _)| statement).to_owned()
+}
+
 /// `SELECT ? -- binds: [1]` as `SELECT 1`. Diesel writes the parameters as Rust would, which for ours is JSON but for the
 /// options; their texts have no parentheses.
+#[cfg(feature = "mysql")]
 fn written_out(query: &str) -> String {
     let (statement, parameters) = query.rsplit_once(" -- binds: ").unwrap_or((query, "[]"));
     let parameters = parameters.replace("Some(", "").replace(')', "").replace("None", "null");
@@ -231,6 +245,7 @@ fn written_out(query: &str) -> String {
     text
 }
 
+#[cfg(feature = "mysql")]
 fn literal(parameter: &Value) -> String {
     match parameter {
         Value::Array(bytes) => {

@@ -36,14 +36,6 @@ impl SubscriptionActor {
         });
     }
 
-    /// Whether somebody did what makes the count of an endpoint's failures begin anew.
-    fn is_looked_after(&self, before: &Subscription) -> bool {
-        let now = &self.subscription;
-        now.hold != before.hold
-            || now.terms.is_active != before.terms.is_active
-            || now.terms.target_url != before.terms.target_url
-    }
-
     /// Whether attempts may start now.
     fn present_gate(&self) -> Gate {
         if self.is_quiescing {
@@ -106,7 +98,7 @@ impl Handler<SetSubscription> for SubscriptionActor {
         if self.subscription.terms.target_url != before.terms.target_url {
             self.queue.endpoint_moved();
         }
-        if self.is_looked_after(&before) {
+        if self.subscription.begins_anew_after(&before) {
             self.troubles.failing.begin_anew();
             self.store_failing(ctx);
         }

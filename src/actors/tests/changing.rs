@@ -234,6 +234,29 @@ fn an_endpoint_stays_trusted_when_something_else_changes() {
     });
 }
 
+/// Whether its actor runs while nothing is owed, or has gone before.
+#[test]
+fn an_endpoint_is_not_trusted_when_its_subscription_begins_again() {
+    in_virtual_time(async {
+        let scene = Scene::new(Endpoint::new(|_| Deed::Answer(200)), 100).await;
+        let subscription = scene.subscribe("here", POLICY).await;
+        for pause in [SECOND, 120 * SECOND] {
+            for _ in 0..2 {
+                scene.publish(1).await;
+                scene.settle(subscription, 10 * SECOND).await;
+            }
+            tokio::time::sleep(pause).await;
+            for is_active in [false, true] {
+                let changed = scene.write_terms(subscription, move |terms| Terms { is_active, ..terms.clone() }).await;
+                scene.router.send(Changed(changed)).await.expect("the router runs");
+                tokio::time::sleep(120 * SECOND).await;
+            }
+        }
+        let trusted: Vec<_> = scene.endpoint.seen().iter().map(|seen| seen.is_trusted).collect();
+        assert_eq!(trusted, [false, true, false, true]);
+    });
+}
+
 /// It may answer long after the subscription has moved, and that it is gone.
 #[test]
 fn what_the_last_endpoint_answers_says_nothing_of_the_next() {

@@ -61,7 +61,10 @@ impl Queue {
             Permit::NotBefore(at) => at?,
         };
         let slots = self.pace.slots(self.limits.slots).min(fair_slots.max(1));
-        let may_start = self.in_flight.len() < slots && self.recording.len() < self.limits.slots * RECORDING_PER_SLOT;
+        let awaits_answer = self.trust.asked().is_some_and(|id| self.in_flight.contains_key(&id));
+        let may_start = !awaits_answer
+            && self.in_flight.len() < slots
+            && self.recording.len() < self.limits.slots * RECORDING_PER_SLOT;
         may_start.then_some(by_breaker.max(by_pace))
     }
 
@@ -89,7 +92,7 @@ impl Queue {
                 return Some(Step::Expire(owed));
             }
             self.breaker.started(owed.id);
-            self.trust.started();
+            self.trust.started(owed.id);
             self.pace.started(self.limits.rate, now);
             self.in_flight.insert(owed.id, owed.clone());
             return Some(Step::Start(owed));

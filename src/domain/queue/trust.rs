@@ -2,12 +2,13 @@
 //!
 //! One that failed, or of which nothing is known, is tried at an instant that its owner reserves for it among all such
 //! endpoints of the process: an event that is owed to a thousand of them is no thousand attempts, and no thousand page reads,
-//! at once. Those that go on failing wait among themselves: one that mostly works does not stand in line with the dead.
+//! at once. Nothing more is sent to it before that attempt has ended: what hangs holds one connection, not one for each
+//! delivery. Those that go on failing wait among themselves: one that mostly works does not stand in line with the dead.
 
 use std::time::Duration;
 
 use super::{Queue, pace::Ease, steps::Doubt};
-use crate::domain::time::Timestamp;
+use crate::domain::{id::DeliveryId, time::Timestamp};
 
 /// How far from now a reservation may lie. One that was not used for longer is given up, or what gathered over hours would
 /// start all at once; one that lies further ahead was made before the clock was set back.
@@ -26,13 +27,15 @@ pub(super) enum Trust {
         doubt: Doubt,
         /// When the next attempt may start; `None` before that was asked for.
         reserved: Option<Timestamp>,
+        /// The latest attempt that started meanwhile.
+        asked: Option<DeliveryId>,
     },
 }
 
 impl Trust {
     /// It may work, as far as is known.
     pub(super) const fn new() -> Self {
-        Self::Lacking { doubt: Doubt::Unsure, reserved: None }
+        Self::Lacking { doubt: Doubt::Unsure, reserved: None, asked: None }
     }
 
     pub(super) const fn is_lacking(&self) -> bool {
@@ -66,7 +69,7 @@ impl Trust {
     /// The endpoint is known to fail.
     pub(super) fn lose(&mut self) {
         if !matches!(self, Self::Lacking { doubt: Doubt::Failing, .. }) {
-            *self = Self::Lacking { doubt: Doubt::Failing, reserved: None };
+            *self = Self::Lacking { doubt: Doubt::Failing, reserved: None, asked: self.asked() };
         }
     }
 
@@ -97,9 +100,17 @@ impl Trust {
     }
 
     /// An attempt starts.
-    pub(super) fn started(&mut self) {
-        if let Self::Lacking { reserved, .. } = self {
-            *reserved = None;
+    pub(super) fn started(&mut self, id: DeliveryId) {
+        if let Self::Lacking { reserved, asked, .. } = self {
+            (*reserved, *asked) = (None, Some(id));
+        }
+    }
+
+    /// The attempt whose end has to be seen before the next one starts.
+    pub(super) const fn asked(&self) -> Option<DeliveryId> {
+        match self {
+            Self::Full | Self::Shaken => None,
+            Self::Lacking { asked, .. } => *asked,
         }
     }
 
@@ -152,7 +163,7 @@ mod tests {
         },
         *,
     };
-    use crate::domain::{breaker::BreakerSettings, delivery::Next, id::DeliveryId};
+    use crate::domain::{breaker::BreakerSettings, delivery::Next};
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
@@ -208,12 +219,12 @@ mod tests {
     #[test]
     fn a_reservation_is_used_once_and_not_long_after() {
         for doubt in [Doubt::Unsure, Doubt::Failing] {
-            let mut trust = Trust::Lacking { doubt, reserved: None };
+            let mut trust = Trust::Lacking { doubt, reserved: None, asked: None };
             let at = NOW.after(Duration::from_millis(3));
             trust.reserve(at);
             assert_eq!((trust.lacks_reservation(NOW), trust.not_before(NOW)), (None, at));
             assert_eq!(trust.lacks_reservation(at.after(RESERVATION_HOLDS_FOR * 2)), Some(doubt));
-            trust.started();
+            trust.started(DeliveryId::from_raw(1));
             assert_eq!(trust.lacks_reservation(NOW), Some(doubt));
         }
     }
@@ -268,7 +279,7 @@ mod tests {
         queue.reserved(at);
         assert!(matches!(queue.next(NOW, 100), Step::Wait(Some(until)) if until == at));
         assert_eq!(started(&mut queue, at), [3]);
-        finish(&mut queue, 2, FAILED);
+        finish(&mut queue, 3, FAILED);
         queue.look_again();
         assert!(matches!(queue.next(at, 100), Step::Reserve(Doubt::Failing)), "a page, too, is read in its time");
         let later = at.after(Duration::from_millis(5));
@@ -276,7 +287,7 @@ mod tests {
         assert!(matches!(queue.next(at, 100), Step::Wait(Some(until)) if until == later));
         assert!(matches!(queue.next(later, 100), Step::Read(_)));
         queue.page_read(Page::default());
-        finish(&mut queue, 3, TOOK);
+        finish(&mut queue, 2, TOOK);
         queue.offer([owed(4)]);
         assert_eq!(started(&mut queue, later), [4], "what arrives gives the trust back");
     }
@@ -292,9 +303,24 @@ mod tests {
         assert!(matches!(queue.next(at, 100), Step::Read(_)));
         queue.page_read(Page { fresh: (1..=3).map(owed).collect(), ..Page::default() });
         assert!(matches!(queue.next(at, 100), Step::Start(_)));
-        assert!(matches!(queue.next(at, 100), Step::Reserve(Doubt::Unsure)));
+        assert!(matches!(queue.next(at, 100), Step::Wait(None)), "one at a time");
         finish(&mut queue, 1, TOOK);
         assert_eq!(started(&mut queue, at), [2, 3], "now it is known");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_not_trusted_is_sent_one_at_a_time() {
+        let mut queue = caught_up();
+        queue.offer((1..=6).map(owed));
+        assert_eq!(started(&mut queue, NOW), [1, 2]);
+        finish(&mut queue, 1, FAILED);
+        assert_eq!(started(&mut queue, NOW), [3], "what went there before does not count");
+        finish(&mut queue, 2, FAILED);
+        assert_eq!(started(&mut queue, NOW), Vec::<i64>::new(), "nor does it when that ends");
+        queue.try_endpoint(NOW);
+        assert_eq!(started(&mut queue, NOW), [4], "somebody looked after it");
+        finish(&mut queue, 4, FAILED);
+        assert_eq!(started(&mut queue, NOW), [5]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     scene::{SOON, Scene, TYPE, id_in},
@@ -20,11 +20,12 @@ use crate::{
 
 on_both! { blocking:
     a_healthy_endpoint_does_not_notice_fifty_that_hang,
+    what_hangs_from_the_start_is_sent_one_attempt,
     endpoints_that_do_not_work_are_tried_in_the_background,
 }
 
 const HANGING: usize = 50;
-/// Attempts of a subscription of which nothing is known yet.
+/// Attempts of a subscription whose endpoint has just begun to work.
 const FIRST_SLOTS: usize = 8;
 /// More than each has slots.
 const EVENTS_EACH: usize = 40;
@@ -34,20 +35,25 @@ const EVENTS: usize = 200;
 const P99: Duration = Duration::from_millis(250);
 const HANGS: &str = "stock_location.updated";
 
+/// They work once, so that they are trusted with as many attempts as they have slots.
 fn a_healthy_endpoint_does_not_notice_fifty_that_hang(database: &Database) {
     let scene = Scene::new(database, &[]);
     for endpoint in 0..HANGING {
         let path = format!("/hangs/{endpoint}");
-        scene.sink.script(&path, [Behaviour::Hang]);
+        scene.sink.script(&path, [Behaviour::status(200), Behaviour::Hang]);
         scene.api.subscribe(HANGS, &scene.sink.url(&path), json!({}));
     }
     scene.subscribe("/healthy", json!({}));
-    let events: Vec<_> = (0..EVENTS_EACH).map(|id| json!({"event_type": HANGS, "payload": {"id": id}})).collect();
-    scene.api.publish_batch(&events);
-    eventually("attempts to hang everywhere", SOON, || match scene.sink.requests_in_all() {
-        seen if seen >= HANGING * FIRST_SLOTS => Ok(()),
-        seen => Err(format!("{seen} requests")),
-    });
+    scene.api.publish(HANGS, &json!({"id": 0}));
+    let requests = |count| {
+        eventually("attempts everywhere", SOON, || match scene.sink.requests_in_all() {
+            seen if seen >= count => Ok(()),
+            seen => Err(format!("{seen} requests")),
+        });
+    };
+    requests(HANGING);
+    scene.api.publish_batch(&for_all_that_hang());
+    requests(HANGING * (1 + FIRST_SLOTS));
 
     let mut answered = HashMap::new();
     for id in 0..EVENTS {
@@ -62,6 +68,25 @@ fn a_healthy_endpoint_does_not_notice_fifty_that_hang(database: &Database) {
     }
     println!("from answer to arrival: {waits}");
     assert!(waits.percentile(99.0) <= P99, "{waits}");
+}
+
+/// Whether it works is known when that has ended.
+fn what_hangs_from_the_start_is_sent_one_attempt(database: &Database) {
+    let scene = Scene::new(database, &[]);
+    scene.sink.script("/hangs", [Behaviour::Hang]);
+    scene.api.subscribe(HANGS, &scene.sink.url("/hangs"), json!({}));
+    scene.subscribe("/healthy", json!({}));
+    scene.api.publish_batch(&for_all_that_hang());
+    scene.sink.wait_for("/hangs", 1, SOON);
+    for id in 0..EVENTS_EACH {
+        scene.publish(id);
+    }
+    scene.sink.wait_for("/healthy", EVENTS_EACH, SOON);
+    assert_eq!(scene.sink.count("/hangs"), 1);
+}
+
+fn for_all_that_hang() -> Vec<Value> {
+    (0..EVENTS_EACH).map(|id| json!({"event_type": HANGS, "payload": {"id": id}})).collect()
 }
 
 /// By a thread that lets others have the processors first. It is woken for each attempt, and now and then to see how late it is.

@@ -60,11 +60,8 @@ impl Queue {
             Permit::Free => Timestamp::EPOCH,
             Permit::NotBefore(at) => at?,
         };
-        let slots = self.pace.slots(self.limits.slots).min(fair_slots.max(1));
-        let awaits_answer = self.trust.asked().is_some_and(|id| self.in_flight.contains_key(&id));
-        let may_start = !awaits_answer
-            && self.in_flight.len() < slots
-            && self.recording.len() < self.limits.slots * RECORDING_PER_SLOT;
+        let slots = self.open_slots().min(fair_slots.max(1));
+        let may_start = self.in_flight.len() < slots && self.recording.len() < self.limits.slots * RECORDING_PER_SLOT;
         may_start.then_some(by_breaker.max(by_pace))
     }
 

@@ -36,10 +36,17 @@ impl Queue {
         !self.recording.is_empty() && (!may_start || has_more)
     }
 
-    /// How many attempts may be in flight now: at most the limit, fewer while the endpoint is strained.
+    /// How many attempts may be in flight now: at most the limit, fewer while the endpoint is strained, and one more at a time
+    /// while it is not known to work.
     #[must_use]
     pub fn open_slots(&self) -> usize {
-        self.pace.slots(self.limits.slots)
+        let slots = self.pace.slots(self.limits.slots);
+        let awaits_answer = self.trust.asked().is_some_and(|id| self.in_flight.contains_key(&id));
+        match self.in_flight.len() {
+            in_flight if awaits_answer => slots.min(in_flight),
+            in_flight if self.trust.is_lacking() => slots.min(in_flight + 1),
+            _ => slots,
+        }
     }
 
     /// Whether the endpoint took the latest that it was sent.

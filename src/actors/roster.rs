@@ -258,8 +258,8 @@ impl Roster {
     }
 }
 
-/// On which of `benches` the actors of a subscription sit, always on the same. Multiples of the golden ratio: ids that lie any
-/// number apart are spread evenly, or who makes subscriptions in pairs would have all of one kind on one thread.
+/// On which of `benches` the actors of a subscription sit, always on the same. Multiples of the golden ratio: ids that lie a few
+/// apart are spread evenly, or who makes subscriptions in pairs would have all of one kind on one thread.
 fn seat_of(id: SubscriptionId, benches: usize) -> usize {
     let place = id.as_raw().unsigned_abs().wrapping_mul(0x9E37_79B9);
     usize::try_from((u64::from(place) * benches as u64) >> 32).unwrap_or_default()
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_that_lie_any_number_apart_sit_evenly() {
+    fn ids_that_lie_a_few_apart_sit_evenly() {
         for (benches, apart, first) in (1..=4).flat_map(|n| (1..=12).flat_map(move |m| [(n, m, 1), (n, m, 4_711)])) {
             let mut seated = vec![0; benches];
             for number in 0..40 {

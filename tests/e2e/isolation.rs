@@ -74,7 +74,7 @@ fn a_healthy_endpoint_does_not_notice_fifty_that_hang(database: &Database) {
 fn what_hangs_from_the_start_is_sent_one_attempt(database: &Database) {
     let scene = Scene::new(database, &[]);
     scene.sink.script("/hangs", [Behaviour::Hang]);
-    scene.api.subscribe(HANGS, &scene.sink.url("/hangs"), json!({}));
+    scene.api.subscribe(HANGS, &scene.sink.url("/hangs"), json!({"config": {"timeout": 60}}));
     scene.subscribe("/healthy", json!({}));
     scene.api.publish_batch(&for_all_that_hang());
     scene.sink.wait_for("/hangs", 1, SOON);

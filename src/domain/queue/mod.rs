@@ -22,7 +22,7 @@
 //!   queue cannot be sure, it believes that there is more, and a page is read.
 //! * [`Pace`] opens slots while the endpoint keeps up and closes them when it does not; the
 //!   [`Breaker`] leaves an endpoint alone that fails whatever it is sent. Unless it is known to work ([`Trust`]), it is tried
-//!   only at instants that are reserved.
+//!   only at instants that are reserved, and with one attempt at a time.
 
 mod behind;
 mod claims;
@@ -220,7 +220,7 @@ impl Queue {
             return Some((owed, Bearing::Past));
         }
         self.pace.ended(ended.ease, self.limits.slots);
-        self.trust.ended(ended.ease);
+        self.trust.ended(id, ended.ease);
         let turn = self.breaker.ended(id, ended.sign, now, draw);
         match turn {
             Turn::Closed => self.pace.start_over(),

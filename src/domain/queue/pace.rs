@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-/// Slots of a subscription of which nothing is known yet.
+/// Slots at first; trust says whether they are used.
 const FIRST_SLOTS: usize = 8;
 /// Deliveries in memory for each open slot. An endpoint that takes nothing holds no more memory than one slot's.
 const REACH_PER_SLOT: usize = 32;

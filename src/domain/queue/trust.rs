@@ -2,8 +2,8 @@
 //!
 //! One that failed, or of which nothing is known, is tried at an instant that its owner reserves for it among all such
 //! endpoints of the process: an event that is owed to a thousand of them is no thousand attempts, and no thousand page reads,
-//! at once. Nothing more is sent to it before that attempt has ended: what hangs holds one connection, not one for each
-//! delivery. Those that go on failing wait among themselves: one that mostly works does not stand in line with the dead.
+//! at once. Nothing more is sent to it before that attempt has ended, but for probes and what a person orders: what hangs holds
+//! one connection or two, not one for each delivery. Those that go on failing wait among themselves: one that mostly works does not stand in line with the dead.
 
 use std::time::Duration;
 
@@ -27,15 +27,17 @@ pub(super) enum Trust {
         doubt: Doubt,
         /// When the next attempt may start; `None` before that was asked for.
         reserved: Option<Timestamp>,
-        /// The latest attempt that started meanwhile.
+        /// The attempt whose end has to be seen before the next one starts.
         asked: Option<DeliveryId>,
+        /// The latest that failed.
+        failed: Option<DeliveryId>,
     },
 }
 
 impl Trust {
     /// It may work, as far as is known.
     pub(super) const fn new() -> Self {
-        Self::Lacking { doubt: Doubt::Unsure, reserved: None, asked: None }
+        Self::Lacking { doubt: Doubt::Unsure, reserved: None, asked: None, failed: None }
     }
 
     pub(super) const fn is_lacking(&self) -> bool {
@@ -69,18 +71,21 @@ impl Trust {
     /// The endpoint is known to fail.
     pub(super) fn lose(&mut self) {
         if !matches!(self, Self::Lacking { doubt: Doubt::Failing, .. }) {
-            *self = Self::Lacking { doubt: Doubt::Failing, reserved: None, asked: self.asked() };
+            *self = Self::Lacking { doubt: Doubt::Failing, reserved: None, asked: self.asked(), failed: None };
         }
     }
 
     /// An attempt ended.
-    pub(super) fn ended(&mut self, ease: Ease) {
+    pub(super) fn ended(&mut self, id: DeliveryId, ease: Ease) {
         match (&self, ease) {
+            (_, Ease::Unknown) => return,
             (_, Ease::Took) => *self = Self::Full,
             (Self::Full, Ease::Refused) => *self = Self::Shaken,
             (Self::Full | Self::Shaken, Ease::Refused | Ease::Strained) => *self = Self::new(),
             (Self::Lacking { .. }, Ease::Refused | Ease::Strained) => self.lose(),
-            (_, Ease::Unknown) => {}
+        }
+        if let Self::Lacking { failed, .. } = self {
+            *failed = Some(id);
         }
     }
 
@@ -99,10 +104,13 @@ impl Trust {
         }
     }
 
-    /// An attempt starts.
+    /// An attempt starts. Others wait for its end, unless the endpoint has just failed for the first time since it worked, which
+    /// is a matter of its pace, or this is the delivery that failed last: it may be at fault itself.
     pub(super) fn started(&mut self, id: DeliveryId) {
-        if let Self::Lacking { reserved, asked, .. } = self {
-            (*reserved, *asked) = (None, Some(id));
+        let Self::Lacking { doubt, reserved, asked, failed } = self else { return };
+        *reserved = None;
+        if failed.is_none_or(|failed| *doubt == Doubt::Failing && failed != id) {
+            *asked = Some(id);
         }
     }
 
@@ -166,20 +174,21 @@ mod tests {
     use crate::domain::{breaker::BreakerSettings, delivery::Next};
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+    const ID: DeliveryId = DeliveryId::from_raw(1);
 
     #[test]
     fn one_refusal_costs_no_trust_and_two_in_a_row_do() {
         let mut trust = Trust::new();
         assert!(trust.is_lacking(), "nothing is known");
         for ease in [Ease::Took, Ease::Refused, Ease::Unknown, Ease::Took, Ease::Refused] {
-            trust.ended(ease);
+            trust.ended(ID, ease);
             assert!(!trust.is_lacking(), "{ease:?}");
         }
-        trust.ended(Ease::Refused);
+        trust.ended(ID, Ease::Refused);
         assert_eq!(trust.lacks_reservation(NOW), Some(Doubt::Unsure));
-        trust.ended(Ease::Took);
+        trust.ended(ID, Ease::Took);
         assert_eq!(trust, Trust::Full);
-        trust.ended(Ease::Strained);
+        trust.ended(ID, Ease::Strained);
         assert_eq!(trust.lacks_reservation(NOW), Some(Doubt::Unsure), "who does not answer is not trusted");
     }
 
@@ -188,17 +197,17 @@ mod tests {
         let failing = Some(Doubt::Failing);
         for before in [Ease::Took, Ease::Unknown] {
             let mut trust = Trust::new();
-            trust.ended(before);
-            trust.ended(Ease::Strained);
-            trust.ended(Ease::Refused);
+            trust.ended(ID, before);
+            trust.ended(ID, Ease::Strained);
+            trust.ended(ID, Ease::Refused);
             assert_eq!(trust.lacks_reservation(NOW), failing);
-            trust.ended(Ease::Unknown);
+            trust.ended(ID, Ease::Unknown);
             assert_eq!(trust.lacks_reservation(NOW), failing);
             trust.hope();
             assert_eq!(trust.lacks_reservation(NOW), Some(Doubt::Unsure));
-            trust.ended(Ease::Refused);
+            trust.ended(ID, Ease::Refused);
             assert_eq!(trust.lacks_reservation(NOW), failing);
-            trust.ended(Ease::Took);
+            trust.ended(ID, Ease::Took);
             trust.hope();
             assert_eq!(trust, Trust::Full);
         }
@@ -219,12 +228,12 @@ mod tests {
     #[test]
     fn a_reservation_is_used_once_and_not_long_after() {
         for doubt in [Doubt::Unsure, Doubt::Failing] {
-            let mut trust = Trust::Lacking { doubt, reserved: None, asked: None };
+            let mut trust = Trust::Lacking { doubt, reserved: None, asked: None, failed: None };
             let at = NOW.after(Duration::from_millis(3));
             trust.reserve(at);
             assert_eq!((trust.lacks_reservation(NOW), trust.not_before(NOW)), (None, at));
             assert_eq!(trust.lacks_reservation(at.after(RESERVATION_HOLDS_FOR * 2)), Some(doubt));
-            trust.started(DeliveryId::from_raw(1));
+            trust.started(ID);
             assert_eq!(trust.lacks_reservation(NOW), Some(doubt));
         }
     }
@@ -309,18 +318,31 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_is_not_trusted_is_sent_one_at_a_time() {
+    fn an_endpoint_that_fails_is_sent_one_at_a_time() {
         let mut queue = caught_up();
+        queue.endpoint_fails();
         queue.offer((1..=6).map(owed));
-        assert_eq!(started(&mut queue, NOW), [1, 2]);
+        assert_eq!(started(&mut queue, NOW), [1]);
         finish(&mut queue, 1, FAILED);
-        assert_eq!(started(&mut queue, NOW), [3], "what went there before does not count");
-        finish(&mut queue, 2, FAILED);
-        assert_eq!(started(&mut queue, NOW), Vec::<i64>::new(), "nor does it when that ends");
+        assert_eq!(started(&mut queue, NOW), [2]);
         queue.try_endpoint(NOW);
-        assert_eq!(started(&mut queue, NOW), [4], "somebody looked after it");
-        finish(&mut queue, 4, FAILED);
-        assert_eq!(started(&mut queue, NOW), [5]);
+        assert_eq!(started(&mut queue, NOW), [3], "somebody looked after it");
+    }
+
+    #[test]
+    fn what_slips_is_left_to_its_pace_and_a_delivery_that_fails_again_holds_up_no_other() {
+        let [poison, other] = [2, 3].map(DeliveryId::from_raw);
+        let mut trust = Trust::Full;
+        trust.ended(poison, Ease::Strained);
+        trust.started(other);
+        assert_eq!(trust.asked(), None, "it worked until now");
+        for _ in 0..3 {
+            trust.ended(poison, Ease::Strained);
+            trust.started(poison);
+            assert_eq!(trust.asked(), None, "the endpoint need not be at fault");
+        }
+        trust.started(other);
+        assert_eq!(trust.asked(), Some(other));
     }
 
     #[test]

@@ -51,6 +51,10 @@ pub(super) struct World {
     doubt: Option<Doubt>,
     /// For the next attempt at an endpoint that is not trusted.
     reserved: Option<Timestamp>,
+    /// The attempt at it whose end has to be seen.
+    asked: Option<i64>,
+    /// The latest that failed there.
+    failed: Option<i64>,
     pub(super) starts: Vec<i64>,
 }
 
@@ -77,6 +81,8 @@ impl World {
             tried_before: HashSet::new(),
             doubt: Some(Doubt::Unsure),
             reserved: None,
+            asked: None,
+            failed: None,
             starts: Vec::new(),
         }
     }
@@ -207,6 +213,10 @@ impl World {
             if self.doubt != doubt_before {
                 self.reserved = None;
             }
+            if self.doubt.is_none() || doubt_before.is_none() {
+                self.asked = None;
+            }
+            self.failed = retry_after.map(|_| id);
         }
         let due = retry_after.map(|wait| Timestamp::from_micros(self.now.as_micros() + wait));
         let next = match due {
@@ -312,7 +322,7 @@ impl World {
     fn move_away(&mut self) {
         self.queue.endpoint_moved();
         self.elsewhere = self.in_flight.iter().copied().collect();
-        (self.doubt, self.reserved) = (Some(Doubt::Unsure), None);
+        (self.doubt, self.reserved, self.asked, self.failed) = (Some(Doubt::Unsure), None, None, None);
     }
 
     /// The engine is killed and started again. What it had sent to the store is carried out or not, but not later.

@@ -50,8 +50,13 @@ impl World {
         );
         assert!(!self.in_flight.contains(&id), "{id} runs twice");
         assert!(!matches!(self.queue.gate, Gate::Held { .. }), "{id} starts while held");
-        if self.doubt.is_some() {
+        if let Some(doubt) = self.doubt {
             assert!(self.reserved.take().is_some_and(|at| at <= self.now), "{id} starts before its time");
+            let awaited = self.asked.filter(|asked| self.in_flight.contains(asked));
+            assert!(awaited.is_none() || self.queue.breaker().is_some(), "{id} starts before {awaited:?} has ended");
+            if self.failed.is_none_or(|failed| doubt == Doubt::Failing && failed != id) {
+                self.asked = Some(id);
+            }
         }
         if let Some(key) = self.key(id).filter(|_| !self.tried_before.contains(&id)) {
             let earlier = self.owed.keys().find(|other| **other < id && self.key(**other) == Some(key));

@@ -3,7 +3,8 @@
 //! One that failed, or of which nothing is known, is tried at an instant that its owner reserves for it among all such
 //! endpoints of the process: an event that is owed to a thousand of them is no thousand attempts, and no thousand page reads,
 //! at once. Nothing more is sent to it before that attempt has ended, but for probes and what a person orders: what hangs holds
-//! one connection or two, not one for each delivery. Those that go on failing wait among themselves: one that mostly works does not stand in line with the dead.
+//! one connection or two, not one for each delivery. Those that go on failing wait among themselves: one that mostly works does
+//! not stand in line with the dead.
 
 use std::time::Duration;
 

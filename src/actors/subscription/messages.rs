@@ -225,9 +225,7 @@ impl Handler<Wake> for SubscriptionActor {
             // When the router refuses, something is on the way here that will set the timer again.
             Some(since) if self.now().since(since) >= LINGER && self.cancelling == 0 => {
                 self.idle_since = None;
-                let (id, offers) = (self.subscription.id, self.offers);
-                // Who begins again after an end is not known to work.
-                let works = self.demand() == Demand::Standing && self.queue.took_the_latest();
+                let (id, offers, works) = (self.subscription.id, self.offers, self.queue.took_the_latest());
                 tell(&self.with.router, MayStop { id, offers, works, who: ctx.address() });
             }
             Some(_) | None => self.advance(ctx),

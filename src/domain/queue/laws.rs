@@ -22,8 +22,9 @@ enum Happening {
     Pass {
         micros: i64,
     },
-    /// The oldest attempt in flight ends: delivered, or to be retried after a wait.
+    /// An attempt in flight ends, `place` behind the oldest: delivered, or to be retried after a wait.
     Finish {
+        place: usize,
         retry_after: Option<i64>,
     },
     /// The oldest record becomes durable.
@@ -93,11 +94,13 @@ enum Arrival {
 
 fn any_happening() -> impl Strategy<Value = Happening> {
     let arrival = prop_oneof![4 => Just(Arrival::Now), 2 => Just(Arrival::Late), 1 => Just(Arrival::Never)];
+    // Now and then longer than any reservation holds.
+    let wait = prop_oneof![20 => 1_i64..400, 1 => 10_000_000_i64..100_000_000];
     prop_oneof![
         4 => (1_usize..6, arrival).prop_map(|(count, offer)| Happening::Accept { count, offer }),
         1 => Just(Happening::LateOffers),
-        2 => (1_i64..400).prop_map(|micros| Happening::Pass { micros }),
-        5 => prop::option::of(0_i64..300).prop_map(|retry_after| Happening::Finish { retry_after }),
+        2 => wait.prop_map(|micros| Happening::Pass { micros }),
+        5 => (0_usize..3, prop::option::of(0_i64..300)).prop_map(|(place, retry_after)| Happening::Finish { place, retry_after }),
         5 => Just(Happening::Record),
         1 => Just(Happening::Refuse),
         3 => Just(Happening::Read),
@@ -140,7 +143,7 @@ proptest! {
         world.queue.set_limits(Limits { slots: 1, ..LIMITS });
         for count in batches {
             world.happen(Happening::Accept { count, offer: Arrival::Now });
-            for happening in [Happening::Read, Happening::Answer { fails: false }, Happening::Finish { retry_after: None }, Happening::Record] {
+            for happening in [Happening::Read, Happening::Answer { fails: false }, Happening::Finish { place: 0, retry_after: None }, Happening::Record] {
                 world.happen(happening);
             }
         }

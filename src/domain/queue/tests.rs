@@ -1,5 +1,7 @@
 //! What the queue does in the situations that have a name.
 
+mod failing;
+
 use bytes::Bytes;
 
 use super::*;

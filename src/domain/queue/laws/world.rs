@@ -96,7 +96,7 @@ impl World {
                 self.queue.offer(late.into_iter().map(keyed));
             }
             Happening::Pass { micros } => self.now = Timestamp::from_micros(self.now.as_micros() + micros),
-            Happening::Finish { retry_after } => self.finish(retry_after),
+            Happening::Finish { place, retry_after } => self.finish(place, retry_after),
             Happening::Record => self.record(),
             Happening::Refuse => self.refuse(),
             Happening::Read => self.read(),
@@ -196,11 +196,11 @@ impl World {
         self.queue.look_again();
     }
 
-    fn finish(&mut self, retry_after: Option<i64>) {
+    fn finish(&mut self, place: usize, retry_after: Option<i64>) {
         if self.in_flight.is_empty() {
             return;
         }
-        let id = self.in_flight.remove(0);
+        let id = self.in_flight.remove(place.min(self.in_flight.len() - 1));
         let ended = match retry_after {
             None => Ended { sign: Sign::Success, ease: Ease::Took },
             Some(_) => Ended { sign: Sign::Failure, ease: Ease::Strained },
@@ -342,7 +342,7 @@ impl World {
             self.happen(Happening::Answer { fails: false });
             self.happen(Happening::Park { answer_is_lost: false });
             self.happen(Happening::Unpark);
-            self.happen(Happening::Finish { retry_after: None });
+            self.happen(Happening::Finish { place: 0, retry_after: None });
             self.happen(Happening::Record);
             self.happen(Happening::Pass { micros: 20 });
             if self.owed.is_empty() && self.act() {

@@ -17,7 +17,7 @@ impl World {
                     self.order = Some(order);
                 }
                 Step::Reserve(doubt) => {
-                    assert_eq!((Some(doubt), self.reserved), (self.doubt, None), "one attempt at a time");
+                    assert_eq!((Some(doubt), self.reservation()), (self.doubt, None), "one attempt at a time");
                     let at = self.now.after(TRICKLE);
                     self.reserved = Some(at);
                     self.queue.reserved(at);
@@ -41,6 +41,11 @@ impl World {
         }
     }
 
+    /// What is reserved, and not given up because it was not used.
+    fn reservation(&self) -> Option<Timestamp> {
+        self.reserved.filter(|at| self.now.since(*at) <= RESERVATION_HOLDS_FOR)
+    }
+
     fn start(&mut self, id: i64) {
         let held = self.owed.get(&id).copied().expect("only what is owed is attempted");
         assert!(held.until().is_none_or(|due| due <= self.now), "{id} starts early");
@@ -51,7 +56,8 @@ impl World {
         assert!(!self.in_flight.contains(&id), "{id} runs twice");
         assert!(!matches!(self.queue.gate, Gate::Held { .. }), "{id} starts while held");
         if let Some(doubt) = self.doubt {
-            assert!(self.reserved.take().is_some_and(|at| at <= self.now), "{id} starts before its time");
+            assert!(self.reservation().is_some_and(|at| at <= self.now), "{id} starts before its time");
+            self.reserved = None;
             let awaited = self.asked.filter(|asked| self.in_flight.contains(asked));
             assert!(awaited.is_none() || self.queue.breaker().is_some(), "{id} starts before {awaited:?} has ended");
             if self.failed.is_none_or(|failed| doubt == Doubt::Failing && failed != id) {

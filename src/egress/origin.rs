@@ -1,4 +1,4 @@
-//! What one thread keeps for one origin: an awc client, its connections, and the heads of requests.
+//! What one thread keeps for one origin: an awc client and its connections.
 //!
 //! Subscriptions that spell their headers unusually ([`super::spelling`]) share it only with those that spell them so, too:
 //! what a connection respells is then the same for every request on it, whichever awc gives it to.
@@ -6,20 +6,14 @@
 //! A client per origin, because awc bounds and pools per client: what happens at one origin cannot hold up another, and
 //! dropping the client closes all its idle connections, which awc itself never does ([`super::client`]).
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::{HashMap, hash_map::Entry},
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use awc::{
-    ClientResponse, FrozenClientRequest, SendClientRequest,
+    ClientResponse, SendClientRequest,
     error::{FreezeRequestError, SendRequestError},
     http::{
         Method,
-        header::{self, HeaderName},
+        header::{self, EXPECT, HeaderName},
     },
 };
 use tokio_rustls::rustls::ClientConfig;
@@ -30,8 +24,8 @@ use super::{
     limbo::Limbo,
     line::Protocol,
     notes::Notes,
-    request::Request,
-    template::{Shared, Template},
+    request::{MOST_LATE_HEADERS, Request},
+    template::Template,
 };
 use crate::{domain::trace::Trace, metrics::Presence};
 
@@ -53,8 +47,6 @@ pub(super) struct Origin {
     dialler: Dialler,
     limbo: Limbo,
     speaks: Protocol,
-    /// By the address of the template, which lives as long as its entry.
-    heads: RefCell<HashMap<*const Shared, Head>>,
     rounds: Cell<Rounds>,
 }
 
@@ -63,12 +55,6 @@ pub(super) struct Origin {
 struct Rounds {
     in_all: u32,
     unused: u32,
-}
-
-/// A request without its body and its late headers, and the template it was made of.
-struct Head {
-    template: Template,
-    request: FrozenClientRequest,
 }
 
 impl Origin {
@@ -99,7 +85,7 @@ impl Origin {
             .conn_keep_alive(CONNECTION_IDLE)
             .conn_lifetime(NEVER);
         let client = awc::Client::builder().connector(connector).disable_redirects().disable_timeout().finish();
-        Self { client, dialler, limbo, speaks, heads: RefCell::default(), rounds: Cell::default() }
+        Self { client, dialler, limbo, speaks, rounds: Cell::default() }
     }
 
     /// Sends `request` and waits for the head of the answer; `trace` tells what it met.
@@ -115,8 +101,7 @@ impl Origin {
             let known = trace.take();
             trace.set(Trace { remote: self.dialler.newest().or(known.remote), ..known });
         }
-        let begun = self.begin(request)?;
-        let sending = self.dialler.noting(trace, begun);
+        let sending = self.dialler.noting(trace, self.begin(request)?);
         match self.speaks {
             Protocol::Http1 => self.limbo.around(sending).await,
             // A task of awc's carries the connection.
@@ -134,47 +119,45 @@ impl Origin {
         self.dialler.adopt(&other.dialler);
     }
 
-    /// Called at intervals: forgets the heads of templates that nobody else has. Says whether the origin itself may be
-    /// forgotten, because it was not used for a while or because of its age.
+    /// Called at intervals. Says whether the origin may be forgotten, because it was not used for a while or because of its age.
     pub(super) fn is_over(&self) -> bool {
-        self.heads.borrow_mut().retain(|_, head| Arc::strong_count(&head.template.0) > 1);
         let Rounds { in_all, unused } = self.rounds.get();
         self.rounds.set(Rounds { in_all: in_all + 1, unused: unused + 1 });
         unused + 1 >= ROUNDS_UNUSED || in_all + 1 >= ROUNDS_IN_ALL
     }
 
+    /// Hands `request` to awc. Its head is made for it alone: one that is kept for each subscription would be in no cache any
+    /// more when its turn comes.
     fn begin(&self, request: &Request) -> Result<SendClientRequest, FreezeRequestError> {
-        let template = &request.template;
-        let mut heads = self.heads.borrow_mut();
-        let head = match heads.entry(Arc::as_ptr(&template.0)) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let head = Head { template: template.clone(), request: self.freeze(&template.0)? };
-                entry.insert(head)
-            }
-        };
-        Ok(head.request.extra_headers(request.late_headers()).send_body(request.body.clone()))
-    }
-
-    fn freeze(&self, shared: &Shared) -> Result<FrozenClientRequest, FreezeRequestError> {
+        let shared = &request.template.0;
         let uri = match self.speaks {
             Protocol::Http1 => &shared.uri,
             Protocol::Http2 => shared.secure_uri.as_ref().unwrap_or(&shared.uri),
         };
         // Bodies are decoded by us (super::body), with a bound. Camel-Case is how the contract spells names.
-        let mut request = self.client.request(Method::POST, uri).no_decompress().camel_case();
+        let mut sending = self.client.request(Method::POST, uri).no_decompress().camel_case();
         if shared.closes {
-            request = request.force_close();
+            sending = sending.force_close();
         }
+        let headers = sending.headers_mut();
+        headers.reserve(shared.headers.len() + MOST_LATE_HEADERS);
         for (name, value) in &*shared.headers {
-            request.headers_mut().append(name.clone(), value.clone());
+            headers.insert(name.clone(), value.clone());
+        }
+        for (name, value) in request.late_headers() {
+            headers.insert(name, value.clone());
         }
         if self.speaks == Protocol::Http2 {
             for name in NOT_IN_HTTP2 {
-                request.headers_mut().remove(HeaderName::from_static(name));
+                headers.remove(HeaderName::from_static(name));
             }
-            request.headers_mut().remove(header::CONNECTION);
+            headers.remove(header::CONNECTION);
         }
-        request.freeze()
+        let body = request.body.clone();
+        Ok(match &shared.expect {
+            None => sending.send_body(body),
+            // awc looks for it among the other headers, and would wait for `100 Continue`.
+            Some(expect) => sending.freeze()?.extra_header((EXPECT, expect.clone())).send_body(body),
+        })
     }
 }

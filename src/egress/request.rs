@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use awc::http::header::{EXPECT, HeaderMap, HeaderName, HeaderValue};
+use awc::http::header::{EXPECT, HeaderName, HeaderValue};
 use bytes::Bytes;
 
 use super::template::{
@@ -15,6 +15,9 @@ use crate::domain::{
     time::Timestamp,
     trace::RequestHead,
 };
+
+/// How many headers an attempt may have for itself.
+pub(super) const MOST_LATE_HEADERS: usize = 6;
 
 /// Ready to be sent, once.
 pub struct Request {
@@ -87,32 +90,26 @@ impl Request {
     /// what the subscription adds are among them, and not for everybody's eyes.
     #[must_use]
     pub fn headers(&self) -> Vec<(String, String)> {
-        let late = self.late_headers();
-        let shared = self.template.0.headers.iter().map(|(name, value)| (name, value));
-        let shared = shared.filter(|(name, _)| !late.contains_key(*name));
-        let told = |(name, value): (&HeaderName, &HeaderValue)| {
+        let shared = self.template.0.headers.iter().map(|(name, value)| (name.clone(), value));
+        let shared = shared.filter(|(name, _)| self.late_headers().all(|(late, _)| late != *name));
+        let told = |(name, value): (HeaderName, &HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        shared.chain(late.iter()).map(told).collect()
+        let expect = self.template.0.expect.as_ref().map(|expect| (EXPECT, expect));
+        shared.chain(self.late_headers()).chain(expect).map(told).collect()
     }
 
     /// Headers of this attempt alone; they win over the template's.
-    pub(super) fn late_headers(&self) -> HeaderMap {
-        let expect = self.template.0.expect.as_ref();
-        let headers = [
+    pub(super) fn late_headers(&self) -> impl Iterator<Item = (HeaderName, &HeaderValue)> {
+        let headers: [_; MOST_LATE_HEADERS] = [
             (X_WHISPERER_EVENT, self.event_type.as_ref()),
             (WEBHOOK_ID, self.id.as_ref()),
             (WEBHOOK_TIMESTAMP, self.timestamp.as_ref()),
             (X_WHISPERER_SIGNATURE, self.whisperer_signature.as_ref()),
             (WEBHOOK_SIGNATURE, self.standard_signature.as_ref()),
-            (EXPECT, expect),
             (X_POSTRIDER_TEST, self.trial.as_ref()),
         ];
-        let mut map = HeaderMap::with_capacity(headers.len());
-        for (name, value) in headers.into_iter().filter_map(|(name, value)| Some((name, value?.clone()))) {
-            map.insert(name, value);
-        }
-        map
+        headers.into_iter().filter_map(|(name, value)| Some((name, value?)))
     }
 }
 

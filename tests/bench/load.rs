@@ -31,6 +31,8 @@ pub(crate) const TYPE: &str = OMS_EVENT_TYPES[0];
 const AT_REST: Duration = Duration::from_secs(2);
 /// Events that are not measured: connections, first pages of the database, code that was never run.
 const WARM_UP: usize = 1_000;
+/// The same for each endpoint: of the first the engine learns that it works, and then it makes other connections.
+const WARM_UP_EACH: usize = 10;
 /// Until outcomes are recorded that nobody waits for; the engine itself takes 10 ms.
 const RECORDED: Duration = Duration::from_millis(200);
 const WEIGHED_EVERY: Duration = Duration::from_millis(200);
@@ -108,14 +110,15 @@ pub(crate) fn measure(kind: Kind, load: &Load) -> Figures {
     let templates: Vec<_> = types.iter().map(|event_type| Template::new(event_type)).collect();
     let to: SocketAddr = bed.engine.base().trim_start_matches("http://").parse().expect("it listens there");
     let order = |first, count| Order { to, templates: &templates, first, count, rate: load.rate };
-    publish(&order(0, WARM_UP));
-    settle(&bed, &receiver, WARM_UP * load.fan_out, &subscriptions);
+    let warm_up = WARM_UP.max(WARM_UP_EACH * load.endpoints);
+    publish(&order(0, warm_up));
+    settle(&bed, &receiver, warm_up * load.fan_out, &subscriptions);
     receiver.take();
 
     let before = Costs::so_far(&bed, &receiver);
     let deliveries = load.events * load.fan_out;
     let (published, most) = while_weighed(&bed, || {
-        let published = publish(&order(WARM_UP, load.events));
+        let published = publish(&order(warm_up, load.events));
         arrive(&receiver, deliveries);
         published
     });

@@ -57,6 +57,10 @@ struct Args {
     #[arg(long, value_enum, default_value = "both")]
     database: Which,
 
+    /// Only the loads that have this in their name, as "endpoints"
+    #[arg(long, default_value = "", hide_default_value = true)]
+    only: String,
+
     /// How often each is measured
     #[arg(long, default_value = "3")]
     runs: NonZeroUsize,
@@ -116,10 +120,11 @@ fn main() {
         Which::Mariadb => &[Kind::MariaDb],
         Which::Both => &[Kind::Sqlite, Kind::MariaDb],
     };
-    let columns = measure(kinds, loads, args.runs.get());
+    let loads: Vec<&Load> = loads.iter().filter(|load| load.name.contains(&args.only)).collect();
+    let columns = measure(kinds, &loads, args.runs.get());
 
     println!("{}", Table(&columns));
-    if args.what == What::Growth {
+    if args.what == What::Growth && args.only.is_empty() {
         for (kind, columns) in kinds.iter().zip(columns.chunks(loads.len())) {
             println!("{}: {}", kind.name(), growth::memory(columns).unwrap_or_default());
         }
@@ -136,8 +141,8 @@ fn main() {
 }
 
 /// In rounds, so that whatever else the machine does befalls all columns.
-fn measure(kinds: &[Kind], loads: &[Load], runs: usize) -> Vec<Column> {
-    let all: Vec<_> = kinds.iter().flat_map(|kind| loads.iter().map(move |load| (*kind, load))).collect();
+fn measure(kinds: &[Kind], loads: &[&Load], runs: usize) -> Vec<Column> {
+    let all: Vec<_> = kinds.iter().flat_map(|kind| loads.iter().map(move |load| (*kind, *load))).collect();
     let head = |kind: Kind, load: &Load| format!("{}, {}", kind.name(), load.name);
     let mut columns: Vec<_> =
         all.iter().map(|(kind, load)| Column { head: head(*kind, load), runs: Vec::new() }).collect();

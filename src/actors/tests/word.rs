@@ -71,7 +71,7 @@ fn an_engine_that_stops_is_quiet_at_once() {
 fn who_has_nothing_more_to_do_finds_out() {
     in_virtual_time(async {
         let (scene, subscription, _) = settled().await;
-        tokio::time::sleep(Duration::from_secs(32)).await;
+        tokio::time::sleep(Duration::from_secs(41)).await;
         let status = StatusOf { subscription, key: None, delivery: None };
         assert_eq!(scene.router.send(status).await.expect("the router runs"), None);
     });

@@ -126,8 +126,7 @@ impl Origin {
         unused + 1 >= ROUNDS_UNUSED || in_all + 1 >= ROUNDS_IN_ALL
     }
 
-    /// Hands `request` to awc. Its head is made for it alone: one that is kept for each subscription would be in no cache any
-    /// more when its turn comes.
+    /// Hands `request` to awc. Its head is made for it alone: to keep one for each subscription costs memory and saves no time.
     fn begin(&self, request: &Request) -> Result<SendClientRequest, FreezeRequestError> {
         let shared = &request.template.0;
         let uri = match self.speaks {

@@ -1,7 +1,7 @@
 //! What all attempts of one subscription share, made ready once.
 //!
-//! An attempt then costs one allocation for the body, the signatures and a handful of header values: no URL and no header name
-//! is parsed again. The rules are those of the contract, section 9, as changed by its section 0.
+//! An attempt then costs one allocation for the body, the signatures, a handful of header values and a map of all headers: no URL
+//! and no header name is parsed again. The rules are those of the contract, section 9, as changed by its section 0.
 
 use std::{sync::Arc, time::Duration};
 

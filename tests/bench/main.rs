@@ -57,7 +57,7 @@ struct Args {
     #[arg(long, value_enum, default_value = "both")]
     database: Which,
 
-    /// Only the loads that have this in their name, as "endpoints"
+    /// Only the loads that have this in their name, as "endpoints"; the client alone has none
     #[arg(long, default_value = "", hide_default_value = true)]
     only: String,
 
@@ -121,6 +121,7 @@ fn main() {
         Which::Both => &[Kind::Sqlite, Kind::MariaDb],
     };
     let loads: Vec<&Load> = loads.iter().filter(|load| load.name.contains(&args.only)).collect();
+    assert!(!loads.is_empty(), "no load has {:?} in its name", args.only);
     let columns = measure(kinds, &loads, args.runs.get());
 
     println!("{}", Table(&columns));

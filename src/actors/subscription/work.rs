@@ -37,8 +37,9 @@ use crate::{
 
 /// How long an actor with nothing to do stays, in case more comes.
 pub(super) const LINGER: Duration = Duration::from_secs(30);
-/// How soon to look for word of a record when nothing else comes up: so seldom that the next delivery mostly comes first, and the
-/// timer wakes nobody. Nobody sees the difference, because whoever asks how the subscription is doing has it look first.
+/// How soon to look for word of a record when nothing else comes up: so seldom that the timer wakes an actor once for several
+/// deliveries. Nobody waits for it, because whoever asks how the subscription is doing has it look first; but an actor without
+/// anything to do stays that much longer.
 const WORD_PAUSE: Duration = Duration::from_secs(10);
 /// How soon to look whether the recorder has caught up.
 const RECORDER_PAUSE: Duration = Duration::from_millis(50);

@@ -7,7 +7,7 @@ mod world;
 use proptest::prelude::*;
 
 use self::world::{LIMITS, World};
-use super::{Limits, Ordering};
+use super::{Limits, Ordering, RESERVATION_HOLDS_FOR};
 
 #[derive(Clone, Copy, Debug)]
 enum Happening {
@@ -94,8 +94,9 @@ enum Arrival {
 
 fn any_happening() -> impl Strategy<Value = Happening> {
     let arrival = prop_oneof![4 => Just(Arrival::Now), 2 => Just(Arrival::Late), 1 => Just(Arrival::Never)];
+    let holds = i64::try_from(RESERVATION_HOLDS_FOR.as_micros()).expect("some seconds");
     // Now and then longer than any reservation holds.
-    let wait = prop_oneof![20 => 1_i64..400, 1 => 21_000_000_i64..100_000_000];
+    let wait = prop_oneof![20 => 1_i64..400, 1 => 2 * holds..5 * holds];
     prop_oneof![
         4 => (1_usize..6, arrival).prop_map(|(count, offer)| Happening::Accept { count, offer }),
         1 => Just(Happening::LateOffers),

@@ -22,6 +22,8 @@ pub mod events;
 pub mod expiry;
 pub mod import;
 pub mod interventions;
+#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "only a server can fail to answer"))]
+mod job;
 mod keyring;
 mod lease;
 pub mod lists;

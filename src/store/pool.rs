@@ -6,7 +6,10 @@ use std::{
 };
 
 use diesel::result::Error as DieselError;
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    select,
+    sync::{Notify, Semaphore},
+};
 
 #[cfg(feature = "sqlite")]
 use super::checkpoint;
@@ -15,8 +18,9 @@ use super::{
     blocking::{blocking, pause},
     connection::{self, AnyConnection, DatabaseUrl},
     error::{StoreError, Trouble, trouble},
+    job::Job,
     keyring::Keyring,
-    lease::Writer,
+    lease::Session,
     transaction::is_stuck,
 };
 
@@ -60,10 +64,10 @@ struct Pool {
     idle: Mutex<Vec<Open>>,
 }
 
-/// A connection, and how the lease knows it if it writes.
+/// A connection, and how the lease knows it.
 struct Open {
     connection: AnyConnection,
-    writer: Option<Writer>,
+    session: Option<Session>,
 }
 
 impl Store {
@@ -116,10 +120,11 @@ impl Store {
     /// Runs `work` on a connection of `lane`, on a thread that may block.
     ///
     /// `work` is run again when the database asks for it (a deadlock, a lock wait), and once more on a new connection when
-    /// its own was lost: then it may have taken effect already, so work that must not happen twice has to notice.
+    /// its own was lost: then it may have taken effect already, so work that must not happen twice has to notice. An engine's
+    /// work is given up when the server will never answer it (`job`).
     ///
     /// # Errors
-    /// What `work` met at its last run.
+    /// What `work` met at its last run; [`StoreError::Unavailable`] when it was given up.
     pub async fn run<T, F>(&self, lane: Lane, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -127,12 +132,25 @@ impl Store {
     {
         let permits = Arc::clone(&self.inner.pool(lane).permits);
         let permit = permits.acquire_owned().await.expect("the permits are never closed");
-        let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            let _permit = permit;
-            inner.run(lane, work)
-        })
-        .await
+        let job = Arc::new(Job::begin(permit));
+        if let Some(lease) = &self.inner.lease {
+            lease.watch(&job);
+        }
+        let (inner, begun) = (Arc::clone(&self.inner), Arc::clone(&job));
+        let done = blocking(move || inner.run(lane, work, &begun));
+        select! {
+            biased;
+            done = done => done,
+            () = job.given_up() => {
+                let inner = Arc::clone(&self.inner);
+                let lose_idle = move || {
+                    inner.lose_idle();
+                    Ok(())
+                };
+                blocking(lose_idle).await?;
+                Err(unanswered())
+            }
+        }
     }
 }
 
@@ -145,14 +163,18 @@ impl Inner {
         }
     }
 
-    /// A connection that was not in use, or a new one. What lost connections were sent is over.
-    fn open(&self, lane: Lane) -> Result<Open, StoreError> {
+    /// A connection that was not in use, or a new one, for `job`. What lost connections were sent is over.
+    fn open(&self, lane: Lane, job: &Job) -> Result<Open, StoreError> {
         let Some(lease) = &self.lease else {
             let idle = self.pool(lane).take().map_or_else(|| self.url.connect(), |open| Ok(open.connection));
-            return Ok(Open { connection: idle?, writer: None });
+            return Ok(Open { connection: idle?, session: None });
         };
         let goes_on = || StoreError::Unavailable("a transaction whose connection was lost goes on".to_owned());
         if let Some(mut open) = self.pool(lane).take() {
+            if !job.goes_on(open.session) {
+                self.give_back(lane, open);
+                return Err(unanswered());
+            }
             match lease.settle(&mut open.connection) {
                 Ok(true) => return Ok(open),
                 Ok(false) => {
@@ -162,19 +184,38 @@ impl Inner {
                 Err(_) => self.lose(open),
             }
         }
+        if !job.goes_on(None) {
+            return Err(unanswered());
+        }
         let mut connection = self.url.connect()?;
         if !lease.settle(&mut connection)? {
             return Err(goes_on());
         }
-        let writer = if lane == Lane::Write { lease.admit(&mut connection)? } else { None };
-        Ok(Open { connection, writer })
+        let session = lease.admit(&mut connection, lane == Lane::Write)?;
+        let open = Open { connection, session };
+        if !job.goes_on(session) {
+            self.give_back(lane, open);
+            return Err(unanswered());
+        }
+        Ok(open)
     }
 
     /// A connection was lost, and most likely all others together with it.
     fn lose(&self, open: Open) {
-        let idle = [&self.writers, &self.readers, &self.copier].into_iter().flat_map(Pool::drain);
-        for Open { writer, .. } in idle.chain([open]) {
-            if let (Some(lease), Some(writer)) = (&self.lease, writer) {
+        self.lose_all(self.take_idle().chain([open]));
+    }
+
+    fn lose_idle(&self) {
+        self.lose_all(self.take_idle());
+    }
+
+    fn take_idle(&self) -> impl Iterator<Item = Open> {
+        [&self.writers, &self.readers, &self.copier].into_iter().flat_map(Pool::drain)
+    }
+
+    fn lose_all(&self, lost: impl Iterator<Item = Open>) {
+        for Open { session, connection: _ } in lost {
+            if let (Some(lease), Some(writer)) = (&self.lease, session.and_then(|session| session.writer)) {
                 lease.note_lost(writer);
             }
         }
@@ -189,12 +230,22 @@ impl Inner {
         }
     }
 
-    fn run<T>(&self, lane: Lane, mut work: impl FnMut(&mut AnyConnection) -> Queried<T>) -> Result<T, StoreError> {
+    fn run<T>(
+        &self,
+        lane: Lane,
+        mut work: impl FnMut(&mut AnyConnection) -> Queried<T>,
+        job: &Job,
+    ) -> Result<T, StoreError> {
         let mut reruns = 0;
         let mut is_lost = false;
         loop {
-            let mut open = self.open(lane)?;
-            let error = match work(&mut open.connection) {
+            let mut open = self.open(lane, job)?;
+            let done = work(&mut open.connection);
+            if !job.goes_on(None) {
+                // Nobody waits any more, and the session is to be ended: the lease knows.
+                return Err(unanswered());
+            }
+            let error = match done {
                 Ok(value) => {
                     self.give_back(lane, open);
                     if lane == Lane::Write {
@@ -230,6 +281,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// Why a job was given up.
+fn unanswered() -> StoreError {
+    StoreError::Unavailable("it does not answer on a connection".to_owned())
 }
 
 /// The caller answers with a fixed sentence; the source is told here, once.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,10 +13,12 @@ use crate::{
     scene::{SOON, Scene},
     support::{
         api::Reply,
+        cable::FarEnd,
         database::Database,
+        engine::Engine,
         eventually::{eventually, throughout},
         mariadb::{Durability, PrivateMariaDb},
-        sink::Behaviour,
+        sink::{Behaviour, Sink},
     },
 };
 
@@ -126,4 +129,66 @@ fn the_engine_ends_in_time_although_the_database_is_away() {
     scene.engine.start_again();
     scene.settle(subscription, SOON);
     assert_eq!(scene.count(subscription, "delivered"), 20);
+}
+
+/// A server that loses its power says nothing, and who waits for its answer would wait for hours.
+#[test]
+fn a_server_that_vanished_without_a_word_is_not_waited_for() {
+    connections_go_dead(FarEnd::Gone);
+}
+
+/// Nor does a network that forgets a connection; the server waits, too.
+#[test]
+fn a_connection_that_the_network_forgot_is_given_up() {
+    connections_go_dead(FarEnd::Waits);
+}
+
+fn connections_go_dead(far_end: FarEnd) {
+    let database = Database::mariadb();
+    let (cable, url) = database.by_cable().expect("a server");
+    let engine = Engine::start(&url, &[]);
+    let scene = Scene { api: engine.api(), engine, sink: Sink::start() };
+    let subscription = scene.subscribe("/in", json!({}));
+    let load = Load::start(&scene.api, 8, usize::MAX);
+    load.wait_for(300);
+    cable.go_dead(far_end);
+    let before = load.accepted();
+    eventually("events to be accepted again", Duration::from_mins(1), || match load.accepted() - before {
+        ..300 => Err(scene.engine.log()),
+        300.. => Ok(()),
+    });
+    assert!(scene.engine.log().contains("what waits there is given up"));
+    let accepted = load.stop();
+    scene.settle(subscription, SOON);
+    let arrived: HashSet<usize> = scene.arrived("/in").into_iter().collect();
+    for event in &accepted {
+        assert!(arrived.contains(&event.number), "{event:?} was answered with 202");
+    }
+}
+
+/// Also who was about to connect when the server vanished.
+#[test]
+fn a_connection_that_was_never_made_is_given_up() {
+    let database = Database::mariadb();
+    let (cable, url) = database.by_cable().expect("a server");
+    let engine = Engine::start(&url, &[]);
+    let scene = Scene { api: engine.api(), engine, sink: Sink::start() };
+    let subscription = scene.subscribe("/in", json!({}));
+    cable.go_dark();
+    let readers: Vec<_> = (0..8)
+        .map(|_| {
+            let api = scene.api.clone();
+            thread::spawn(move || drop(api.get("/api/v1/deliveries")))
+        })
+        .collect();
+    for reader in readers {
+        reader.join().expect("it is answered, or goes away after half a minute");
+    }
+    cable.plug_in();
+    eventually("what is stored to be told", Duration::from_mins(1), || match scene.api.get("/api/v1/deliveries") {
+        Ok(reply) if reply.status == 200 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    scene.publish(1);
+    scene.settle(subscription, SOON);
 }

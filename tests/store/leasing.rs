@@ -42,7 +42,7 @@ async fn one_file_is_one_database_whatever_leads_to_it() {
 mod on_a_server {
     use std::sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     };
 
     use postrider::{
@@ -54,7 +54,7 @@ mod on_a_server {
     use crate::{
         scene::{NOW, no_keys},
         sql,
-        support::{database::Database, eventually::eventually_async},
+        support::{cable::FarEnd, database::Database, eventually::eventually_async},
     };
 
     /// The lease, when nobody has it for long.
@@ -251,5 +251,67 @@ mod on_a_server {
         .await;
         let sent = sql::values(&mut other, "SELECT CAST(run AS CHAR) AS value FROM sent").expect("rows");
         assert_eq!(sent, ["2"]);
+    }
+
+    /// An answer that is lost on the way, and nobody says so: the job is given up, and not run again when its thread hears at last
+    /// that the connection is gone.
+    #[tokio::test]
+    async fn what_nobody_will_answer_is_given_up_and_not_run_again() {
+        let database = Database::mariadb();
+        database.store().await;
+        let mut other = sql::connect(&database.database_url());
+        sql::execute(&mut other, "CREATE TABLE sent (run INT)").expect("it is new");
+        let (cable, url) = database.by_cable().expect("a server");
+        let url = url.parse().expect("a URL");
+        let lease = entered(&url).await;
+        let kept = lease.clone();
+        let keeping = tokio::spawn(async move { kept.taken_over().await });
+        let store = Store::leased(url, no_keys(), Some(lease));
+        let runs = Arc::new(AtomicUsize::new(0));
+        let (writer, counted) = (store.clone(), Arc::clone(&runs));
+        let writing = tokio::spawn(async move {
+            let work = move |c: &mut AnyConnection| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                sql::execute(c, "BEGIN; INSERT INTO sent VALUES (1); DO SLEEP(2); COMMIT")
+            };
+            writer.run(Lane::Write, work).await
+        });
+        let under_way = format!("information_schema.processlist WHERE db = DATABASE() AND info LIKE 'DO SLEEP{}'", '%');
+        eventually_async("it to be under way", SOON, async || {
+            match sql::number(&mut other, "COUNT(*)", &under_way).expect("a number") {
+                0 => Err("not yet"),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        cable.go_dead(FarEnd::Waits);
+        let given_up = tokio::time::timeout(SOON * 3, writing).await.expect("in time").expect("no panic");
+        assert!(matches!(given_up, Err(StoreError::Unavailable(_))), "{given_up:?}");
+        let again = store.run(Lane::Write, |c: &mut AnyConnection| sql::execute(c, "INSERT INTO sent VALUES (2)"));
+        again.await.expect("there are new connections");
+        assert_eq!(Arc::strong_count(&runs), 2, "its thread still waits");
+        cable.cut();
+        eventually_async("its thread to come back", SOON, async || match Arc::strong_count(&runs) {
+            1 => Ok(()),
+            count => Err(count),
+        })
+        .await;
+        let sent = sql::values(&mut other, "SELECT CAST(run AS CHAR) AS value FROM sent ORDER BY run").expect("rows");
+        assert_eq!((runs.load(Ordering::Relaxed), sent), (1, vec!["1".to_owned(), "2".to_owned()]));
+        assert!(!keeping.is_finished(), "nobody has taken over");
+    }
+
+    /// A statement may take as long as it likes.
+    #[tokio::test]
+    async fn what_takes_long_is_not_given_up() {
+        let database = Database::mariadb();
+        database.store().await;
+        let url = database.database_url();
+        let lease = entered(&url).await;
+        let kept = lease.clone();
+        tokio::spawn(async move { kept.taken_over().await });
+        let store = Store::leased(url, no_keys(), Some(lease));
+        let long = store.run(Lane::Read, |c: &mut AnyConnection| sql::execute(c, "DO SLEEP(25)"));
+        long.await.expect("it is answered");
     }
 }

@@ -1,4 +1,5 @@
 //! A cable between a client and a server, which can be cut: the server goes on with what it was sent, and hears nothing more.
+//! Or it goes dead, and the client is not told either.
 
 use std::{
     io::{Read, Write},
@@ -20,6 +21,10 @@ pub struct Cable {
 struct Plug {
     wires: Mutex<Vec<Arc<Wire>>>,
     is_out: AtomicBool,
+    /// Who connects is let in, and hears nothing.
+    is_dark: AtomicBool,
+    /// Those who did.
+    unheard: Mutex<Vec<TcpStream>>,
     /// Whoever says this unplugs it, once.
     fuse: Mutex<Option<&'static str>>,
 }
@@ -29,6 +34,16 @@ struct Wire {
     client: TcpStream,
     server: TcpStream,
     is_cut: AtomicBool,
+    is_dead: AtomicBool,
+}
+
+/// What becomes of a server's end when its cable goes dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FarEnd {
+    /// It waits: somewhere between, a connection was forgotten.
+    Waits,
+    /// It is gone: the server has lost its power.
+    Gone,
 }
 
 impl Cable {
@@ -43,13 +58,18 @@ impl Cable {
                 if there.is_out.load(Ordering::Relaxed) {
                     continue;
                 }
+                if there.is_dark.load(Ordering::Relaxed) {
+                    there.unheard.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+                    continue;
+                }
                 // Without a server nobody takes the call.
                 let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { continue };
                 // As fast as without it.
                 for end in [&client, &server] {
                     end.set_nodelay(true).expect("an open socket");
                 }
-                let wire = Arc::new(Wire { client, server, is_cut: AtomicBool::new(false) });
+                let (is_cut, is_dead) = (AtomicBool::new(false), AtomicBool::new(false));
+                let wire = Arc::new(Wire { client, server, is_cut, is_dead });
                 there.wires().push(Arc::clone(&wire));
                 let (back, plug) = (Arc::clone(&wire), Arc::clone(&there));
                 thread::spawn(move || wire.carry(&wire.client, &wire.server, |said| plug.hear(said)));
@@ -79,9 +99,26 @@ impl Cable {
         self.plug.is_out.load(Ordering::Relaxed)
     }
 
-    /// The opposite of [`Cable::unplug`].
+    /// The opposite of [`Cable::unplug`] and [`Cable::go_dark`]: new connections are as good as ever.
     pub fn plug_in(&self) {
         self.plug.is_out.store(false, Ordering::Relaxed);
+        self.plug.is_dark.store(false, Ordering::Relaxed);
+    }
+
+    /// Carries nothing any more on the connections that there are, and no client is told. New ones are as good as ever.
+    pub fn go_dead(&self, far_end: FarEnd) {
+        for wire in self.plug.wires().iter() {
+            wire.is_dead.store(true, Ordering::Relaxed);
+            if far_end == FarEnd::Gone {
+                wire.server.shutdown(Shutdown::Both).ok();
+            }
+        }
+    }
+
+    /// The same, and new connections are made to nobody until it is plugged in again.
+    pub fn go_dark(&self) {
+        self.plug.is_dark.store(true, Ordering::Relaxed);
+        self.go_dead(FarEnd::Waits);
     }
 
     /// Ends all connections for the clients; for the server they stay.
@@ -126,11 +163,14 @@ impl Wire {
         let mut buffer = [0; 16 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             hear(&buffer[..count]);
+            if self.is_dead.load(Ordering::Relaxed) {
+                continue;
+            }
             if self.is_cut.load(Ordering::Relaxed) || to.write_all(&buffer[..count]).is_err() {
                 break;
             }
         }
-        if !self.is_cut.load(Ordering::Relaxed) {
+        if !self.is_cut.load(Ordering::Relaxed) && !self.is_dead.load(Ordering::Relaxed) {
             to.shutdown(Shutdown::Both).ok();
         }
     }

@@ -20,12 +20,16 @@
 mod file;
 #[cfg(feature = "mysql")]
 mod server;
+#[cfg(feature = "mysql")]
+mod unanswered;
+#[cfg(feature = "mysql")]
+mod writers;
 
 use std::sync::Arc;
 
 #[cfg(feature = "mysql")]
-pub(super) use self::server::Writer;
-use super::{AnyConnection, DatabaseUrl, StoreError};
+pub(super) use self::writers::Writer;
+use super::{AnyConnection, DatabaseUrl, StoreError, job::Job};
 
 /// One engine's right to work on a database. Clones share it; it ends with the last of them, and with the process.
 #[derive(Clone)]
@@ -115,17 +119,27 @@ impl Lease {
         }
     }
 
-    /// Lets a new connection write; on a server it becomes a [`Writer`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] when another engine has the lease.
-    pub(super) fn admit(&self, connection: &mut AnyConnection) -> Result<Option<Writer>, StoreError> {
+    /// Has the job given up when the server will not answer it any more.
+    pub(super) fn watch(&self, job: &Arc<Job>) {
         match &self.held {
             #[cfg(feature = "mysql")]
-            Held::Server(lock) => server::session_of(connection).map(|session| lock.admit(session)).transpose(),
+            Held::Server(lock) => lock.watch(job),
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => _ = job,
+        }
+    }
+
+    /// The session of a new connection to a server. If it `writes` it becomes a [`Writer`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it is to write, and another engine has the lease.
+    pub(super) fn admit(&self, connection: &mut AnyConnection, writes: bool) -> Result<Option<Session>, StoreError> {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => server::session_of(connection).map(|session| lock.admit(session, writes)).transpose(),
             #[cfg(feature = "sqlite")]
             Held::File(_) => {
-                _ = connection;
+                _ = (connection, writes);
                 Ok(None)
             }
         }
@@ -157,6 +171,15 @@ impl Lease {
             }
         }
     }
+}
+
+/// A session of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    /// The number that the server gives to it.
+    pub(super) id: i64,
+    /// How the lease knows it if it writes.
+    pub(super) writer: Option<Writer>,
 }
 
 /// A file has no sessions that could linger.

@@ -20,9 +20,15 @@ use tokio::{
     time::{self, Instant},
 };
 
+use super::{
+    Session,
+    unanswered::Jobs,
+    writers::{WRITERS, Writer, end, end_all, end_writers, writer},
+};
 use crate::store::{
     AnyConnection, StoreError,
-    blocking::{blocking, pause},
+    blocking::blocking,
+    job::Job,
     named_lock::{NamedLock, SILENCE, SessionId, end_when_silent},
     schema::leases,
 };
@@ -39,11 +45,6 @@ const _: () = assert!(SURE_FOR.as_secs() * 2 <= SILENCE.as_secs());
 const WAIT: u32 = 1;
 /// Until the server is asked again that was away while this engine stood by.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
-/// Sessions of writers that are told from each other. A pool has four; those of lost connections may linger.
-const WRITERS: u32 = 64;
-/// Between two looks whether sessions are over, and how many there are at a stretch: 5 s.
-const ENDING_PAUSE: Duration = Duration::from_millis(10);
-const LOOKS: u32 = 500;
 
 /// The one row of `leases`.
 const ROW: i16 = 1;
@@ -51,11 +52,6 @@ const ROW: i16 = 1;
 /// The lock of the engine.
 fn engine() -> NamedLock {
     NamedLock::of_database("engine")
-}
-
-/// The lock of a session that writes.
-fn writer(number: u32) -> NamedLock {
-    NamedLock::of_database(&format!("writer.{number}"))
 }
 
 /// The lock of the engine, and the session that has it or had it.
@@ -73,13 +69,7 @@ pub(super) struct Lock {
     made_at: Instant,
     /// Sessions of this engine whose connections were lost, and which the server may still be at work for.
     lost: Mutex<Vec<Writer>>,
-}
-
-/// A session that writes, and which of the locks it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) struct Writer {
-    number: u32,
-    id: SessionId,
+    jobs: Jobs,
 }
 
 impl Lock {
@@ -124,6 +114,7 @@ impl Lock {
             confirmed: AtomicU64::new(0),
             made_at: Instant::now(),
             lost: Mutex::default(),
+            jobs: Jobs::default(),
         }
     }
 
@@ -206,8 +197,8 @@ impl Lock {
         Duration::from_millis(self.age().saturating_sub(self.confirmed.load(Ordering::Relaxed))) < SURE_FOR
     }
 
-    /// Takes the lock again when the session was lost; whether no other engine has entered upon the lease since. `number` is that
-    /// of the look: one that was given up ends nobody's session and keeps none.
+    /// Takes the lock again when the session was lost; whether no other engine has entered upon the lease since. Jobs that the
+    /// server will not answer are given up. `number` is that of the look: one that was given up ends nobody's session and keeps none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when that is not known.
@@ -218,8 +209,12 @@ impl Lock {
         {
             let is_there = if is_doubted { self.is_where_others_look(&mut session) } else { Ok(true) };
             if !matches!(is_there, Ok(false)) {
+                let looked = is_there.and_then(|is_there| {
+                    self.give_up_unanswered(&mut session)?;
+                    Ok(is_there)
+                });
                 self.session().get_or_insert(session);
-                return is_there;
+                return looked;
             }
         }
         let mut session = begin(&self.url)?;
@@ -244,6 +239,7 @@ impl Lock {
         if !self.may_write(&mut session)? {
             return Ok(false);
         }
+        self.give_up_unanswered(&mut session)?;
         if is_late() {
             return unknown("the look was given up");
         }
@@ -265,8 +261,14 @@ impl Lock {
         Ok(token == Some(self.token))
     }
 
+    /// A session that begins, and if it `writes` is let in.
+    pub(super) fn admit(&self, session: &mut MysqlConnection, writes: bool) -> Result<Session, StoreError> {
+        let id = id_of(session)?;
+        Ok(Session { id, writer: if writes { Some(self.let_write(session, id)?) } else { None } })
+    }
+
     /// Lets a session write. First it is marked with a lock: whoever enters upon the lease either sees that, or is seen here.
-    pub(super) fn admit(&self, session: &mut MysqlConnection) -> Result<Writer, StoreError> {
+    fn let_write(&self, session: &mut MysqlConnection, id: SessionId) -> Result<Writer, StoreError> {
         let number = (0..WRITERS).find_map(|number| match writer(number).take(session, 0) {
             Ok(false) => None,
             Ok(true) => Some(Ok(number)),
@@ -282,7 +284,15 @@ impl Lock {
         if !may_write {
             return Err(StoreError::Unavailable("another engine has taken over".to_owned()));
         }
-        Ok(Writer { number, id: id_of(session)? })
+        Ok(Writer { number, id })
+    }
+
+    pub(super) fn watch(&self, job: &Arc<Job>) {
+        self.jobs.add(job);
+    }
+
+    fn give_up_unanswered(&self, session: &mut MysqlConnection) -> QueryResult<()> {
+        self.jobs.give_up_unanswered(session, |writer| self.lost().push(writer))
     }
 
     /// The connection of a session was lost: what it was sent last may yet be carried out.
@@ -351,40 +361,4 @@ fn whereabouts(session: &mut MysqlConnection) -> QueryResult<String> {
     let query = format!("host FROM information_schema.processlist WHERE id = {}", engine().holder_sql());
     let host: Option<String> = select(sql::<Text>(&query)).get_result(session).optional()?;
     Ok(host.map_or_else(|| "unknown to this user of the database".to_owned(), |host| format!("at {host}")))
-}
-
-/// Ends the sessions in which others write; whether they are over.
-fn end_writers(session: &mut MysqlConnection) -> Result<bool, StoreError> {
-    let names: Vec<_> = (0..WRITERS).map(|number| format!("SELECT {} AS id", writer(number).holder_sql())).collect();
-    let query = format!("id FROM ({}) AS writers WHERE id IS NOT NULL", names.join(" UNION ALL "));
-    end_all(session, |session| select(sql::<BigInt>(&query)).load(session))
-}
-
-/// Ends the sessions that `look` finds, and looks again for 5 s; whether none is left. What they have written is kept or undone
-/// as a whole by then.
-fn end_all(
-    session: &mut MysqlConnection,
-    look: impl Fn(&mut MysqlConnection) -> QueryResult<Vec<SessionId>>,
-) -> Result<bool, StoreError> {
-    let mut refused = None;
-    for _ in 0..LOOKS {
-        let left = look(session)?;
-        if left.is_empty() {
-            return Ok(true);
-        }
-        for id in left {
-            refused = end(session, id).err().map(|error| (id, error)).or(refused);
-        }
-        pause(ENDING_PAUSE);
-    }
-    match refused {
-        Some((id, error)) => log::warn!(session = id, error:% = error; "a session that wrote before does not end"),
-        None => log::warn!("waiting for sessions to end that wrote before"),
-    }
-    Ok(false)
-}
-
-/// Ends a session. Fails for one that is gone, and for one of another user.
-fn end(session: &mut MysqlConnection, id: SessionId) -> QueryResult<()> {
-    session.batch_execute(&format!("KILL {id}"))
 }

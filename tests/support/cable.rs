@@ -115,10 +115,10 @@ impl Cable {
         }
     }
 
-    /// The same, and new connections are made to nobody until it is plugged in again.
+    /// Cuts it; whoever connects hears nothing, also when it is plugged in again, and is not told.
     pub fn go_dark(&self) {
         self.plug.is_dark.store(true, Ordering::Relaxed);
-        self.go_dead(FarEnd::Waits);
+        self.cut();
     }
 
     /// Ends all connections for the clients; for the server they stay.

@@ -37,6 +37,7 @@ use crate::{
         lag::watch_lag,
         open_breakers::OpenBreakers,
         recorder::Waiting,
+        relearning::relearn,
         replayer::Replayer,
         roster::Bench,
         router::{Drain, Router},
@@ -122,6 +123,7 @@ pub async fn serve(settings: ServeSettings) -> Result<(), StartError> {
     let (gauges, metrics, tally) =
         (Gauges::new(&shared, admission.clone()), shared.metrics.clone(), shared.tally.clone());
     let (router, arbiters) = start_actors(&settings, shared, &guard, known.table, known.last_stored);
+    actix_rt::spawn(relearn(store.clone(), router.clone()));
     let state = State {
         store: store.clone(),
         clock: clock.clone(),

@@ -27,6 +27,7 @@ mod mail;
 pub mod open_breakers;
 pub mod pigeonhole;
 pub mod recorder;
+pub mod relearning;
 pub mod replayer;
 pub mod roster;
 pub mod router;

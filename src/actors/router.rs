@@ -257,6 +257,24 @@ impl Handler<Changed> for Router {
     }
 }
 
+/// The store says this of a subscription: if the router knows only an older version, that was changed.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Learn(pub Arc<Subscription>);
+
+impl Handler<Learn> for Router {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, Learn(subscription): Learn, ctx: &mut Self::Context) -> Self::Result {
+        let known = self.table.get(subscription.id);
+        if known.is_some_and(|known| known.version >= subscription.version) {
+            return Box::pin(std::future::ready(()));
+        }
+        log::info!(subscription = subscription.id.as_raw(); "a change was found that nobody had told of");
+        self.handle(Changed(subscription), ctx)
+    }
+}
+
 /// The store holds something for a subscription that nobody told it of.
 #[derive(Message)]
 #[rtype(result = "()")]

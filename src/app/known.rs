@@ -3,22 +3,21 @@
 use std::sync::Arc;
 
 use crate::{
+    actors::relearning::page_after,
     clock::Clock,
     domain::{
         id::SubscriptionId,
-        owner::{Role, Scope, Standing},
+        owner::{Role, Standing},
         routing::RoutingTable,
         secret::Secret,
         token::token_digest,
     },
     http::Catalogue,
-    store::{Lane, Store, StoreError, accept::last_minted, owners, subscriptions},
+    store::{Lane, Store, StoreError, accept::last_minted, owners},
 };
 
 /// The owner who is there from the start.
 const ADMIN: &str = "admin";
-/// Subscriptions read at once.
-const PAGE: i64 = 1_000;
 
 /// See the module.
 pub(super) struct Known {
@@ -90,9 +89,7 @@ async fn routing_table(store: &Store) -> Result<RoutingTable, StoreError> {
     let mut table = RoutingTable::default();
     let mut after = SubscriptionId::from_raw(0);
     loop {
-        let keys = store.keys();
-        let work = move |connection: &mut _| subscriptions::page(connection, &keys, Scope::All, after, PAGE);
-        let page = store.run(Lane::Read, work).await?;
+        let page = page_after(store, after).await?;
         let Some(last) = page.last() else { return Ok(table) };
         after = last.id;
         for subscription in page {

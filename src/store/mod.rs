@@ -16,14 +16,14 @@ mod completing;
 pub mod connection;
 pub mod deliveries;
 pub mod erase;
+#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "only a server can fail to answer"))]
+mod errand;
 pub mod error;
 pub mod event_types;
 pub mod events;
 pub mod expiry;
 pub mod import;
 pub mod interventions;
-#[cfg_attr(not(feature = "mysql"), allow(dead_code, reason = "only a server can fail to answer"))]
-mod job;
 mod keyring;
 mod lease;
 pub mod lists;

@@ -9,6 +9,7 @@ use diesel::result::Error as DieselError;
 use tokio::{
     select,
     sync::{Notify, Semaphore},
+    time::Instant,
 };
 
 #[cfg(feature = "sqlite")]
@@ -17,8 +18,8 @@ use super::{
     Lease, Queried,
     blocking::{blocking, pause},
     connection::{self, AnyConnection, DatabaseUrl},
+    errand::{Carrier, Errand},
     error::{StoreError, Trouble, trouble},
-    job::Job,
     keyring::Keyring,
     lease::Session,
     transaction::is_stuck,
@@ -56,6 +57,7 @@ struct Inner {
     readers: Pool,
     copier: Pool,
     written: Notify,
+    unsure: Notify,
 }
 
 /// Connections that are not in use, and as many permits as there may be connections.
@@ -64,10 +66,11 @@ struct Pool {
     idle: Mutex<Vec<Open>>,
 }
 
-/// A connection, and how the lease knows it.
+/// A connection, how the lease knows it, and when it was used last.
 struct Open {
     connection: AnyConnection,
     session: Option<Session>,
+    used_at: Instant,
 }
 
 impl Store {
@@ -81,7 +84,18 @@ impl Store {
     #[must_use]
     pub fn leased(url: DatabaseUrl, keys: Keyring, lease: Option<Lease>) -> Self {
         let [writers, readers, copier] = [url.writers(), READERS, 1].map(Pool::new);
-        Self { inner: Arc::new(Inner { url, keys, lease, writers, readers, copier, written: Notify::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                url,
+                keys,
+                lease,
+                writers,
+                readers,
+                copier,
+                written: Notify::new(),
+                unsure: Notify::new(),
+            }),
+        }
     }
 
     /// Brings the tables up to this version; gives the names of the migrations that were run.
@@ -121,7 +135,7 @@ impl Store {
     ///
     /// `work` is run again when the database asks for it (a deadlock, a lock wait), and once more on a new connection when
     /// its own was lost: then it may have taken effect already, so work that must not happen twice has to notice. An engine's
-    /// work is given up when the server will never answer it (`job`).
+    /// work is given up when the server will never answer it (`errand`).
     ///
     /// # Errors
     /// What `work` met at its last run; [`StoreError::Unavailable`] when it was given up.
@@ -132,24 +146,50 @@ impl Store {
     {
         let permits = Arc::clone(&self.inner.pool(lane).permits);
         let permit = permits.acquire_owned().await.expect("the permits are never closed");
-        let job = Arc::new(Job::begin(permit));
+        let errand = Arc::new(Errand::begin(permit));
         if let Some(lease) = &self.inner.lease {
-            lease.watch(&job);
+            lease.watch(&errand);
         }
-        let (inner, begun) = (Arc::clone(&self.inner), Arc::clone(&job));
-        let done = blocking(move || inner.run(lane, work, &begun));
-        select! {
+        let (inner, carrier) = (Arc::clone(&self.inner), Carrier(Arc::clone(&errand)));
+        let done = blocking(move || {
+            let done = inner.run(lane, work, &carrier.0);
+            if !carrier.0.end() && lane == Lane::Write {
+                inner.unsure.notify_one();
+            }
+            done
+        });
+        let mut waiting = Waiting { errand: &errand, inner: &self.inner, lane, has_heard: false };
+        let done = select! {
             biased;
             done = done => done,
-            () = job.given_up() => {
-                let inner = Arc::clone(&self.inner);
-                let lose_idle = move || {
-                    inner.lose_idle();
-                    Ok(())
-                };
-                blocking(lose_idle).await?;
-                Err(unanswered())
-            }
+            () = errand.given_up() => Err(unanswered()),
+        };
+        waiting.has_heard = true;
+        if lane == Lane::Write && matches!(done, Err(StoreError::Unavailable(_))) {
+            self.inner.unsure.notify_one();
+        }
+        done
+    }
+
+    /// Waits until it is not known of a write, since it was last waited for, whether it took effect, or nobody was there any more to
+    /// hear of it.
+    pub async fn unsure(&self) {
+        self.inner.unsure.notified().await;
+    }
+}
+
+/// Whoever waits for an errand. One who goes away before, as a client of the API may, is dropped.
+struct Waiting<'a> {
+    errand: &'a Errand,
+    inner: &'a Inner,
+    lane: Lane,
+    has_heard: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.has_heard && self.errand.leave() && self.lane == Lane::Write {
+            self.inner.unsure.notify_one();
         }
     }
 }
@@ -163,58 +203,44 @@ impl Inner {
         }
     }
 
-    /// A connection that was not in use, or a new one, for `job`. What lost connections were sent is over.
-    fn open(&self, lane: Lane, job: &Job) -> Result<Open, StoreError> {
+    /// A connection that was not in use, or a new one, for `errand`. What lost connections were sent is over.
+    fn open(&self, lane: Lane, errand: &Errand) -> Result<Open, StoreError> {
+        let used_at = Instant::now();
         let Some(lease) = &self.lease else {
             let idle = self.pool(lane).take().map_or_else(|| self.url.connect(), |open| Ok(open.connection));
-            return Ok(Open { connection: idle?, session: None });
+            return Ok(Open { connection: idle?, session: None, used_at });
         };
-        let goes_on = || StoreError::Unavailable("a transaction whose connection was lost goes on".to_owned());
-        if let Some(mut open) = self.pool(lane).take() {
-            if !job.goes_on(open.session) {
-                self.give_back(lane, open);
-                return Err(unanswered());
+        let going_on = || StoreError::Unavailable("a transaction whose connection was lost goes on".to_owned());
+        // Whoever was given up leaves a connection to itself: its successors have theirs.
+        let enter = |session| if errand.enter(session) { Ok(()) } else { Err(unanswered()) };
+        while let Some(mut open) = self.pool(lane).take() {
+            if !lease.trusts(open.used_at) {
+                continue;
             }
+            enter(open.session)?;
             match lease.settle(&mut open.connection) {
                 Ok(true) => return Ok(open),
                 Ok(false) => {
                     self.give_back(lane, open);
-                    return Err(goes_on());
+                    return Err(going_on());
                 }
                 Err(_) => self.lose(open),
             }
         }
-        if !job.goes_on(None) {
-            return Err(unanswered());
-        }
+        enter(None)?;
         let mut connection = self.url.connect()?;
         if !lease.settle(&mut connection)? {
-            return Err(goes_on());
+            return Err(going_on());
         }
         let session = lease.admit(&mut connection, lane == Lane::Write)?;
-        let open = Open { connection, session };
-        if !job.goes_on(session) {
-            self.give_back(lane, open);
-            return Err(unanswered());
-        }
-        Ok(open)
+        enter(session)?;
+        Ok(Open { connection, session, used_at })
     }
 
     /// A connection was lost, and most likely all others together with it.
     fn lose(&self, open: Open) {
-        self.lose_all(self.take_idle().chain([open]));
-    }
-
-    fn lose_idle(&self) {
-        self.lose_all(self.take_idle());
-    }
-
-    fn take_idle(&self) -> impl Iterator<Item = Open> {
-        [&self.writers, &self.readers, &self.copier].into_iter().flat_map(Pool::drain)
-    }
-
-    fn lose_all(&self, lost: impl Iterator<Item = Open>) {
-        for Open { session, connection: _ } in lost {
+        let idle = [&self.writers, &self.readers, &self.copier].into_iter().flat_map(Pool::drain);
+        for Open { session, .. } in idle.chain([open]) {
             if let (Some(lease), Some(writer)) = (&self.lease, session.and_then(|session| session.writer)) {
                 lease.note_lost(writer);
             }
@@ -234,14 +260,14 @@ impl Inner {
         &self,
         lane: Lane,
         mut work: impl FnMut(&mut AnyConnection) -> Queried<T>,
-        job: &Job,
+        errand: &Errand,
     ) -> Result<T, StoreError> {
         let mut reruns = 0;
         let mut is_lost = false;
         loop {
-            let mut open = self.open(lane, job)?;
+            let mut open = self.open(lane, errand)?;
             let done = work(&mut open.connection);
-            if !job.goes_on(None) {
+            if !errand.enter(None) {
                 // Nobody waits any more, and the session is to be ended: the lease knows.
                 return Err(unanswered());
             }
@@ -283,7 +309,7 @@ impl Inner {
     }
 }
 
-/// Why a job was given up.
+/// Why an errand was given up.
 fn unanswered() -> StoreError {
     StoreError::Unavailable("it does not answer on a connection".to_owned())
 }
@@ -307,6 +333,7 @@ impl Pool {
     }
 
     fn give_back(&self, open: Open) {
+        let open = Open { used_at: Instant::now(), ..open };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(open);
     }
 

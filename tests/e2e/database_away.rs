@@ -13,7 +13,7 @@ use crate::{
     scene::{SOON, Scene},
     support::{
         api::Reply,
-        cable::FarEnd,
+        cable::Cable,
         database::Database,
         engine::Engine,
         eventually::{eventually, throughout},
@@ -131,27 +131,33 @@ fn the_engine_ends_in_time_although_the_database_is_away() {
     assert_eq!(scene.count(subscription, "delivered"), 20);
 }
 
-/// A server that loses its power says nothing, and who waits for its answer would wait for hours.
+/// A server that loses its power says nothing, and who waits for its answer would wait for hours. Started again, it gives the numbers
+/// of sessions anew.
 #[test]
 fn a_server_that_vanished_without_a_word_is_not_waited_for() {
-    connections_go_dead(FarEnd::Gone);
+    let mut server = PrivateMariaDb::start(Durability::Kill);
+    let database = Database::on(&server);
+    connections_go_dead(&database, |cable| {
+        cable.go_dead();
+        server.kill();
+        server.start_again();
+    });
 }
 
 /// Nor does a network that forgets a connection; the server waits, too.
 #[test]
 fn a_connection_that_the_network_forgot_is_given_up() {
-    connections_go_dead(FarEnd::Waits);
+    connections_go_dead(&Database::mariadb(), Cable::go_dead);
 }
 
-fn connections_go_dead(far_end: FarEnd) {
-    let database = Database::mariadb();
+fn connections_go_dead(database: &Database, happen: impl FnOnce(&Cable)) {
     let (cable, url) = database.by_cable().expect("a server");
     let engine = Engine::start(&url, &[]);
     let scene = Scene { api: engine.api(), engine, sink: Sink::start() };
     let subscription = scene.subscribe("/in", json!({}));
     let load = Load::start(&scene.api, 8, usize::MAX);
     load.wait_for(300);
-    cable.go_dead(far_end);
+    happen(&cable);
     let before = load.accepted();
     eventually("events to be accepted again", Duration::from_mins(1), || match load.accepted() - before {
         ..300 => Err(scene.engine.log()),
@@ -159,7 +165,7 @@ fn connections_go_dead(far_end: FarEnd) {
     });
     assert!(scene.engine.log().contains("what waits there is given up"));
     let accepted = load.stop();
-    scene.settle(subscription, SOON);
+    scene.settle(subscription, SOON * 2);
     let arrived: HashSet<usize> = scene.arrived("/in").into_iter().collect();
     for event in &accepted {
         assert!(arrived.contains(&event.number), "{event:?} was answered with 202");
@@ -189,6 +195,7 @@ fn a_connection_that_was_never_made_is_given_up() {
         Ok(reply) if reply.status == 200 => Ok(()),
         other => Err(format!("{other:?}")),
     });
+    assert!(scene.engine.log().contains("what waits there is given up"));
     scene.publish(1);
     scene.settle(subscription, SOON);
 }

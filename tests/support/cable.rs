@@ -37,15 +37,6 @@ struct Wire {
     is_dead: AtomicBool,
 }
 
-/// What becomes of a server's end when its cable goes dead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FarEnd {
-    /// It waits: somewhere between, a connection was forgotten.
-    Waits,
-    /// It is gone: the server has lost its power.
-    Gone,
-}
-
 impl Cable {
     /// One to this port of this machine.
     pub fn to(port: u16) -> Self {
@@ -105,17 +96,14 @@ impl Cable {
         self.plug.is_dark.store(false, Ordering::Relaxed);
     }
 
-    /// Carries nothing any more on the connections that there are, and no client is told. New ones are as good as ever.
-    pub fn go_dead(&self, far_end: FarEnd) {
+    /// Carries nothing any more on the connections that there are, and neither end is told. New ones are as good as ever.
+    pub fn go_dead(&self) {
         for wire in self.plug.wires().iter() {
             wire.is_dead.store(true, Ordering::Relaxed);
-            if far_end == FarEnd::Gone {
-                wire.server.shutdown(Shutdown::Both).ok();
-            }
         }
     }
 
-    /// Cuts it; whoever connects hears nothing, also when it is plugged in again, and is not told.
+    /// Cuts it. Whoever connects hears nothing, not even that; only those who connect after it is plugged in again do.
     pub fn go_dark(&self) {
         self.plug.is_dark.store(true, Ordering::Relaxed);
         self.cut();

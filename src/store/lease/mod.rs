@@ -27,9 +27,11 @@ mod writers;
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 #[cfg(feature = "mysql")]
 pub(super) use self::writers::Writer;
-use super::{AnyConnection, DatabaseUrl, StoreError, job::Job};
+use super::{AnyConnection, DatabaseUrl, StoreError, errand::Errand};
 
 /// One engine's right to work on a database. Clones share it; it ends with the last of them, and with the process.
 #[derive(Clone)]
@@ -119,13 +121,26 @@ impl Lease {
         }
     }
 
-    /// Has the job given up when the server will not answer it any more.
-    pub(super) fn watch(&self, job: &Arc<Job>) {
+    /// Has the errand given up when the server will not answer it any more.
+    pub(super) fn watch(&self, errand: &Arc<Errand>) {
         match &self.held {
             #[cfg(feature = "mysql")]
-            Held::Server(lock) => lock.watch(job),
+            Held::Server(lock) => lock.watch(errand),
             #[cfg(feature = "sqlite")]
-            Held::File(_) => _ = job,
+            Held::File(_) => _ = errand,
+        }
+    }
+
+    /// Whether a connection that was last used then is most likely still good.
+    pub(super) fn trusts(&self, used_at: Instant) -> bool {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => lock.trusts(used_at),
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => {
+                _ = used_at;
+                true
+            }
         }
     }
 
@@ -180,6 +195,8 @@ pub(super) struct Session {
     pub(super) id: i64,
     /// How the lease knows it if it writes.
     pub(super) writer: Option<Writer>,
+    /// A server that was started since numbers its sessions anew.
+    pub(super) begun_at: Instant,
 }
 
 /// A file has no sessions that could linger.

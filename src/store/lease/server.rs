@@ -22,13 +22,13 @@ use tokio::{
 
 use super::{
     Session,
-    unanswered::Jobs,
+    unanswered::{Errands, give_up_unanswered},
     writers::{WRITERS, Writer, end, end_all, end_writers, writer},
 };
 use crate::store::{
     AnyConnection, StoreError,
     blocking::blocking,
-    job::Job,
+    errand::Errand,
     named_lock::{NamedLock, SILENCE, SessionId, end_when_silent},
     schema::leases,
 };
@@ -45,6 +45,9 @@ const _: () = assert!(SURE_FOR.as_secs() * 2 <= SILENCE.as_secs());
 const WAIT: u32 = 1;
 /// Until the server is asked again that was away while this engine stood by.
 const AWAY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection that was not used for so long is not used again: firewalls forget idle ones, some after minutes.
+const IDLE_FOR: Duration = Duration::from_mins(1);
 
 /// The one row of `leases`.
 const ROW: i16 = 1;
@@ -69,7 +72,9 @@ pub(super) struct Lock {
     made_at: Instant,
     /// Sessions of this engine whose connections were lost, and which the server may still be at work for.
     lost: Mutex<Vec<Writer>>,
-    jobs: Jobs,
+    errands: Errands,
+    /// When one of them was given up last, in milliseconds since this was made.
+    gave_up_at: AtomicU64,
 }
 
 impl Lock {
@@ -114,7 +119,8 @@ impl Lock {
             confirmed: AtomicU64::new(0),
             made_at: Instant::now(),
             lost: Mutex::default(),
-            jobs: Jobs::default(),
+            errands: Errands::default(),
+            gave_up_at: AtomicU64::new(0),
         }
     }
 
@@ -147,7 +153,7 @@ impl Lock {
         let lost = || StoreError::Unavailable("the session of the lease was lost".to_owned());
         let mut session = self.session().take().ok_or_else(lost)?;
         let done = work(&mut session)?;
-        *self.session() = Some(session);
+        self.session().get_or_insert(session);
         Ok(done)
     }
 
@@ -172,7 +178,10 @@ impl Lock {
             let (lock, number) = (Arc::clone(self), self.looks.fetch_add(1, Ordering::Relaxed) + 1);
             let began_at = self.age();
             match time::timeout(LOOK_WITHIN, blocking(move || lock.is_ours(number, is_doubted))).await {
-                Ok(Ok(true)) => self.confirm(began_at),
+                Ok(Ok(true)) => {
+                    self.confirm(began_at);
+                    self.give_up_unanswered().await;
+                }
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => log::debug!(error:% = error; "whether the lease still holds is not known"),
                 Err(_) => log::debug!("the database does not say whether the lease still holds"),
@@ -197,8 +206,8 @@ impl Lock {
         Duration::from_millis(self.age().saturating_sub(self.confirmed.load(Ordering::Relaxed))) < SURE_FOR
     }
 
-    /// Takes the lock again when the session was lost; whether no other engine has entered upon the lease since. Jobs that the
-    /// server will not answer are given up. `number` is that of the look: one that was given up ends nobody's session and keeps none.
+    /// Takes the lock again when the session was lost; whether no other engine has entered upon the lease since. `number` is that
+    /// of the look: one that was given up ends nobody's session and keeps none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when that is not known.
@@ -209,12 +218,8 @@ impl Lock {
         {
             let is_there = if is_doubted { self.is_where_others_look(&mut session) } else { Ok(true) };
             if !matches!(is_there, Ok(false)) {
-                let looked = is_there.and_then(|is_there| {
-                    self.give_up_unanswered(&mut session)?;
-                    Ok(is_there)
-                });
                 self.session().get_or_insert(session);
-                return looked;
+                return is_there;
             }
         }
         let mut session = begin(&self.url)?;
@@ -239,7 +244,6 @@ impl Lock {
         if !self.may_write(&mut session)? {
             return Ok(false);
         }
-        self.give_up_unanswered(&mut session)?;
         if is_late() {
             return unknown("the look was given up");
         }
@@ -264,7 +268,8 @@ impl Lock {
     /// A session that begins, and if it `writes` is let in.
     pub(super) fn admit(&self, session: &mut MysqlConnection, writes: bool) -> Result<Session, StoreError> {
         let id = id_of(session)?;
-        Ok(Session { id, writer: if writes { Some(self.let_write(session, id)?) } else { None } })
+        let allowed = if writes { Some(self.let_write(session, id)?) } else { None };
+        Ok(Session { id, writer: allowed, begun_at: Instant::now() })
     }
 
     /// Lets a session write. First it is marked with a lock: whoever enters upon the lease either sees that, or is seen here.
@@ -287,12 +292,35 @@ impl Lock {
         Ok(Writer { number, id })
     }
 
-    pub(super) fn watch(&self, job: &Arc<Job>) {
-        self.jobs.add(job);
+    pub(super) fn watch(&self, errand: &Arc<Errand>) {
+        self.errands.add(errand);
     }
 
-    fn give_up_unanswered(&self, session: &mut MysqlConnection) -> QueryResult<()> {
-        self.jobs.give_up_unanswered(session, |writer| self.lost().push(writer))
+    /// Whether a connection that was last used then is most likely still good: networks forget those that are idle, and when one
+    /// has gone dead others have, too.
+    pub(super) fn trusts(&self, used_at: Instant) -> bool {
+        let used = u64::try_from((used_at - self.made_at).as_millis()).unwrap_or(u64::MAX);
+        used_at.elapsed() < IDLE_FOR && used >= self.gave_up_at.load(Ordering::Relaxed)
+    }
+
+    /// Has errands given up that the server will not answer, when there are some that take long.
+    async fn give_up_unanswered(self: &Arc<Self>) {
+        let old = self.errands.old();
+        if old.is_empty() {
+            return;
+        }
+        let lock = Arc::clone(self);
+        let asked = blocking(move || {
+            let lost = |writer: Option<Writer>| {
+                lock.gave_up_at.store(lock.age(), Ordering::Relaxed);
+                lock.lost().extend(writer);
+            };
+            // Whatever comes of it, the session stays the one with the lease.
+            lock.with_session(|session| Ok(give_up_unanswered(old, session, lost)))
+        });
+        if let Err(error) = in_time(asked).await.and_then(|asked| Ok(asked?)) {
+            log::warn!(error:% = error; "whether the database will answer everybody is not known");
+        }
     }
 
     /// The connection of a session was lost: what it was sent last may yet be carried out.

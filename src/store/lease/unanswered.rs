@@ -1,79 +1,143 @@
-//! Which jobs wait for an answer that will not come: their sessions are gone, or wait for us.
+//! Which errands wait for an answer that will not come: their sessions are gone, or wait for us.
 //!
 //! The server is asked in another session, whose connection is known to work. A session that carries out a statement, however
 //! long, is left alone.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use diesel::{MysqlConnection, QueryResult, RunQueryDsl, dsl::sql, select, sql_types::BigInt};
+use diesel::{
+    MysqlConnection, QueryResult, QueryableByName, RunQueryDsl,
+    dsl::sql,
+    select, sql_query,
+    sql_types::{BigInt, Text},
+};
+use tokio::time::Instant;
 
-use super::writers::Writer;
-use crate::store::{job::Job, named_lock::SessionId};
+use super::writers::{Writer, end};
+use crate::store::{
+    errand::{Errand, Sighting},
+    named_lock::SessionId,
+};
 
-/// A session that has nothing to do for so long, while a job works in it, has not heard of it. Between two statements of a job
-/// there are milliseconds.
-const QUIET: Duration = Duration::from_secs(10);
+/// So young errands are not looked at.
+const YOUNG: Duration = Duration::from_secs(10);
+/// A session that waits for so long for an errand has not heard of it: between two statements there are milliseconds, and so long
+/// must a statement of 4 MiB, or the end of what it gives, be on its way.
+const IDLE: Duration = Duration::from_secs(20);
 /// To get a session takes no longer, also if those of lost connections have to be ended before.
 const CONNECTING: Duration = Duration::from_secs(30);
-/// Jobs that are over are forgotten when there are so many.
+/// It is asked again after so long before an errand is given up.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// A server tells since when it is up in whole seconds.
+const ABOUT: Duration = Duration::from_secs(2);
+/// Errands that are over are forgotten when there are so many.
 const MANY: usize = 64;
 
-/// Jobs under way, and some that are over.
+/// Errands under way, and some that are over.
 #[derive(Default)]
-pub(super) struct Jobs(Mutex<Vec<Weak<Job>>>);
+pub(super) struct Errands(Mutex<Vec<Weak<Errand>>>);
 
-impl Jobs {
+/// An errand that takes long.
+pub(super) type Old = (Arc<Errand>, Sighting);
+
+/// What became of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It has something to do, or had lately.
+    Busy,
+    /// It waits for us.
+    Idle,
+    /// It has ended.
+    Gone,
+    /// The server has begun anew since.
+    OfBefore,
+}
+
+impl Errands {
     /// One more.
-    pub(super) fn add(&self, job: &Arc<Job>) {
-        let mut jobs = self.jobs();
-        if jobs.len() >= MANY {
-            jobs.retain(|job| job.strong_count() > 0);
+    pub(super) fn add(&self, errand: &Arc<Errand>) {
+        let mut errands = self.errands();
+        if errands.len() >= MANY {
+            errands.retain(|errand| errand.strong_count() > 0);
         }
-        jobs.push(Arc::downgrade(job));
+        errands.push(Arc::downgrade(errand));
     }
 
-    /// Gives up those that were unanswered at the last look, too. What they wrote in is told to `lost` before another job takes
-    /// their place.
-    pub(super) fn give_up_unanswered(&self, session: &mut MysqlConnection, lost: impl Fn(Writer)) -> QueryResult<()> {
-        let under_way: Vec<_> = self.jobs().iter().filter_map(Weak::upgrade).collect();
-        let old = under_way.into_iter().filter_map(|job| {
-            let seen = job.sight()?;
-            let is_old = seen.age >= if seen.session.is_some() { QUIET } else { CONNECTING };
-            is_old.then_some((job, seen))
-        });
-        let old: Vec<_> = old.collect();
-        let sessions: Vec<SessionId> = old.iter().filter_map(|(_, seen)| Some(seen.session?.id)).collect();
-        let busy = busy(session, &sessions)?;
-        for (job, seen) in old {
-            if seen.session.is_some_and(|session| busy.contains(&session.id)) {
-                job.trust(seen);
-            } else if job.doubt(seen, || seen.session.and_then(|session| session.writer).into_iter().for_each(&lost)) {
-                let (session, age) = (seen.session.map(|session| session.id), seen.age);
-                log::warn!(session:?, age:?; "the database does not answer on a connection; what waits there is given up");
-            }
-        }
-        Ok(())
+    /// Those that take long.
+    pub(super) fn old(&self) -> Vec<Old> {
+        let under_way: Vec<_> = self.errands().iter().filter_map(Weak::upgrade).collect();
+        let seen = under_way.into_iter().filter_map(|errand| errand.sight().map(|seen| (errand, seen)));
+        let limit = |seen: &Sighting| if seen.session.is_some() { YOUNG } else { CONNECTING };
+        seen.filter(|(_, seen)| seen.since.elapsed() >= limit(seen)).collect()
     }
 
     /// Nobody leaves them half changed.
-    fn jobs(&self) -> MutexGuard<'_, Vec<Weak<Job>>> {
+    fn errands(&self) -> MutexGuard<'_, Vec<Weak<Errand>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Those of the sessions that have something to do, or had a moment ago.
-fn busy(session: &mut MysqlConnection, asked: &[SessionId]) -> QueryResult<Vec<SessionId>> {
+/// Gives up those of `old` that were unanswered before, too. Before another errand gets the permit of one, `lost` is told: in which
+/// session it wrote, unless the server has begun anew since.
+pub(super) fn give_up_unanswered(
+    old: Vec<Old>,
+    session: &mut MysqlConnection,
+    lost: impl Fn(Option<Writer>),
+) -> QueryResult<()> {
+    let began_at = began_at(session)?;
+    let ids: Vec<SessionId> = old.iter().filter_map(|(_, seen)| Some(seen.session?.id)).collect();
+    let present = present(session, &ids)?;
+    for (errand, seen) in old {
+        let fate = match seen.session {
+            None => Fate::Gone,
+            Some(of_before) if began_at.is_some_and(|at| of_before.begun_at + ABOUT < at) => Fate::OfBefore,
+            Some(at_work) => present.get(&at_work.id).copied().unwrap_or(Fate::Gone),
+        };
+        if fate == Fate::Busy {
+            errand.trust(seen);
+            continue;
+        }
+        let writer = seen.session.and_then(|session| session.writer).filter(|_| fate != Fate::OfBefore);
+        if !errand.doubt(seen, PATIENCE, || lost(writer)) {
+            continue;
+        }
+        let (id, age) = (seen.session.map_or(0, |session| session.id), seen.since.elapsed());
+        log::warn!(session = id, fate:?, age:?; "the database does not answer on a connection; what waits there is given up");
+        if fate == Fate::Idle {
+            // It may hold locks. It may also be of another user.
+            end(session, id).ok();
+        }
+    }
+    Ok(())
+}
+
+/// What the sessions do that are still there.
+fn present(session: &mut MysqlConnection, asked: &[SessionId]) -> QueryResult<HashMap<SessionId, Fate>> {
     if asked.is_empty() {
-        return Ok(Vec::new());
+        return Ok(HashMap::new());
     }
     let ids: Vec<String> = asked.iter().map(ToString::to_string).collect();
     let query = format!(
-        "id FROM information_schema.processlist WHERE id IN ({}) AND (command <> 'Sleep' OR time < {})",
-        ids.join(", "),
-        QUIET.as_secs()
+        "id, (command = 'Sleep' AND time >= {}) AS is_idle FROM information_schema.processlist WHERE id IN ({})",
+        IDLE.as_secs(),
+        ids.join(", ")
     );
-    select(sql::<BigInt>(&query)).load(session)
+    let rows: Vec<(i64, i64)> = select(sql::<(BigInt, BigInt)>(&query)).load(session)?;
+    Ok(rows.into_iter().map(|(id, is_idle)| (id, if is_idle == 0 { Fate::Busy } else { Fate::Idle })).collect())
+}
+
+#[derive(QueryableByName)]
+struct Uptime {
+    #[diesel(sql_type = Text, column_name = "Value")]
+    seconds: String,
+}
+
+/// Since when the server is up, give or take a second; `None` when that was before this machine was.
+fn began_at(session: &mut MysqlConnection) -> QueryResult<Option<Instant>> {
+    let uptime: Uptime = sql_query("SHOW GLOBAL STATUS LIKE 'Uptime'").get_result(session)?;
+    Ok(uptime.seconds.parse().ok().and_then(|seconds| Instant::now().checked_sub(Duration::from_secs(seconds))))
 }

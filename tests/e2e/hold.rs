@@ -2,9 +2,12 @@
 
 use std::{
     collections::HashSet,
+    io::Write,
+    net::TcpStream,
     time::{Duration, Instant},
 };
 
+use diesel::connection::SimpleConnection;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -13,7 +16,8 @@ use crate::{
     scene::{SOON, Scene},
     support::{
         database::{Database, on_both},
-        eventually::{eventually, throughout},
+        engine::TOKEN,
+        eventually::{eventually, pass, throughout},
         sink::Behaviour,
     },
 };
@@ -23,6 +27,7 @@ on_both! { blocking:
     a_pause_ends_by_itself_at_its_time,
     a_pause_holds_retries_back_and_other_subscriptions_go_on,
     pausing_and_resuming_again_and_again_loses_and_repeats_nothing,
+    a_pause_holds_although_whoever_asked_for_it_has_hung_up,
 }
 
 /// Attempts of one subscription at once.
@@ -175,4 +180,36 @@ fn pausing_and_resuming_again_and_again_loses_and_repeats_nothing(database: &Dat
     let mut expected: Vec<usize> = accepted.iter().map(|event| event.number).collect();
     expected.sort_unstable();
     assert_eq!(arrived, expected);
+}
+
+/// The pause is written when nobody waits for the answer any more.
+fn a_pause_holds_although_whoever_asked_for_it_has_hung_up(database: &Database) {
+    let scene = Scene::new(database, &[]);
+    let subscription = scene.subscribe("/in", json!({}));
+    let mut other = database.database_url().connect().expect("it is there");
+    other.batch_execute("BEGIN; UPDATE subscriptions SET version = version").expect("nobody else writes");
+    let address = scene.engine.base().trim_start_matches("http://").to_owned();
+    let mut client = TcpStream::connect(address).expect("the engine listens");
+    // An answer that is not read makes hanging up a reset, which is heard at once.
+    let request = format!(
+        "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n\
+         POST /api/v1/subscriptions/{subscription}/pause HTTP/1.1\r\nHost: x\r\nAuthorization: Token {TOKEN}\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).expect("the engine reads");
+    pass(Duration::from_millis(500));
+    drop(client);
+    pass(Duration::from_millis(500));
+    assert_eq!(scene.api.subscription(subscription)["state"], "active");
+    other.batch_execute("ROLLBACK").expect("the connection lasts");
+    eventually("it to be paused", SOON, || match scene.api.subscription(subscription) {
+        shown if shown["state"] == "paused" => Ok(()),
+        shown => Err(shown),
+    });
+    eventually("nothing to be sent any more", SOON, || {
+        let before = scene.sink.count("/in");
+        scene.publish(before);
+        pass(Duration::from_millis(300));
+        if scene.sink.count("/in") == before { Ok(()) } else { Err("it is sent") }
+    });
 }

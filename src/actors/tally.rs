@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     clock::Clock,
-    domain::{id::SubscriptionId, rollup::Rollup},
+    domain::{id::SubscriptionId, rollup::Rollup, time::Timestamp},
     store::{Lane, Store, StoreError, record::Record, rollups},
 };
 
@@ -17,44 +17,102 @@ type Sums = HashMap<SubscriptionId, Rollup>;
 
 /// See the module; cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Tally(Arc<Mutex<Sums>>);
+pub struct Tally(Arc<Mutex<Unwritten>>);
+
+#[derive(Debug, Default)]
+struct Unwritten {
+    sums: Sums,
+    /// What is being written, or may have been, although the store said nothing of it.
+    piece: Option<Piece>,
+}
+
+/// What had come together until then. Written again it changes nothing.
+#[derive(Clone, Debug)]
+struct Piece {
+    sums: Arc<Sums>,
+    until: Timestamp,
+}
 
 impl Tally {
-    fn sums(&self) -> MutexGuard<'_, Sums> {
+    fn unwritten_of_all(&self) -> MutexGuard<'_, Unwritten> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds attempts that are durable.
     pub(super) fn add<'a>(&self, records: impl Iterator<Item = (SubscriptionId, &'a Record)>) {
-        let mut sums = self.sums();
+        let sums = &mut self.unwritten_of_all().sums;
         for (subscription, record) in records {
             sums.entry(subscription).or_default().add(&record.attempt, record.verdict);
         }
     }
 
-    /// What is not written down yet of one subscription.
+    /// What is not written down yet of one subscription, as far as is known.
     #[must_use]
     pub fn unwritten(&self, subscription: SubscriptionId) -> Rollup {
-        self.sums().get(&subscription).copied().unwrap_or_default()
+        let Unwritten { sums, piece } = &*self.unwritten_of_all();
+        let mut sum = sums.get(&subscription).copied().unwrap_or_default();
+        if let Some(earlier) = piece.as_ref().and_then(|piece| piece.sums.get(&subscription)) {
+            sum.merge(earlier);
+        }
+        sum
     }
 
-    /// Writes down what has come together. When that fails it is kept for the next time.
+    /// Writes down what has come together. When that fails it is tried again the next time, and what has come together since is
+    /// written the time after.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn write(&self, store: &Store, clock: &Clock) -> Result<(), StoreError> {
-        let sums = std::mem::take(&mut *self.sums());
-        if sums.is_empty() {
-            return Ok(());
+        let Some(Piece { sums, until }) = self.next_piece(clock) else { return Ok(()) };
+        let work = move |connection: &mut _| {
+            let rows: Vec<_> = sums.iter().map(|(id, sum)| (*id, *sum)).collect();
+            rollups::write(connection, &rows, until)
+        };
+        store.run(Lane::Write, work).await?;
+        self.unwritten_of_all().piece = None;
+        Ok(())
+    }
+
+    /// The one that failed, or what has come together.
+    fn next_piece(&self, clock: &Clock) -> Option<Piece> {
+        let Unwritten { sums, piece } = &mut *self.unwritten_of_all();
+        if piece.is_none() && !sums.is_empty() {
+            *piece = Some(Piece { sums: Arc::new(std::mem::take(sums)), until: clock.now() });
         }
-        let (rows, now): (Vec<_>, _) = (sums.iter().map(|(id, sum)| (*id, *sum)).collect(), clock.now());
-        let written = store.run(Lane::Write, move |connection| rollups::write(connection, &rows, now)).await;
-        if written.is_err() {
-            let mut present = self.sums();
-            for (id, sum) in sums {
-                present.entry(id).or_default().merge(&sum);
-            }
-        }
-        written
+        piece.clone()
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::store::Keyring;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_been_written_is_written_again_as_of_the_same_moment() {
+        let folder = tempfile::tempdir().expect("there is a temp folder");
+        let url = format!("sqlite:{}", folder.path().join("tally.db").display()).parse().expect("a URL");
+        let (store, clock) = (Store::new(url, Keyring::default()), Clock::of_runtime(Timestamp::from_micros(1)));
+        let (tally, id) = (Tally::default(), SubscriptionId::from_raw(1));
+        let one = Rollup { succeeded: 1, ..Rollup::default() };
+        tally.unwritten_of_all().sums.insert(id, one);
+        let first = clock.now();
+        tally.write(&store, &clock).await.expect_err("there is no table");
+        tally.unwritten_of_all().sums.insert(id, one);
+        assert_eq!(tally.unwritten(id).succeeded, 2);
+        store.migrate().await.expect("an empty database");
+        advance(Duration::from_mins(1)).await;
+        tally.write(&store, &clock).await.expect("there is a table");
+        assert_eq!(tally.unwritten(id), one);
+        advance(Duration::from_mins(1)).await;
+        tally.write(&store, &clock).await.expect("there is a table");
+        let series = move |connection: &mut _| rollups::series(connection, &[id], Timestamp::from_micros(0));
+        let written = store.run(Lane::Read, series).await.expect("rows");
+        assert_eq!(written, [(id, first, one), (id, first.after(Duration::from_mins(2)), one)]);
+        assert_eq!(tally.unwritten(id), Rollup::default());
     }
 }

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use diesel::connection::SimpleConnection;
 use serde_json::json;
 
 use crate::{
@@ -141,6 +142,11 @@ fn a_server_that_vanished_without_a_word_is_not_waited_for() {
         cable.go_dead();
         server.kill();
         server.start_again();
+        // Others have the numbers of before, and something to do.
+        for _ in 0..60 {
+            let mut other = database.database_url().connect().expect("it is there again");
+            thread::spawn(move || drop(other.batch_execute("DO SLEEP(90)")));
+        }
     });
 }
 

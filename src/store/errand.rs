@@ -152,14 +152,11 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(4);
+    const SESSION: Session = Session { id: 7, writer: None, server_since: 0 };
 
     async fn errand() -> (Arc<Errand>, Arc<Semaphore>) {
         let permits = Arc::new(Semaphore::new(1));
         (Arc::new(Errand::begin(Arc::clone(&permits).acquire_owned().await.expect("it is open"))), permits)
-    }
-
-    fn session() -> Session {
-        Session { id: 7, writer: None, begun_at: Instant::now() }
     }
 
     fn seen(errand: &Errand) -> Sighting {
@@ -169,7 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_what_stays_unanswered_is_given_up() {
         let (errand, permits) = errand().await;
-        assert!(errand.enter(Some(session())));
+        assert!(errand.enter(Some(SESSION)));
         let sighting = seen(&errand);
         let not_yet = || unreachable!("too early");
         assert!(!errand.doubt(sighting, PATIENCE, not_yet));
@@ -193,7 +190,7 @@ mod tests {
         let early = seen(&errand);
         assert!(!errand.doubt(early, PATIENCE, || unreachable!("too early")));
         advance(PATIENCE).await;
-        assert!(errand.enter(Some(session())));
+        assert!(errand.enter(Some(SESSION)));
         assert!(!errand.doubt(early, PATIENCE, || unreachable!("another stage")));
         assert!(!errand.doubt(seen(&errand), PATIENCE, || unreachable!("the first time in this stage")));
         assert_eq!(permits.available_permits(), 0);

@@ -17,7 +17,7 @@ use crate::{
         cable::Cable,
         database::Database,
         engine::Engine,
-        eventually::{eventually, throughout},
+        eventually::{eventually, pass, throughout},
         mariadb::{Durability, PrivateMariaDb},
         sink::{Behaviour, Sink},
     },
@@ -139,6 +139,8 @@ fn a_server_that_vanished_without_a_word_is_not_waited_for() {
     let mut server = PrivateMariaDb::start(Durability::Kill);
     let database = Database::on(&server);
     connections_go_dead(&database, |cable| {
+        // The server tells since when it is up in whole seconds.
+        pass(Duration::from_secs(3));
         cable.go_dead();
         server.kill();
         server.start_again();

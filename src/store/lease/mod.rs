@@ -195,8 +195,8 @@ pub(super) struct Session {
     pub(super) id: i64,
     /// How the lease knows it if it writes.
     pub(super) writer: Option<Writer>,
-    /// A server that was started since numbers its sessions anew.
-    pub(super) begun_at: Instant,
+    /// When the server began, in seconds since 1970 by its own clock, give or take one: started again, it numbers sessions anew.
+    pub(super) server_since: i64,
 }
 
 /// A file has no sessions that could linger.

@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     Session,
-    unanswered::{Errands, give_up_unanswered},
+    unanswered::{Errands, give_up_unanswered, server_since},
     writers::{WRITERS, Writer, end, end_all, end_writers, writer},
 };
 use crate::store::{
@@ -269,7 +269,7 @@ impl Lock {
     pub(super) fn admit(&self, session: &mut MysqlConnection, writes: bool) -> Result<Session, StoreError> {
         let id = id_of(session)?;
         let allowed = if writes { Some(self.let_write(session, id)?) } else { None };
-        Ok(Session { id, writer: allowed, begun_at: Instant::now() })
+        Ok(Session { id, writer: allowed, server_since: server_since(session)? })
     }
 
     /// Lets a session write. First it is marked with a lock: whoever enters upon the lease either sees that, or is seen here.

@@ -9,18 +9,16 @@ use std::{
     time::Duration,
 };
 
+use super::writers::{Writer, end};
+use crate::store::{
+    errand::{Errand, Sighting},
+    named_lock::SessionId,
+};
 use diesel::{
     MysqlConnection, QueryResult, QueryableByName, RunQueryDsl,
     dsl::sql,
     select, sql_query,
     sql_types::{BigInt, Text},
-};
-use tokio::time::Instant;
-
-use super::writers::{Writer, end};
-use crate::store::{
-    errand::{Errand, Sighting},
-    named_lock::SessionId,
 };
 
 /// So young errands are not looked at.
@@ -32,8 +30,8 @@ const IDLE: Duration = Duration::from_secs(20);
 const CONNECTING: Duration = Duration::from_secs(30);
 /// It is asked again after so long before an errand is given up.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// A server tells since when it is up in whole seconds.
-const ABOUT: Duration = Duration::from_secs(2);
+/// A server tells for how many seconds it has been up, and the next second may begin before it tells the time.
+const ABOUT: u64 = 2;
 /// Errands that are over are forgotten when there are so many.
 const MANY: usize = 64;
 
@@ -88,13 +86,13 @@ pub(super) fn give_up_unanswered(
     session: &mut MysqlConnection,
     lost: impl Fn(Option<Writer>),
 ) -> QueryResult<()> {
-    let began_at = began_at(session)?;
+    let since = server_since(session)?;
     let ids: Vec<SessionId> = old.iter().filter_map(|(_, seen)| Some(seen.session?.id)).collect();
     let present = present(session, &ids)?;
     for (errand, seen) in old {
         let fate = match seen.session {
             None => Fate::Gone,
-            Some(of_before) if began_at.is_some_and(|at| of_before.begun_at + ABOUT < at) => Fate::OfBefore,
+            Some(of_before) if of_before.server_since.abs_diff(since) > ABOUT => Fate::OfBefore,
             Some(at_work) => present.get(&at_work.id).copied().unwrap_or(Fate::Gone),
         };
         if fate == Fate::Busy {
@@ -136,8 +134,9 @@ struct Uptime {
     seconds: String,
 }
 
-/// Since when the server is up, give or take a second; `None` when that was before this machine was.
-fn began_at(session: &mut MysqlConnection) -> QueryResult<Option<Instant>> {
+/// When the server began, in seconds since 1970 by its own clock, give or take one; also if that clock was set since.
+pub(super) fn server_since(session: &mut MysqlConnection) -> QueryResult<i64> {
     let uptime: Uptime = sql_query("SHOW GLOBAL STATUS LIKE 'Uptime'").get_result(session)?;
-    Ok(uptime.seconds.parse().ok().and_then(|seconds| Instant::now().checked_sub(Duration::from_secs(seconds))))
+    let now: i64 = select(sql::<BigInt>("UNIX_TIMESTAMP()")).get_result(session)?;
+    Ok(now - uptime.seconds.parse().unwrap_or(0))
 }

@@ -16,8 +16,8 @@ use crate::{
 
 /// Subscriptions read at once.
 const PAGE: i64 = 1_000;
-/// Until the store is asked again that was away.
-const AWAY_PAUSE: Duration = Duration::from_secs(1);
+/// Between two times that all are read: a disk that is full refuses each event.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Has `router` learn what `store` says of each subscription, each time that somebody may have gone away without telling it.
 pub async fn relearn(store: Store, router: Addr<Router>) {
@@ -25,8 +25,9 @@ pub async fn relearn(store: Store, router: Addr<Router>) {
         store.unsure().await;
         while let Err(error) = learn_all(&store, &router).await {
             log::debug!(error:% = error; "the subscriptions could not be read, trying again");
-            sleep(AWAY_PAUSE).await;
+            sleep(PAUSE).await;
         }
+        sleep(PAUSE).await;
     }
 }
 

@@ -76,11 +76,11 @@ impl Errand {
         self.giving_up.notified().await;
     }
 
-    /// Nobody waits for it any more. Gives whether it is over already.
+    /// Nobody waits for it any more. Gives whether it is over already, or was given up.
     pub(super) fn leave(&self) -> bool {
         let mut state = self.state();
         state.is_waited_for = false;
-        state.stage == Stage::Over
+        matches!(state.stage, Stage::Over | Stage::GivenUp)
     }
 
     /// It is over, and its permit is free. Gives whether somebody waits for it.

@@ -16,15 +16,24 @@ use crate::{
 
 /// Subscriptions read at once.
 const PAGE: i64 = 1_000;
-/// Between two times that all are read: a disk that is full refuses each event.
+/// Between two times that all are read.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Has `router` learn what `store` says of each subscription, each time that somebody may have gone away without telling it.
 pub async fn relearn(store: Store, router: Addr<Router>) {
     loop {
         store.unsure().await;
-        while let Err(error) = learn_all(&store, &router).await {
-            log::debug!(error:% = error; "the subscriptions could not be read, trying again");
+        loop {
+            match learn_all(&store, &router).await {
+                Ok(()) => break,
+                Err(StoreError::Unavailable(why)) => {
+                    log::debug!(why; "the subscriptions could not be read, trying again");
+                }
+                Err(error) => {
+                    log::error!(error:% = error; "changes of subscriptions may hold from the next start only");
+                    break;
+                }
+            }
             sleep(PAUSE).await;
         }
         sleep(PAUSE).await;

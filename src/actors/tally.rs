@@ -24,6 +24,8 @@ struct Unwritten {
     sums: Sums,
     /// What is being written, or may have been, although the store said nothing of it.
     piece: Option<Piece>,
+    /// It was begun before, and how that ended is not known.
+    has_failed: bool,
 }
 
 /// What had come together until then. Written again it changes nothing.
@@ -49,7 +51,7 @@ impl Tally {
     /// What is not written down yet of one subscription, as far as is known.
     #[must_use]
     pub fn unwritten(&self, subscription: SubscriptionId) -> Rollup {
-        let Unwritten { sums, piece } = &*self.unwritten_of_all();
+        let Unwritten { sums, piece, .. } = &*self.unwritten_of_all();
         let mut sum = sums.get(&subscription).copied().unwrap_or_default();
         if let Some(earlier) = piece.as_ref().and_then(|piece| piece.sums.get(&subscription)) {
             sum.merge(earlier);
@@ -57,29 +59,42 @@ impl Tally {
         sum
     }
 
-    /// Writes down what has come together. When that fails it is tried again the next time, and what has come together since is
-    /// written the time after.
+    /// Writes down what has come together. When that fails it is kept for the next time.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn write(&self, store: &Store, clock: &Clock) -> Result<(), StoreError> {
-        let Some(Piece { sums, until }) = self.next_piece(clock) else { return Ok(()) };
-        let work = move |connection: &mut _| {
-            let rows: Vec<_> = sums.iter().map(|(id, sum)| (*id, *sum)).collect();
-            rollups::write(connection, &rows, until)
-        };
-        store.run(Lane::Write, work).await?;
-        self.unwritten_of_all().piece = None;
+        // One that failed comes first.
+        for _ in 0..2 {
+            let Some(piece) = self.next_piece(clock) else { break };
+            let Piece { sums, until } = piece.clone();
+            let work = move |connection: &mut _| {
+                let rows: Vec<_> = sums.iter().map(|(id, sum)| (*id, *sum)).collect();
+                rollups::write(connection, &rows, until)
+            };
+            store.run(Lane::Write, work).await?;
+            if self.is_last(&piece) {
+                break;
+            }
+        }
         Ok(())
     }
 
     /// The one that failed, or what has come together.
     fn next_piece(&self, clock: &Clock) -> Option<Piece> {
-        let Unwritten { sums, piece } = &mut *self.unwritten_of_all();
+        let Unwritten { sums, piece, has_failed } = &mut *self.unwritten_of_all();
+        *has_failed = piece.is_some();
         if piece.is_none() && !sums.is_empty() {
             *piece = Some(Piece { sums: Arc::new(std::mem::take(sums)), until: clock.now() });
         }
         piece.clone()
+    }
+
+    /// This one is written. Gives whether what has come together since can wait: it was not one that had failed.
+    fn is_last(&self, written: &Piece) -> bool {
+        let Unwritten { piece, has_failed, .. } = &mut *self.unwritten_of_all();
+        piece.take_if(|piece| Arc::ptr_eq(&piece.sums, &written.sums));
+        !*has_failed
     }
 }
 
@@ -107,12 +122,9 @@ mod tests {
         store.migrate().await.expect("an empty database");
         advance(Duration::from_mins(1)).await;
         tally.write(&store, &clock).await.expect("there is a table");
-        assert_eq!(tally.unwritten(id), one);
-        advance(Duration::from_mins(1)).await;
-        tally.write(&store, &clock).await.expect("there is a table");
         let series = move |connection: &mut _| rollups::series(connection, &[id], Timestamp::from_micros(0));
         let written = store.run(Lane::Read, series).await.expect("rows");
-        assert_eq!(written, [(id, first, one), (id, first.after(Duration::from_mins(2)), one)]);
+        assert_eq!(written, [(id, first, one), (id, first.after(Duration::from_mins(1)), one)]);
         assert_eq!(tally.unwritten(id), Rollup::default());
     }
 }

@@ -16,7 +16,7 @@ use super::{
     naming::{OwnerName, owner_named},
     openapi::{Always, BadBody, Forbidden},
     problem::Problem,
-    subscriptions::{notice, publish},
+    subscriptions::{notice, publish_all},
 };
 use crate::{
     domain::{
@@ -167,7 +167,7 @@ pub(super) async fn hold(state: Data<State>, Caller(owner): Caller, Body(body): 
             };
             let paused = state.store.run(Lane::Write, work).await?;
             summary.add(paused.iter().map(|subscription| subscription.id));
-            publish_all(&state, paused).await?;
+            publish_all(&state, shared(paused)).await?;
         }
     }
     Ok(HttpResponse::Ok().json(summary))
@@ -204,7 +204,7 @@ pub(super) async fn release(
                 let resume = |connection: &mut _| resume_many(connection, &keys, &ids, catch_up.ramp);
                 audited_changes(connection, &keys, (&author, "subscription.resume", now), &ids, resume)
             };
-            publish_all(&state, state.store.run(Lane::Write, work).await?).await?;
+            publish_all(&state, shared(state.store.run(Lane::Write, work).await?)).await?;
         }
     }
     Ok(HttpResponse::Ok().json(summary))
@@ -214,11 +214,8 @@ fn ids_of(page: &[Candidate], is_meant: impl Fn(&Candidate) -> bool) -> Vec<Subs
     page.iter().filter(|candidate| is_meant(candidate)).map(|candidate| candidate.id).collect()
 }
 
-async fn publish_all(state: &State, changed: Vec<Subscription>) -> Result<(), Problem> {
-    for subscription in changed {
-        publish(state, &Arc::new(subscription)).await?;
-    }
-    Ok(())
+fn shared(changed: Vec<Subscription>) -> Vec<Arc<Subscription>> {
+    changed.into_iter().map(Arc::new).collect()
 }
 
 /// What a filter finds, page by page.

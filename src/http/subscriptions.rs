@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use actix::MailboxError;
 use actix_web::{
     HttpResponse,
     http::StatusCode,
+    rt,
     web::{Data, Path, Query},
 };
 use serde::{Deserialize, Serialize};
@@ -368,5 +370,23 @@ pub(super) fn no_such_subscription() -> Problem {
 /// # Errors
 /// 503 when the router is gone; the change is stored, and holds from the next start.
 pub(super) async fn publish(state: &State, subscription: &Arc<Subscription>) -> Result<(), Problem> {
-    state.router.send(Changed(Arc::clone(subscription))).await.map_err(|_| Problem::unavailable())
+    publish_all(state, vec![Arc::clone(subscription)]).await
+}
+
+/// The same for several. Whoever hangs up meanwhile has changed them all the same.
+///
+/// # Errors
+/// As above.
+pub(super) async fn publish_all(state: &State, changed: Vec<Arc<Subscription>>) -> Result<(), Problem> {
+    let router = state.router.clone();
+    let published = rt::spawn(async move {
+        for subscription in changed {
+            router.send(Changed(subscription)).await?;
+        }
+        Ok::<(), MailboxError>(())
+    });
+    match published.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Problem::unavailable()),
+    }
 }

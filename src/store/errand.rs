@@ -21,6 +21,8 @@ use super::lease::Session;
 pub(super) struct Errand {
     state: Mutex<State>,
     giving_up: Notify,
+    /// If it writes: who wants to know when nobody learns what came of it.
+    unsure: Option<Arc<Notify>>,
 }
 
 struct State {
@@ -31,6 +33,8 @@ struct State {
     /// To be at work together with others.
     permit: Option<OwnedSemaphorePermit>,
     is_waited_for: bool,
+    /// What was sent over a connection that was lost may have been carried out.
+    may_have_happened: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,16 @@ enum Stage {
     Within(Session),
     GivenUp,
     Over,
+}
+
+/// Whether whoever waited for an errand knows what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    Yes,
+    /// The database is unavailable: it is not, if anything was sent over a connection that was lost.
+    Failed,
+    /// Whoever it was has gone away before.
+    No,
 }
 
 /// An errand at a moment.
@@ -52,11 +66,17 @@ pub(super) struct Sighting {
 }
 
 impl Errand {
-    /// One that begins, with this permit, and is waited for.
-    pub(super) fn begin(permit: OwnedSemaphorePermit) -> Self {
-        let (since, permit) = (Instant::now(), Some(permit));
-        let state = State { stage: Stage::Apart, since, doubted_since: None, permit, is_waited_for: true };
-        Self { state: Mutex::new(state), giving_up: Notify::new() }
+    /// One that begins, with this permit, and is waited for. If it writes, `unsure` is notified when nobody learns what came of it.
+    pub(super) fn begin(permit: OwnedSemaphorePermit, unsure: Option<Arc<Notify>>) -> Self {
+        let state = State {
+            stage: Stage::Apart,
+            since: Instant::now(),
+            doubted_since: None,
+            permit: Some(permit),
+            is_waited_for: true,
+            may_have_happened: false,
+        };
+        Self { state: Mutex::new(state), giving_up: Notify::new(), unsure }
     }
 
     /// From now on it is in this session, or in none. Gives whether it may go on: not if it was given up.
@@ -76,21 +96,37 @@ impl Errand {
         self.giving_up.notified().await;
     }
 
-    /// Nobody waits for it any more. Gives whether it is over already, or was given up.
-    pub(super) fn leave(&self) -> bool {
-        let mut state = self.state();
-        state.is_waited_for = false;
-        matches!(state.stage, Stage::Over | Stage::GivenUp)
+    /// A connection was lost over which it was sent.
+    pub(super) fn may_have_happened(&self) {
+        self.state().may_have_happened = true;
     }
 
-    /// It is over, and its permit is free. Gives whether somebody waits for it.
-    pub(super) fn end(&self) -> bool {
+    /// Nobody waits for it any more; whoever did was answered that it is `known` what came of it, or not.
+    pub(super) fn leave(&self, known: Known) {
+        let mut state = self.state();
+        state.is_waited_for = false;
+        let is_told = known == Known::Yes || (known == Known::Failed && !state.may_have_happened);
+        if !is_told && matches!(state.stage, Stage::Over | Stage::GivenUp) {
+            self.tell_unsure();
+        }
+    }
+
+    /// It is over, and its permit is free.
+    fn end(&self) {
         let mut state = self.state();
         if state.stage != Stage::GivenUp {
             state.stage = Stage::Over;
         }
         state.permit = None;
-        state.is_waited_for
+        if !state.is_waited_for {
+            self.tell_unsure();
+        }
+    }
+
+    fn tell_unsure(&self) {
+        if let Some(unsure) = &self.unsure {
+            unsure.notify_one();
+        }
     }
 
     /// What it is at; `None` when it is over or was given up.
@@ -126,7 +162,11 @@ impl Errand {
         state.stage = Stage::GivenUp;
         first();
         state.permit = None;
+        state.may_have_happened = true;
         self.giving_up.notify_one();
+        if !state.is_waited_for {
+            self.tell_unsure();
+        }
         true
     }
 
@@ -152,11 +192,12 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(4);
-    const SESSION: Session = Session { id: 7, writer: None, server_since: 0 };
+    const SESSION: Session = Session { id: 7, writer: None, server_since: None };
 
     async fn errand() -> (Arc<Errand>, Arc<Semaphore>) {
         let permits = Arc::new(Semaphore::new(1));
-        (Arc::new(Errand::begin(Arc::clone(&permits).acquire_owned().await.expect("it is open"))), permits)
+        let permit = Arc::clone(&permits).acquire_owned().await.expect("it is open");
+        (Arc::new(Errand::begin(permit, None)), permits)
     }
 
     fn seen(errand: &Errand) -> Sighting {
@@ -206,13 +247,45 @@ mod tests {
         assert!(!errand.doubt(sighting, Duration::ZERO, || unreachable!("it is over")));
     }
 
-    #[tokio::test]
-    async fn who_leaves_and_who_ends_it_see_each_other() {
-        let (first, _permits) = errand().await;
-        assert!(first.end(), "somebody waits");
-        assert!(first.leave(), "it is over");
-        let (second, _permits) = errand().await;
-        assert!(!second.leave(), "it goes on");
-        assert!(!second.end(), "nobody waits");
+    /// Whether somebody was notified.
+    async fn is_heard(unsure: &Notify) -> bool {
+        tokio::time::timeout(Duration::from_millis(1), unsure.notified()).await.is_ok()
+    }
+
+    async fn write(unsure: &Arc<Notify>) -> Errand {
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("it is open");
+        Errand::begin(permit, Some(Arc::clone(unsure)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_write_of_which_nobody_learns_what_came_somebody_is_told() {
+        let unsure = Arc::new(Notify::new());
+        for known in [Known::Yes, Known::Failed, Known::No] {
+            let first_over = write(&unsure).await;
+            first_over.end();
+            first_over.leave(known);
+            assert_eq!(is_heard(&unsure).await, known == Known::No, "{known:?}");
+        }
+        let lost = write(&unsure).await;
+        lost.may_have_happened();
+        lost.end();
+        lost.leave(Known::Failed);
+        assert!(is_heard(&unsure).await, "it may have happened");
+        let left = write(&unsure).await;
+        left.leave(Known::No);
+        assert!(!is_heard(&unsure).await, "it is still under way");
+        left.end();
+        assert!(is_heard(&unsure).await, "now it is over");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_is_given_up_when_its_client_has_hung_up_is_told_at_once() {
+        let unsure = Arc::new(Notify::new());
+        let errand = write(&unsure).await;
+        errand.leave(Known::No);
+        assert!(!errand.doubt(seen(&errand), PATIENCE, || unreachable!("too early")));
+        advance(PATIENCE).await;
+        assert!(errand.doubt(seen(&errand), PATIENCE, || ()));
+        assert!(is_heard(&unsure).await);
     }
 }

@@ -18,7 +18,7 @@ use super::{
     Lease, Queried,
     blocking::{blocking, pause},
     connection::{self, AnyConnection, DatabaseUrl},
-    errand::{Carrier, Errand},
+    errand::{Carrier, Errand, Known},
     error::{StoreError, Trouble, trouble},
     keyring::Keyring,
     lease::Session,
@@ -57,7 +57,7 @@ struct Inner {
     readers: Pool,
     copier: Pool,
     written: Notify,
-    unsure: Notify,
+    unsure: Arc<Notify>,
 }
 
 /// Connections that are not in use, and as many permits as there may be connections.
@@ -93,7 +93,7 @@ impl Store {
                 readers,
                 copier,
                 written: Notify::new(),
-                unsure: Notify::new(),
+                unsure: Arc::default(),
             }),
         }
     }
@@ -146,28 +146,21 @@ impl Store {
     {
         let permits = Arc::clone(&self.inner.pool(lane).permits);
         let permit = permits.acquire_owned().await.expect("the permits are never closed");
-        let errand = Arc::new(Errand::begin(permit));
+        let unsure = (lane == Lane::Write).then(|| Arc::clone(&self.inner.unsure));
+        let errand = Arc::new(Errand::begin(permit, unsure));
         if let Some(lease) = &self.inner.lease {
             lease.watch(&errand);
         }
         let (inner, carrier) = (Arc::clone(&self.inner), Carrier(Arc::clone(&errand)));
-        let done = blocking(move || {
-            let done = inner.run(lane, work, &carrier.0);
-            if !carrier.0.end() && lane == Lane::Write {
-                inner.unsure.notify_one();
-            }
-            done
-        });
-        let mut waiting = Waiting { errand: &errand, inner: &self.inner, lane, has_heard: false };
+        let done = blocking(move || inner.run(lane, work, &carrier.0));
+        let mut waiting = Waiting { errand: &errand, known: Known::No };
         let done = select! {
             biased;
             done = done => done,
             () = errand.given_up() => Err(unanswered()),
         };
-        waiting.has_heard = true;
-        if lane == Lane::Write && matches!(done, Err(StoreError::Unavailable(_))) {
-            self.inner.unsure.notify_one();
-        }
+        let is_failed = matches!(done, Err(StoreError::Unavailable(_)));
+        waiting.known = if is_failed { Known::Failed } else { Known::Yes };
         done
     }
 
@@ -181,16 +174,12 @@ impl Store {
 /// Whoever waits for an errand. One who goes away before, as a client of the API may, is dropped.
 struct Waiting<'a> {
     errand: &'a Errand,
-    inner: &'a Inner,
-    lane: Lane,
-    has_heard: bool,
+    known: Known,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.has_heard && self.errand.leave() && self.lane == Lane::Write {
-            self.inner.unsure.notify_one();
-        }
+        self.errand.leave(self.known);
     }
 }
 
@@ -215,6 +204,8 @@ impl Inner {
         let enter = |session| if errand.enter(session) { Ok(()) } else { Err(unanswered()) };
         while let Some(mut open) = self.pool(lane).take() {
             if !lease.trusts(open.used_at) {
+                // The server may not hear that it is closed.
+                open.session.and_then(|session| session.writer).into_iter().for_each(|writer| lease.note_left(writer));
                 continue;
             }
             enter(open.session)?;
@@ -288,6 +279,7 @@ impl Inner {
                     reruns += 1;
                 }
                 Trouble::Lost => {
+                    errand.may_have_happened();
                     self.lose(open);
                     if is_lost {
                         return Err(error.into());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, http::StatusCode, web::Payload};
 
 use super::{
-    super::{address::refused_address, registration::told_of_creation},
+    super::{address::refused_address, registration::told_of_creation, subscriptions::publish as tell_router},
     Asked,
     answer::{Answer, Served},
     body,
@@ -18,7 +18,6 @@ use super::{
     webhook::Webhook,
 };
 use crate::{
-    actors::router::Changed,
     domain::{
         audit::Author, edits::Edits, endpoint::Endpoint, event_type::OMS_EVENT_TYPES, id::SubscriptionId,
         subscription::Subscription,
@@ -157,8 +156,7 @@ async fn publish(asked: &Asked<'_>, change: Change) -> Result<Arc<Subscription>,
     match change {
         Change::Made(subscription) => {
             let subscription = Arc::new(*subscription);
-            let taken = asked.state.router.send(Changed(Arc::clone(&subscription))).await;
-            taken.map_err(|_| Answer::unavailable())?;
+            tell_router(asked.state, &subscription).await.map_err(|_| Answer::unavailable())?;
             Ok(subscription)
         }
         Change::AlreadyRegistered => Err(Answer::code("webhook_100_2", "Webhook already registered")),

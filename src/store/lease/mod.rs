@@ -170,6 +170,16 @@ impl Lease {
         }
     }
 
+    /// A writer's connection is not used any more, with nothing sent over it that was not answered.
+    pub(super) fn note_left(&self, writer: Writer) {
+        match &self.held {
+            #[cfg(feature = "mysql")]
+            Held::Server(lock) => lock.note_left(writer),
+            #[cfg(feature = "sqlite")]
+            Held::File(_) => _ = writer,
+        }
+    }
+
     /// Before anything is read or written in `connection`: whether the transactions of lost writers are committed by now, or
     /// undone. Waits for them for 5 s each.
     ///
@@ -195,8 +205,9 @@ pub(super) struct Session {
     pub(super) id: i64,
     /// How the lease knows it if it writes.
     pub(super) writer: Option<Writer>,
-    /// When the server began, in seconds since 1970 by its own clock, give or take one: started again, it numbers sessions anew.
-    pub(super) server_since: i64,
+    /// When the server began, in seconds since 1970 by its own clock, give or take one, if it is known: started
+    /// again, it numbers sessions anew.
+    pub(super) server_since: Option<i64>,
 }
 
 /// A file has no sessions that could linger.

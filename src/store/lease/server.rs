@@ -37,6 +37,8 @@ use crate::store::{
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A look that lasts longer is given up.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
+/// To ask what became of sessions must not keep the next look waiting for longer.
+const ASK_WITHIN: Duration = Duration::from_secs(3);
 /// After so long without a word from the server the lease counts as lost until it is confirmed: [`LOOK_EVERY`] and
 /// [`LOOK_WITHIN`], which leaves half of [`SILENCE`] to what is in flight.
 const SURE_FOR: Duration = Duration::from_secs(15);
@@ -267,9 +269,8 @@ impl Lock {
 
     /// A session that begins, and if it `writes` is let in.
     pub(super) fn admit(&self, session: &mut MysqlConnection, writes: bool) -> Result<Session, StoreError> {
-        let id = id_of(session)?;
-        let allowed = if writes { Some(self.let_write(session, id)?) } else { None };
-        Ok(Session { id, writer: allowed, server_since: server_since(session)? })
+        let (id, server_since) = (id_of(session)?, server_since(session)?);
+        Ok(Session { id, writer: writes.then(|| self.let_write(session, id)).transpose()?, server_since })
     }
 
     /// Lets a session write. First it is marked with a lock: whoever enters upon the lease either sees that, or is seen here.
@@ -303,7 +304,8 @@ impl Lock {
         used_at.elapsed() < IDLE_FOR && used >= self.gave_up_at.load(Ordering::Relaxed)
     }
 
-    /// Has errands given up that the server will not answer, when there are some that take long.
+    /// Has errands given up that the server will not answer, when there are some that take long. In a session of its own: whatever
+    /// comes of it, the lease is none the worse.
     async fn give_up_unanswered(self: &Arc<Self>) {
         let old = self.errands.old();
         if old.is_empty() {
@@ -311,16 +313,21 @@ impl Lock {
         }
         let lock = Arc::clone(self);
         let asked = blocking(move || {
-            let lost = |writer: Option<Writer>| {
+            let lost = |session: Session| {
                 lock.gave_up_at.store(lock.age(), Ordering::Relaxed);
-                lock.lost().extend(writer);
+                lock.lost().extend(session.writer);
             };
-            // Whatever comes of it, the session stays the one with the lease.
-            lock.with_session(|session| Ok(give_up_unanswered(old, session, lost)))
+            Ok(give_up_unanswered(old, &mut begin(&lock.url)?, lost)?)
         });
-        if let Err(error) = in_time(asked).await.and_then(|asked| Ok(asked?)) {
+        let silent = |_| Err(StoreError::Unavailable("it does not answer".to_owned()));
+        if let Err(error) = time::timeout(ASK_WITHIN, asked).await.unwrap_or_else(silent) {
             log::warn!(error:% = error; "whether the database will answer everybody is not known");
         }
+    }
+
+    /// A session that is not used any more, and of which the server may not know that.
+    pub(super) fn note_left(&self, writer: Writer) {
+        self.lost().push(writer);
     }
 
     /// The connection of a session was lost: what it was sent last may yet be carried out.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::writers::{Writer, end};
+use super::{Session, writers::end};
 use crate::store::{
     errand::{Errand, Sighting},
     named_lock::SessionId,
@@ -79,12 +79,11 @@ impl Errands {
     }
 }
 
-/// Gives up those of `old` that were unanswered before, too. Before another errand gets the permit of one, `lost` is told: in which
-/// session it wrote, unless the server has begun anew since.
+/// Gives up those of `old` that were unanswered before, too. Before another errand gets the permit of one, `lost` is told its session.
 pub(super) fn give_up_unanswered(
     old: Vec<Old>,
     session: &mut MysqlConnection,
-    lost: impl Fn(Option<Writer>),
+    lost: impl Fn(Session),
 ) -> QueryResult<()> {
     let since = server_since(session)?;
     let ids: Vec<SessionId> = old.iter().filter_map(|(_, seen)| Some(seen.session?.id)).collect();
@@ -92,15 +91,14 @@ pub(super) fn give_up_unanswered(
     for (errand, seen) in old {
         let fate = match seen.session {
             None => Fate::Gone,
-            Some(of_before) if of_before.server_since.abs_diff(since) > ABOUT => Fate::OfBefore,
+            Some(of_before) if are_different(of_before.server_since, since) => Fate::OfBefore,
             Some(at_work) => present.get(&at_work.id).copied().unwrap_or(Fate::Gone),
         };
         if fate == Fate::Busy {
             errand.trust(seen);
             continue;
         }
-        let writer = seen.session.and_then(|session| session.writer).filter(|_| fate != Fate::OfBefore);
-        if !errand.doubt(seen, PATIENCE, || lost(writer)) {
+        if !errand.doubt(seen, PATIENCE, || seen.session.into_iter().for_each(&lost)) {
             continue;
         }
         let (id, age) = (seen.session.map_or(0, |session| session.id), seen.since.elapsed());
@@ -134,9 +132,15 @@ struct Uptime {
     seconds: String,
 }
 
-/// When the server began, in seconds since 1970 by its own clock, give or take one; also if that clock was set since.
-pub(super) fn server_since(session: &mut MysqlConnection) -> QueryResult<i64> {
+/// When the server began, in seconds since 1970 by its own clock, give or take one; also if that clock was set since. `None` when it
+/// tells what makes no sense.
+pub(super) fn server_since(session: &mut MysqlConnection) -> QueryResult<Option<i64>> {
     let uptime: Uptime = sql_query("SHOW GLOBAL STATUS LIKE 'Uptime'").get_result(session)?;
     let now: i64 = select(sql::<BigInt>("UNIX_TIMESTAMP()")).get_result(session)?;
-    Ok(now - uptime.seconds.parse().unwrap_or(0))
+    Ok(uptime.seconds.parse().ok().map(|seconds: i64| now - seconds))
+}
+
+/// Whether it is sure that these are two lives of a server.
+fn are_different(one: Option<i64>, other: Option<i64>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one.abs_diff(other) > ABOUT)
 }

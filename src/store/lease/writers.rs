@@ -5,6 +5,7 @@ use std::time::Duration;
 use diesel::{
     MysqlConnection, QueryResult, RunQueryDsl, connection::SimpleConnection, dsl::sql, select, sql_types::BigInt,
 };
+use tokio::time::Instant;
 
 use crate::store::{
     StoreError,
@@ -14,9 +15,9 @@ use crate::store::{
 
 /// Sessions of writers that are told from each other. A pool has four; those of lost connections may linger.
 pub(super) const WRITERS: u32 = 64;
-/// Between two looks whether sessions are over, and how many there are at a stretch: 5 s.
+/// Between two looks whether sessions are over, and for how long they are looked after at a stretch.
 const ENDING_PAUSE: Duration = Duration::from_millis(10);
-const LOOKS: u32 = 500;
+const ENDING: Duration = Duration::from_secs(5);
 
 /// A session that writes, and which of the locks it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +44,8 @@ pub(super) fn end_all(
     session: &mut MysqlConnection,
     look: impl Fn(&mut MysqlConnection) -> QueryResult<Vec<SessionId>>,
 ) -> Result<bool, StoreError> {
-    let mut refused = None;
-    for _ in 0..LOOKS {
+    let (mut refused, began_at) = (None, Instant::now());
+    while began_at.elapsed() < ENDING {
         let left = look(session)?;
         if left.is_empty() {
             return Ok(true);

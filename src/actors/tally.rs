@@ -24,8 +24,6 @@ struct Unwritten {
     sums: Sums,
     /// What is being written, or may have been, although the store said nothing of it.
     piece: Option<Piece>,
-    /// It was begun before, and how that ended is not known.
-    has_failed: bool,
 }
 
 /// What had come together until then. Written again it changes nothing.
@@ -51,7 +49,7 @@ impl Tally {
     /// What is not written down yet of one subscription, as far as is known.
     #[must_use]
     pub fn unwritten(&self, subscription: SubscriptionId) -> Rollup {
-        let Unwritten { sums, piece, .. } = &*self.unwritten_of_all();
+        let Unwritten { sums, piece } = &*self.unwritten_of_all();
         let mut sum = sums.get(&subscription).copied().unwrap_or_default();
         if let Some(earlier) = piece.as_ref().and_then(|piece| piece.sums.get(&subscription)) {
             sum.merge(earlier);
@@ -66,35 +64,33 @@ impl Tally {
     pub async fn write(&self, store: &Store, clock: &Clock) -> Result<(), StoreError> {
         // One that failed comes first.
         for _ in 0..2 {
-            let Some(piece) = self.next_piece(clock) else { break };
+            let Some((piece, has_failed)) = self.next_piece(clock) else { break };
             let Piece { sums, until } = piece.clone();
             let work = move |connection: &mut _| {
                 let rows: Vec<_> = sums.iter().map(|(id, sum)| (*id, *sum)).collect();
                 rollups::write(connection, &rows, until)
             };
             store.run(Lane::Write, work).await?;
-            if self.is_last(&piece) {
+            self.written(&piece);
+            if !has_failed {
                 break;
             }
         }
         Ok(())
     }
 
-    /// The one that failed, or what has come together.
-    fn next_piece(&self, clock: &Clock) -> Option<Piece> {
-        let Unwritten { sums, piece, has_failed } = &mut *self.unwritten_of_all();
-        *has_failed = piece.is_some();
-        if piece.is_none() && !sums.is_empty() {
+    /// One that was begun before, and how that ended is not known, or what has come together; and whether it is the former.
+    fn next_piece(&self, clock: &Clock) -> Option<(Piece, bool)> {
+        let Unwritten { sums, piece } = &mut *self.unwritten_of_all();
+        let has_failed = piece.is_some();
+        if !has_failed && !sums.is_empty() {
             *piece = Some(Piece { sums: Arc::new(std::mem::take(sums)), until: clock.now() });
         }
-        piece.clone()
+        piece.clone().map(|piece| (piece, has_failed))
     }
 
-    /// This one is written. Gives whether what has come together since can wait: it was not one that had failed.
-    fn is_last(&self, written: &Piece) -> bool {
-        let Unwritten { piece, has_failed, .. } = &mut *self.unwritten_of_all();
-        piece.take_if(|piece| Arc::ptr_eq(&piece.sums, &written.sums));
-        !*has_failed
+    fn written(&self, written: &Piece) {
+        self.unwritten_of_all().piece.take_if(|piece| Arc::ptr_eq(&piece.sums, &written.sums));
     }
 }
 

@@ -40,9 +40,12 @@ async fn one_file_is_one_database_whatever_leads_to_it() {
 
 #[cfg(feature = "mysql")]
 mod on_a_server {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, AtomicUsize, Ordering},
+        },
+        time::Duration,
     };
 
     use postrider::{
@@ -253,7 +256,7 @@ mod on_a_server {
         assert_eq!(sent, ["2"]);
     }
 
-    /// An answer that is lost on the way, and nobody says so: the job is given up, and not run again when its thread hears at last
+    /// An answer that is lost on the way, and nobody says so: the errand is given up, and not run again when its thread hears at last
     /// that the connection is gone.
     #[tokio::test]
     async fn what_nobody_will_answer_is_given_up_and_not_run_again() {
@@ -302,6 +305,29 @@ mod on_a_server {
         let sent = sql::values(&mut other, "SELECT CAST(run AS CHAR) AS value FROM sent ORDER BY run").expect("rows");
         assert_eq!((runs.load(Ordering::Relaxed), sent), (1, vec!["2".to_owned()]), "the first was undone");
         assert!(!keeping.is_finished(), "nobody has taken over");
+    }
+
+    /// Firewalls forget connections that are idle. The server may not hear that one is not used any more.
+    #[tokio::test]
+    async fn a_writer_that_was_idle_for_a_minute_is_not_used_again_and_ended() {
+        let database = Database::mariadb();
+        database.store().await;
+        let mut other = sql::connect(&database.database_url());
+        let (cable, url) = database.by_cable().expect("a server");
+        let url = url.parse().expect("a URL");
+        let lease = entered(&url).await;
+        let store = Store::leased(url, no_keys(), Some(lease));
+        let write =
+            async || store.run(Lane::Write, |c| sql::number(c, "CONNECTION_ID()", "dual")).await.expect("a number");
+        let first = write().await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(50)).await;
+        assert_eq!(write().await, first);
+        cable.go_dead();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_ne!(write().await, first);
+        let lingering = format!("information_schema.processlist WHERE id = {first}");
+        assert_eq!(sql::number(&mut other, "COUNT(*)", &lingering).expect("a number"), 0);
     }
 
     /// A statement may take as long as it likes, also of a user who sees but their own sessions.

@@ -1,6 +1,6 @@
 //! Which errands wait for an answer that will not come: their sessions are gone, or wait for us.
 //!
-//! The server is asked in another session, whose connection is known to work. A session that carries out a statement, however
+//! The server is asked in another session. A session that carries out a statement, however
 //! long, is left alone.
 
 use std::{
@@ -9,16 +9,17 @@ use std::{
     time::Duration,
 };
 
-use super::{Session, writers::end};
-use crate::store::{
-    errand::{Errand, Sighting},
-    named_lock::SessionId,
-};
 use diesel::{
     MysqlConnection, QueryResult, QueryableByName, RunQueryDsl,
     dsl::sql,
     select, sql_query,
     sql_types::{BigInt, Text},
+};
+
+use super::{Session, writers::end};
+use crate::store::{
+    errand::{Errand, Sighting},
+    named_lock::SessionId,
 };
 
 /// So young errands are not looked at.
